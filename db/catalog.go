@@ -1,0 +1,358 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+// Dependency is what a statement's answer rests on: columns of a table, in all
+// rows or in those whose key column holds one value.
+type Dependency struct {
+	Table   uint16
+	Whole   bool // every row; Key is empty
+	Decides bool // an access decision rests on it
+	Key     Key
+	Columns uint64
+}
+
+// dependencyKey is a Dependency without what merging adds up.
+type dependencyKey struct {
+	table uint16
+	whole bool
+	key   Key
+}
+
+// maxColumns leaves a bit for what rests on no column, such as count(*).
+const (
+	maxColumns = 63
+	existence  = uint64(1) << maxColumns
+)
+
+type table struct {
+	name    string
+	columns []string
+	keys    []uint8 // columns of the primary key and of indexes
+	keyed   int     // columns up to the last key
+}
+
+// catalog knows the tables and, for each statement that a live query runs, what
+// it reads.
+type catalog struct {
+	seed      maphash.Seed
+	tables    []table
+	numbers   map[string]uint16
+	unwatched []string
+
+	mu         sync.RWMutex // guards the rest
+	statements map[string]*reads
+	conn       *sql.Conn // its authorizer reports to columns
+	columns    [][2]string
+}
+
+// reads is what one statement reads.
+type reads struct {
+	decides bool
+	tables  []tableRead
+}
+
+type tableRead struct {
+	table   uint16
+	columns uint64
+	scope   *scope // nil: the whole table
+}
+
+// scope pins every row of a table that a statement reads to a value of one
+// column: its argument, or each element of it, a JSON array.
+type scope struct {
+	column   uint8
+	argument int
+	each     bool
+}
+
+const (
+	selectTables  = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
+	selectColumns = `SELECT name, pk FROM pragma_table_info(?) ORDER BY cid`
+	selectIndexed = `SELECT DISTINCT i.name FROM pragma_index_list(?) l, pragma_index_info(l.name) i WHERE i.name IS NOT NULL`
+)
+
+// unwatchedComment is "-- unwatched: meta sequence" in the schema.
+var unwatchedComment = regexp.MustCompile(`(?m)^-- unwatched:(.*)$`)
+
+func unwatched(schema string) []string {
+	var names []string
+	for _, m := range unwatchedComment.FindAllStringSubmatch(schema, -1) {
+		names = append(names, strings.Fields(m[1])...)
+	}
+	return names
+}
+
+// virtualTables are table-valued functions: they hold nothing of ours.
+var virtualTables = []string{"json_each", "json_tree"}
+
+func newCatalog(ctx context.Context, pool *sql.DB, unwatched []string) (*catalog, error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &catalog{
+		seed:       maphash.MakeSeed(),
+		numbers:    map[string]uint16{},
+		unwatched:  unwatched,
+		statements: map[string]*reads{},
+		conn:       conn,
+	}
+	if err := c.readTables(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	err = conn.Raw(func(driverConn any) error {
+		return driverConn.(sqlite.AuthorizerRegisterer).RegisterAuthorizer(
+			func(action sqlite.AuthorizerActionCode, table, column, _, _ string) sqlite.AuthorizerReturnCode {
+				if action == sqlite.AuthRead {
+					c.columns = append(c.columns, [2]string{table, column})
+				}
+				return sqlite.AuthorizerOK
+			})
+	})
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return c, nil
+}
+
+func (c *catalog) close() error { return c.conn.Close() }
+
+// readTables learns the columns and keys of every table that is watched.
+func (c *catalog) readTables(ctx context.Context) error {
+	names, err := textColumn(ctx, c.conn, selectTables)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if slices.Contains(c.unwatched, name) {
+			continue
+		}
+		t := table{name: name}
+		indexed, err := textColumn(ctx, c.conn, selectIndexed, name)
+		if err != nil {
+			return err
+		}
+		rows, err := c.conn.QueryContext(ctx, selectColumns, name)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var column string
+			var pk int
+			if err := rows.Scan(&column, &pk); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			if pk > 0 || slices.Contains(indexed, column) {
+				t.keys = append(t.keys, uint8(len(t.columns)))
+				t.keyed = len(t.columns) + 1
+			}
+			t.columns = append(t.columns, column)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		if len(t.columns) > maxColumns {
+			return fmt.Errorf("table %s has %d columns, more than %d", name, len(t.columns), maxColumns)
+		}
+		c.numbers[name] = uint16(len(c.tables))
+		c.tables = append(c.tables, t)
+	}
+	return nil
+}
+
+func textColumn(ctx context.Context, conn *sql.Conn, query string, args ...any) ([]string, error) {
+	rows, err := conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}
+
+// describe returns what the statement reads; it is worked out once for each.
+func (c *catalog) describe(query string) (*reads, error) {
+	c.mu.RLock()
+	r, found := c.statements[query]
+	c.mu.RUnlock()
+	if found {
+		return r, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.columns = c.columns[:0]
+	s, err := c.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, fmt.Errorf("describe: %w", err)
+	}
+	if err := s.Close(); err != nil {
+		return nil, fmt.Errorf("describe: %w", err)
+	}
+	if r, err = c.interpret(query); err != nil {
+		return nil, err
+	}
+	c.statements[query] = r
+	return r, nil
+}
+
+// interpret joins what the authorizer has reported with what the statement's
+// comments declare.
+func (c *catalog) interpret(query string) (*reads, error) {
+	declared, decides, err := c.declarations(query)
+	if err != nil {
+		return nil, err
+	}
+	columns := map[uint16]uint64{}
+	for _, read := range c.columns {
+		name, column := read[0], read[1]
+		number, known := c.numbers[name]
+		switch {
+		case known && column == "":
+			columns[number] |= existence
+		case known:
+			if i := slices.Index(c.tables[number].columns, column); i >= 0 {
+				columns[number] |= 1 << i
+			} else {
+				columns[number] = allColumns // rowid
+			}
+		case slices.Contains(virtualTables, name):
+		case slices.Contains(c.unwatched, name):
+			return nil, fmt.Errorf("a live query reads %s, whose changes are not published", name)
+		default:
+			return nil, fmt.Errorf("a live query reads %s, which the catalogue does not know", name)
+		}
+	}
+	r := &reads{decides: decides}
+	for number, mask := range columns {
+		r.tables = append(r.tables, tableRead{table: number, columns: mask, scope: declared[number]})
+	}
+	for number := range declared {
+		if _, used := columns[number]; !used {
+			return nil, fmt.Errorf("a scope is declared for %s, which the statement does not read", c.tables[number].name)
+		}
+	}
+	return r, nil
+}
+
+var (
+	// scopeComment is "-- scope: meetings.id=?1", or "…=each(?1)" where the
+	// argument is a JSON array.
+	scopeComment   = regexp.MustCompile(`(?m)^\s*-- scope: (\w+)\.(\w+)=(?:\?(\d)|each\(\?(\d)\))\s*$`)
+	decidesComment = regexp.MustCompile(`(?m)^\s*-- decides\s*$`)
+)
+
+// declarations reads the scopes that the statement's comments declare, and
+// whether it serves an access decision.
+func (c *catalog) declarations(query string) (scopes map[uint16]*scope, decides bool, err error) {
+	scopes = map[uint16]*scope{}
+	for _, m := range scopeComment.FindAllStringSubmatch(query, -1) {
+		number, known := c.numbers[m[1]]
+		if !known {
+			return nil, false, fmt.Errorf("a scope names table %s, which is unknown or unwatched", m[1])
+		}
+		t := c.tables[number]
+		column := slices.Index(t.columns, m[2])
+		if column < 0 || !slices.Contains(t.keys, uint8(column)) {
+			return nil, false, fmt.Errorf("a scope names %s.%s, which is no key column", m[1], m[2])
+		}
+		if scopes[number] != nil {
+			return nil, false, fmt.Errorf("two scopes for table %s", m[1])
+		}
+		s := &scope{column: uint8(column), each: m[4] != ""}
+		s.argument, _ = strconv.Atoi(m[3] + m[4]) // one digit, by the pattern
+		scopes[number] = s
+	}
+	if n := strings.Count(query, "-- scope:"); n != len(scopes) {
+		return nil, false, fmt.Errorf("%d scope comments, of which %d can be read", n, len(scopes))
+	}
+	return scopes, decidesComment.MatchString(query), nil
+}
+
+// record adds what the statement depends on to the snapshot.
+func (s *Snapshot) record(query string, args []any) error {
+	r, err := s.catalog.describe(query)
+	if err != nil {
+		return err
+	}
+	for _, t := range r.tables {
+		if t.scope == nil {
+			s.add(Dependency{Table: t.table, Whole: true, Columns: t.columns, Decides: r.decides})
+			continue
+		}
+		values, err := t.scope.values(args)
+		if err != nil {
+			return err
+		}
+		for _, v := range values {
+			s.add(Dependency{
+				Table:   t.table,
+				Columns: t.columns,
+				Decides: r.decides,
+				Key:     Key{Column: t.scope.column, Value: hashValue(s.catalog.seed, v)},
+			})
+		}
+	}
+	return nil
+}
+
+// add merges d with a dependency on the same rows.
+func (s *Snapshot) add(d Dependency) {
+	k := dependencyKey{table: d.Table, whole: d.Whole, key: d.Key}
+	if i, found := s.seen[k]; found {
+		s.Deps[i].Columns |= d.Columns
+		s.Deps[i].Decides = s.Deps[i].Decides || d.Decides
+		return
+	}
+	s.seen[k] = len(s.Deps)
+	s.Deps = append(s.Deps, d)
+}
+
+// values returns what the scope pins the column to, as SQLite stores it.
+func (sc *scope) values(args []any) ([]any, error) {
+	if sc.argument < 1 || sc.argument > len(args) {
+		return nil, fmt.Errorf("a scope names argument %d of %d", sc.argument, len(args))
+	}
+	v, err := driver.DefaultParameterConverter.ConvertValue(args[sc.argument-1])
+	if err != nil {
+		return nil, fmt.Errorf("scope: %w", err)
+	}
+	if !sc.each {
+		return []any{v}, nil
+	}
+	text, ok := v.(string)
+	if !ok {
+		return nil, errors.New("a scope of each element needs a JSON array")
+	}
+	var elements []string
+	if err := json.Unmarshal([]byte(text), &elements); err != nil {
+		return nil, fmt.Errorf("scope: %w", err)
+	}
+	values := make([]any, len(elements))
+	for i, e := range elements {
+		values[i] = e
+	}
+	return values, nil
+}

@@ -1,0 +1,151 @@
+package db
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+// ChangeSet is what one commit changed.
+type ChangeSet struct {
+	Commit  int64 // the last number of the commit
+	Changes []Change
+
+	catalog *catalog
+}
+
+// Has reports whether a row of the table changed.
+func (s ChangeSet) Has(table string) bool {
+	for _, c := range s.Changes {
+		if s.catalog.tables[c.Table].name == table {
+			return true
+		}
+	}
+	return false
+}
+
+// Change is one row inserted, updated or deleted.
+type Change struct {
+	Table   uint16 // a number of this DB, as in Dependency
+	Columns uint64 // a bit for each column that changed; all for a row that came or went
+	Keys    []Key  // the values of its key columns, before and after
+}
+
+// Key is a hash of what a key column holds. Two values may share a hash, which
+// costs a re-run for nothing, never a missed one.
+type Key struct {
+	Column uint8
+	Value  uint64
+}
+
+// allColumns is the Columns of a row that came or went.
+const allColumns = ^uint64(0)
+
+// installHooks lets the writer's connection report every row it changes.
+func (w *writer) installHooks() error {
+	return w.conn.raw.Raw(func(driverConn any) error {
+		hooks, ok := driverConn.(sqlite.HookRegisterer)
+		if !ok {
+			return fmt.Errorf("the driver has no hooks")
+		}
+		hooks.RegisterPreUpdateHook(w.capture)
+		hooks.RegisterRollbackHook(func() {
+			if !w.ending {
+				w.rolledBack = true
+			}
+		})
+		return nil
+	})
+}
+
+// capture notes one row that is about to change. It runs inside the statement.
+func (w *writer) capture(row sqlite.SQLitePreUpdateData) {
+	w.touched++
+	number, found := w.db.catalog.numbers[row.TableName]
+	if !found {
+		return // a shadow table of an extension, or one that is unwatched
+	}
+	t := &w.db.catalog.tables[number]
+	c := Change{Table: number, Columns: allColumns, Keys: make([]Key, 0, 2*len(t.keys))}
+	switch row.Op {
+	case sqlitelib.SQLITE_INSERT:
+		after := make([]any, t.keyed)
+		if err := row.New(after...); err != nil {
+			w.db.log.Error("capture", "table", t.name, "error", err)
+		}
+		c.addKeys(w.db.catalog.seed, t, after)
+	case sqlitelib.SQLITE_DELETE:
+		before := make([]any, t.keyed)
+		if err := row.Old(before...); err != nil {
+			w.db.log.Error("capture", "table", t.name, "error", err)
+		}
+		c.addKeys(w.db.catalog.seed, t, before)
+	default:
+		before, after := make([]any, len(t.columns)), make([]any, len(t.columns))
+		if err := row.Old(before...); err != nil {
+			w.db.log.Error("capture", "table", t.name, "error", err)
+		}
+		if err := row.New(after...); err != nil {
+			w.db.log.Error("capture", "table", t.name, "error", err)
+		}
+		c.Columns = differing(before, after)
+		if c.Columns == 0 {
+			return
+		}
+		c.addKeys(w.db.catalog.seed, t, before)
+		c.addKeys(w.db.catalog.seed, t, after)
+	}
+	w.changes = append(w.changes, c)
+}
+
+// addKeys adds the values of t's key columns, each once.
+func (c *Change) addKeys(seed maphash.Seed, t *table, values []any) {
+	for _, column := range t.keys {
+		k := Key{Column: column, Value: hashValue(seed, values[column])}
+		present := false
+		for _, other := range c.Keys {
+			present = present || other == k
+		}
+		if !present {
+			c.Keys = append(c.Keys, k)
+		}
+	}
+}
+
+// differing returns a bit for each column whose value changes.
+func differing(before, after []any) uint64 {
+	var columns uint64
+	for i := range before {
+		if !sameValue(before[i], after[i]) {
+			columns |= 1 << i
+		}
+	}
+	return columns
+}
+
+func sameValue(a, b any) bool {
+	x, isBlob := a.([]byte)
+	if !isBlob {
+		if _, other := b.([]byte); other {
+			return false
+		}
+		return a == b
+	}
+	y, isBlob := b.([]byte)
+	return isBlob && string(x) == string(y)
+}
+
+// hashValue hashes a value as SQLite stores it: integer, float, text, blob, or
+// null.
+func hashValue(seed maphash.Seed, v any) uint64 {
+	switch v := v.(type) {
+	case string:
+		return maphash.String(seed, v)
+	case []byte:
+		return maphash.Bytes(seed, v)
+	default:
+		return maphash.Comparable(seed, v)
+	}
+}

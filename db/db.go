@@ -1,0 +1,198 @@
+// Package db is the database file: one writer that commits in groups, a pool of
+// readers, and what each commit changed.
+//
+// A DB owns its file: a second process is refused while it is open. Every
+// method is safe for concurrent use.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"connvo/domain"
+)
+
+// Options say how a database is opened. Path and Schema are required.
+type Options struct {
+	Path   string // the file; its directory must exist
+	Schema string // the SQL that makes a fresh database; its comment "-- unwatched: …" names tables whose changes are not published
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	// Log receives what no caller can be told; slog.Default() when nil.
+	Log *slog.Logger
+	// Readers is how many read transactions requests have at once, and as many
+	// again are for live queries; DefaultReaders when 0.
+	Readers int
+	// MaxPages bounds the file, in pages of 4 KiB; 0 means SQLite's own limit.
+	MaxPages int
+}
+
+// DefaultReaders is enough to keep a small machine busy: a read transaction is
+// CPU-bound, and more of them than cores only wait for one another.
+const DefaultReaders = 8
+
+// ErrClosed is the cause of the Unavailable that a closed database answers.
+var ErrClosed = errors.New("the database is closed")
+
+// DB is an open database file.
+type DB struct {
+	path    string
+	now     func() time.Time
+	log     *slog.Logger
+	pool    *sql.DB // every connection below comes from it
+	readers *readPool
+	live    *readPool
+	writer  *writer
+	catalog *catalog
+	unlock  func() error
+
+	closing sync.Once
+	closed  atomic.Bool
+}
+
+// Open opens the file, making it when there is none. It refuses, with one clear
+// sentence, a file that is not a database, is damaged, cannot be written, is
+// open in another process, or has another schema than o.Schema makes.
+func Open(ctx context.Context, o Options) (_ *DB, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Readers == 0 {
+		o.Readers = DefaultReaders
+	}
+	useOpenFileDescriptionLocks(o.Log)
+	unlock, err := lockFile(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{path: o.Path, now: o.Now, log: o.Log, unlock: unlock}
+	defer func() {
+		if err != nil {
+			_ = d.release()
+		}
+	}()
+	if err := checkFile(o.Path); err != nil {
+		return nil, err
+	}
+	d.pool, err = sql.Open("sqlite", dsn(o.Path, o.MaxPages))
+	if err != nil {
+		return nil, openError(o.Path, err)
+	}
+	writeConn, err := newConn(ctx, d.pool)
+	if err != nil {
+		return nil, openError(o.Path, err)
+	}
+	last, err := prepareSchema(ctx, writeConn.raw, o)
+	if err != nil {
+		_ = writeConn.close()
+		return nil, openError(o.Path, err)
+	}
+	if d.catalog, err = newCatalog(ctx, d.pool, unwatched(o.Schema)); err != nil {
+		_ = writeConn.close()
+		return nil, openError(o.Path, err)
+	}
+	if d.readers, err = newReadPool(ctx, d.pool, o.Readers); err != nil {
+		_ = writeConn.close()
+		return nil, openError(o.Path, err)
+	}
+	if d.live, err = newReadPool(ctx, d.pool, o.Readers); err != nil {
+		_ = writeConn.close()
+		return nil, openError(o.Path, err)
+	}
+	d.writer, err = startWriter(d, writeConn, last)
+	if err != nil {
+		_ = writeConn.close()
+		return nil, openError(o.Path, err)
+	}
+	return d, nil
+}
+
+// Now returns the instant of the database's clock, in UTC, to the millisecond.
+func (d *DB) Now() time.Time { return d.now().UTC().Truncate(time.Millisecond) }
+
+// OnCommit registers f to be called with what each commit changed, in commit
+// order, after readers can see it and before the writers are answered. f runs
+// on the writer's goroutine: it must be quick and must not use the database.
+// Register before the first write.
+func (d *DB) OnCommit(f func(ChangeSet)) {
+	d.writer.mu.Lock()
+	defer d.writer.mu.Unlock()
+	d.writer.followers = append(d.writer.followers, f)
+}
+
+// Stats are the figures of the writer since the database was opened.
+type Stats struct {
+	Closures int64 // answered, refused ones included
+	Commits  int64 // transactions that changed something
+	Queued   int   // closures waiting now
+}
+
+// Stats returns the figures of the writer.
+func (d *DB) Stats() Stats {
+	return Stats{
+		Closures: d.writer.closures.Load(),
+		Commits:  d.writer.commits.Load(),
+		Queued:   len(d.writer.queue) + len(d.writer.background),
+	}
+}
+
+// Committed returns the last number that is durable.
+func (d *DB) Committed() int64 { return d.writer.committed.Load() }
+
+// Close answers what is queued, writes the log back into the file and closes
+// it. Later calls of any method are answered with Unavailable.
+func (d *DB) Close() error {
+	err := error(nil)
+	d.closing.Do(func() {
+		d.closed.Store(true)
+		d.writer.stop()
+		err = d.release()
+	})
+	return err
+}
+
+// release gives back whatever Open has taken so far.
+func (d *DB) release() error {
+	var errs []error
+	if d.readers != nil {
+		errs = append(errs, d.readers.close())
+	}
+	if d.live != nil {
+		errs = append(errs, d.live.close())
+	}
+	if d.catalog != nil {
+		errs = append(errs, d.catalog.close())
+	}
+	if d.writer != nil {
+		errs = append(errs, d.writer.close())
+	}
+	if d.pool != nil {
+		errs = append(errs, d.pool.Close())
+	}
+	errs = append(errs, d.unlock())
+	return errors.Join(errs...)
+}
+
+func closedError() error {
+	return domain.Because(domain.Unavailable, ErrClosed, "the database is closing")
+}
+
+// size returns the length of the file in bytes without opening it: closing any
+// descriptor of a database file would drop the locks that SQLite holds on it.
+func size(path string) (int64, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return 0, fmt.Errorf("stat: %w", err)
+	}
+	return fi.Size(), nil
+}

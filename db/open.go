@@ -1,0 +1,242 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+// SchemaVersion is the PRAGMA user_version of the files this build reads and
+// writes. Until the first release the schema has no migrations: a file made
+// with another schema is refused.
+const SchemaVersion = 1
+
+// applicationID is PRAGMA application_id: "cnvo", so that file(1) and we can
+// tell our files from others.
+const applicationID = 0x636e766f
+
+const (
+	pageSize = 4096
+	// walPages is when the writer copies the log back into the file: large
+	// enough that pages written often are copied once, small enough that the
+	// pause stays far under the slowest answer we allow.
+	walPages = 2000
+	// cacheKiB is the page cache of each connection.
+	cacheKiB = 8 << 10
+	// quickCheckBytes is the largest file that is checked whole at the start:
+	// 64 MiB take less than a second. Beyond it, connvo check does.
+	quickCheckBytes = 64 << 20
+)
+
+// dsn names the file with the settings that every connection needs; set any
+// other way they would hold for one connection of the pool only.
+func dsn(path string, maxPages int) string {
+	q := url.Values{
+		"_txlock":    {"immediate"},
+		"_defensive": {"1"},
+		"_pragma": {
+			"busy_timeout(5000)",
+			fmt.Sprintf("page_size(%d)", pageSize),
+			"journal_mode(WAL)",
+			"synchronous(FULL)",
+			"foreign_keys(ON)",
+			"trusted_schema(OFF)",
+			"temp_store(MEMORY)",
+			fmt.Sprintf("cache_size(-%d)", cacheKiB),
+			fmt.Sprintf("wal_autocheckpoint(%d)", walPages),
+		},
+	}
+	if maxPages > 0 {
+		q["_pragma"] = append(q["_pragma"], fmt.Sprintf("max_page_count(%d)", maxPages))
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
+	return u.String()
+}
+
+// useOpenFileDescriptionLocks keeps SQLite's locks when some other descriptor
+// of the file is closed in this process, where the kernel can.
+func useOpenFileDescriptionLocks(log *slog.Logger) {
+	if sqlite.OFDLockingEnabled() {
+		return
+	}
+	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingTooLate) {
+		log.Debug("no open file description locks", "error", err)
+	}
+}
+
+// lockFile makes this process the owner of the database at path, until it
+// releases the lock or ends, however it ends.
+func lockFile(path string) (release func() error, err error) {
+	name := path + ".lock"
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("database %s: the directory %s does not exist", path, filepath.Dir(path))
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return nil, fmt.Errorf("database %s: the directory %s cannot be written by this user", path, filepath.Dir(path))
+	case err != nil:
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("database %s: another process has it open", path)
+		}
+		return nil, fmt.Errorf("database %s: lock: %w", path, err)
+	}
+	// The file stays: removing it would let a third process lock a new one
+	// while a second still waits for this one.
+	return f.Close, nil
+}
+
+// checkFile refuses what SQLite would take for a database or make into one by
+// mistake.
+func checkFile(path string) error {
+	fi, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("database %s: %w", path, err)
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("database %s: is not a regular file", path)
+	}
+	if err := syscall.Access(path, 0x2 /* W_OK */); err != nil {
+		return fmt.Errorf("database %s: the file cannot be written by this user", path)
+	}
+	return nil
+}
+
+// prepareSchema makes the schema in an empty file, or checks that the file has
+// it, and returns the last number of the sequence.
+func prepareSchema(ctx context.Context, conn *sql.Conn, o Options) (last int64, err error) {
+	var version, app, tables int64
+	for pragma, v := range map[string]*int64{
+		"PRAGMA user_version":                &version,
+		"PRAGMA application_id":              &app,
+		"SELECT count(*) FROM sqlite_schema": &tables,
+	} {
+		if err := conn.QueryRowContext(ctx, pragma).Scan(v); err != nil {
+			return 0, err
+		}
+	}
+	if tables == 0 && version == 0 {
+		if err := createSchema(ctx, conn, o.Schema); err != nil {
+			return 0, err
+		}
+	} else if err := checkSchema(ctx, conn, o, version, app); err != nil {
+		return 0, err
+	}
+	err = conn.QueryRowContext(ctx, "SELECT last FROM sequence WHERE id = 1").Scan(&last)
+	return last, err
+}
+
+func createSchema(ctx context.Context, conn *sql.Conn, schema string) error {
+	_, err := conn.ExecContext(ctx, fmt.Sprintf(
+		"BEGIN IMMEDIATE;\n%s;\nINSERT INTO sequence (id, last) VALUES (1, 0);\nINSERT INTO meta (key, value) VALUES ('schema', '%s');\nPRAGMA application_id = %d;\nPRAGMA user_version = %d;\nCOMMIT",
+		schema, digest(schema), applicationID, SchemaVersion))
+	if err != nil {
+		_, _ = conn.ExecContext(ctx, "ROLLBACK")
+	}
+	return err
+}
+
+// refusal is a complete sentence about why a file cannot be used.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func checkSchema(ctx context.Context, conn *sql.Conn, o Options, version, app int64) error {
+	if app != applicationID {
+		return refusal("the file is a SQLite database, but not one of connvo")
+	}
+	if version > SchemaVersion {
+		return refusal(fmt.Sprintf("the file has schema version %d, newer than version %d of this build; use a newer connvo", version, SchemaVersion))
+	}
+	var made string
+	if err := conn.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'schema'").Scan(&made); err != nil {
+		return err
+	}
+	if version < SchemaVersion || made != digest(o.Schema) {
+		return refusal("the file was made by a build with another schema; before the first release there are no migrations: move the file away or use that build")
+	}
+	return checkPages(ctx, conn, o.Path)
+}
+
+// checkPages finds damage: everywhere in a small file, else only a file that
+// was cut off.
+func checkPages(ctx context.Context, conn *sql.Conn, path string) error {
+	var pages int64
+	if err := conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+		return err
+	}
+	// Pages may still be in the write-ahead log only, so copy it back first.
+	if _, err := conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return err
+	}
+	bytes, err := size(path)
+	if err != nil {
+		return err
+	}
+	if bytes < pages*pageSize {
+		return refusal(fmt.Sprintf("the file is damaged: it has %d bytes of %d; restore it from a backup", bytes, pages*pageSize))
+	}
+	if bytes > quickCheckBytes {
+		return nil
+	}
+	var found string
+	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
+		return err
+	}
+	if found != "ok" {
+		return refusal("the file is damaged (" + firstLine(found) + "); restore it from a backup")
+	}
+	return nil
+}
+
+// openError turns whatever kept the file from opening into one line that tells
+// the operator what to do.
+func openError(path string, err error) error {
+	if r, found := errors.AsType[refusal](err); found {
+		return fmt.Errorf("database %s: %w", path, r)
+	}
+	if e, found := errors.AsType[*sqlite.Error](err); found {
+		switch e.Code() & 0xff {
+		case sqlitelib.SQLITE_NOTADB:
+			return fmt.Errorf("database %s: the file is not a SQLite database", path)
+		case sqlitelib.SQLITE_CORRUPT:
+			return fmt.Errorf("database %s: the file is damaged; restore it from a backup", path)
+		case sqlitelib.SQLITE_READONLY, sqlitelib.SQLITE_CANTOPEN, sqlitelib.SQLITE_PERM:
+			return fmt.Errorf("database %s: the file or its directory cannot be written by this user", path)
+		case sqlitelib.SQLITE_BUSY:
+			return fmt.Errorf("database %s: another process has it open", path)
+		case sqlitelib.SQLITE_FULL:
+			return fmt.Errorf("database %s: the disk is full", path)
+		}
+	}
+	return fmt.Errorf("database %s: %w", path, err)
+}
+
+// digest names a schema; white space at its ends does not matter.
+func digest(schema string) string {
+	sum := sha256.Sum256([]byte(strings.TrimSpace(schema)))
+	return hex.EncodeToString(sum[:])
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

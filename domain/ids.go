@@ -1,0 +1,85 @@
+// Package domain is the vocabulary that every part of connvo shares: ids, the
+// actor, errors, pages.
+package domain
+
+import "strings"
+
+// UserID names a user, "usr_" followed by a ULID.
+type UserID string
+
+// MeetingID names a meeting, "mtg_<home>_<ulid>"; home is the label of the
+// region that owns it.
+type MeetingID string
+
+// MessageID names a message, "msg_" followed by its number in base 32.
+type MessageID string
+
+// The prefixes of ids, so that a reader of a log or a URL knows what it sees.
+const (
+	UserPrefix    = "usr_"
+	MeetingPrefix = "mtg_"
+	MessagePrefix = "msg_"
+)
+
+// NewMeetingID returns the id of a meeting that lives in the region home; ulid
+// must be new.
+func NewMeetingID(home, ulid string) MeetingID {
+	return MeetingID(MeetingPrefix + home + "_" + ulid)
+}
+
+// Home returns the label of the region that owns the meeting, or "" when the id
+// has none.
+func (m MeetingID) Home() string {
+	rest, found := strings.CutPrefix(string(m), MeetingPrefix)
+	if !found {
+		return ""
+	}
+	end := strings.LastIndexByte(rest, '_')
+	if end < 0 {
+		return ""
+	}
+	return rest[:end]
+}
+
+// crockford is Douglas Crockford's base 32 alphabet, the one ULIDs use. Its
+// characters ascend, so ids of one length sort like their numbers.
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// messageDigits is how many base 32 digits hold a number below 2⁵³.
+const messageDigits = 11
+
+// NewMessageID returns the id of the message that number seq created. Numbers
+// are never used twice, so neither are the ids.
+func NewMessageID(seq int64) MessageID {
+	var digits [messageDigits]byte
+	for i := messageDigits - 1; i >= 0; i-- {
+		digits[i] = crockford[seq&31]
+		seq >>= 5
+	}
+	return MessageID(MessagePrefix + string(digits[:]))
+}
+
+// Seq returns the number that created the message, and false when the id is not
+// one that NewMessageID returns.
+func (m MessageID) Seq() (int64, bool) {
+	digits, found := strings.CutPrefix(string(m), MessagePrefix)
+	if !found || len(digits) != messageDigits {
+		return 0, false
+	}
+	var seq int64
+	for i := range len(digits) {
+		d := strings.IndexByte(crockford, digits[i])
+		if d < 0 {
+			return 0, false
+		}
+		seq = seq<<5 | int64(d)
+	}
+	if seq <= 0 || seq >= MaxNumber {
+		return 0, false
+	}
+	return seq, true
+}
+
+// MaxNumber bounds every number of the database's sequence: 2⁵³, so that a
+// JavaScript client reads it exactly.
+const MaxNumber = 1 << 53

@@ -1,0 +1,207 @@
+// Package users is the people: who they are, to themselves and to others.
+package users
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// The bounds of what people say about themselves, in characters and bytes.
+const (
+	MaxDisplayName = 100
+	MaxAvatarURL   = 2048
+	MaxEmail       = 320
+)
+
+// User is a person as they see themselves.
+type User struct {
+	ID          domain.UserID
+	Email       string
+	DisplayName string
+	AvatarURL   string // "" when there is none
+	Org         string // "" when there is none
+	OrgRole     string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Card is a person as everyone sees them.
+type Card struct {
+	ID          domain.UserID
+	DisplayName string
+	AvatarURL   string
+}
+
+// Identity is a person as the identity provider tells.
+type Identity struct {
+	Subject   string // the provider's name for the person
+	Email     string
+	Name      string // "" makes one from the e-mail address
+	AvatarURL string
+	Org       string
+	OrgRole   string
+	At        time.Time // when the provider said so
+}
+
+// Account is what a request needs to know about whoever sent it.
+type Account struct {
+	User     domain.UserID
+	Active   bool
+	Org      string
+	OrgRole  string
+	ClaimsAt time.Time // when the provider last told organization and role
+}
+
+// Change is what a person may change about themselves; nil leaves a field.
+type Change struct {
+	DisplayName *string
+	AvatarURL   *string
+}
+
+// Store is the people in the database.
+type Store struct{ db *db.DB }
+
+// NewStore returns the people in d.
+func NewStore(d *db.DB) *Store { return &Store{db: d} }
+
+// RequireActive refuses a caller who may not do anything any more. It is the
+// decision of whatever needs no membership.
+func RequireActive(tx db.Reader, who domain.Actor) error {
+	active, err := db.One(tx, db.Int, selectActive, who.User)
+	switch {
+	case errors.Is(err, db.ErrNone):
+		return domain.Fail(domain.Unauthenticated, "the user of this token does not exist")
+	case err != nil:
+		return err
+	case active == 0:
+		return domain.Fail(domain.Forbidden, "this user is deactivated")
+	}
+	return tx.Decided()
+}
+
+// BySubject returns the account of the provider's subject, or db.ErrNone. It
+// asks for no rights: it is how a caller becomes somebody.
+func (s *Store) BySubject(ctx context.Context, subject string) (Account, error) {
+	var a Account
+	err := s.db.Read(ctx, func(tx db.Reader) (err error) {
+		a, err = db.One(tx, scanAccount, selectAccount, subject)
+		return err
+	})
+	return a, err
+}
+
+// SignIn stores what the provider tells about a person and returns the account,
+// making it at the first sight of the subject. Organization and role are taken
+// from the newest source only; what people have changed themselves is kept.
+func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
+	var a Account
+	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
+		a, err = db.One(tx, scanAccount, selectAccount, id.Subject)
+		if errors.Is(err, db.ErrNone) {
+			a = Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: id.Org, OrgRole: id.OrgRole, ClaimsAt: id.At}
+			_, err = tx.Exec(insertUser, a.User, id.Subject, id.Org, id.OrgRole, id.At.UnixMilli(), id.Email,
+				displayName(id), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
+			return err
+		}
+		if err != nil || id.At.Before(a.ClaimsAt) || (id.Org == a.Org && id.OrgRole == a.OrgRole) {
+			return err
+		}
+		a.Org, a.OrgRole, a.ClaimsAt = id.Org, id.OrgRole, id.At
+		_, err = tx.Exec(updateClaims, id.Org, id.OrgRole, id.At.UnixMilli(), tx.Now.UnixMilli(), a.User)
+		return err
+	})
+	return a, err
+}
+
+// displayName is the provider's name, or what stands before the @.
+func displayName(id Identity) string {
+	name := strings.TrimSpace(id.Name)
+	if name == "" {
+		name, _, _ = strings.Cut(id.Email, "@")
+	}
+	if utf8.RuneCountInString(name) > MaxDisplayName {
+		name = string([]rune(name)[:MaxDisplayName])
+	}
+	return name
+}
+
+// Me returns the caller.
+func (s *Store) Me(ctx context.Context, who domain.Actor) (User, error) {
+	var u User
+	err := s.db.Read(ctx, func(tx db.Reader) (err error) {
+		if err := RequireActive(tx, who); err != nil {
+			return err
+		}
+		u, err = db.One(tx, scanUser, selectUser, who.User)
+		return err
+	})
+	return u, err
+}
+
+// Update changes what c holds and returns the caller. A name is trimmed and
+// must not be empty; an avatar is an http or https URL, or "" for none.
+func (s *Store) Update(ctx context.Context, who domain.Actor, c Change) (User, error) {
+	var u User
+	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
+		if err := RequireActive(tx, who); err != nil {
+			return err
+		}
+		if u, err = db.One(tx, scanUser, selectUser, who.User); err != nil {
+			return err
+		}
+		before := u
+		if err := c.apply(&u); err != nil {
+			return err
+		}
+		if u == before {
+			return nil
+		}
+		u.UpdatedAt = tx.Now
+		_, err = tx.Exec(updateUser, u.DisplayName, u.AvatarURL, u.UpdatedAt.UnixMilli(), u.ID)
+		return err
+	})
+	return u, err
+}
+
+func (c Change) apply(u *User) error {
+	if c.DisplayName != nil {
+		name := strings.TrimSpace(*c.DisplayName)
+		if name == "" {
+			return domain.FailField("body.displayName", "must not be empty")
+		}
+		u.DisplayName = name
+	}
+	if c.AvatarURL != nil {
+		if *c.AvatarURL != "" {
+			link, err := url.Parse(*c.AvatarURL)
+			if err != nil || link.Host == "" || (link.Scheme != "https" && link.Scheme != "http") {
+				return domain.FailField("body.avatarUrl", "must be an http or https URL")
+			}
+		}
+		u.AvatarURL = *c.AvatarURL
+	}
+	return nil
+}
+
+// Card returns what everyone who is signed in may see of a person.
+func (s *Store) Card(ctx context.Context, who domain.Actor, id domain.UserID) (Card, error) {
+	var c Card
+	err := s.db.Read(ctx, func(tx db.Reader) (err error) {
+		if err := RequireActive(tx, who); err != nil {
+			return err
+		}
+		c, err = db.One(tx, scanCard, selectCard, id)
+		if errors.Is(err, db.ErrNone) {
+			return domain.Fail(domain.NotFound, "there is no such user")
+		}
+		return err
+	})
+	return c, err
+}

@@ -1,0 +1,149 @@
+-- Every table of connvo. A fresh database runs this file once; PRAGMA
+-- user_version is set by the db package. Conventions:
+--   instants are Unix milliseconds, UTC; ids are text; flags are 0 or 1;
+--   key columns stand first and large texts last, because the change capture
+--   reads a row from its first column on;
+--   numbers called seq, position or commit come from the one sequence.
+-- A query may be live only over tables whose changes are published. These are
+-- not, because no query answers from them:
+-- unwatched: sequence meta idempotency dev_keys dev_users
+
+-- The one sequence that numbers every write, in commit order.
+CREATE TABLE sequence (
+  id   INTEGER PRIMARY KEY CHECK (id = 1),
+  last INTEGER NOT NULL CHECK (last >= 0)
+) STRICT;
+
+-- Facts about the file itself, such as the digest of the schema it was made with.
+CREATE TABLE meta (
+  key   TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- People. subject is the identity provider's name for them. Organization and
+-- role come from the token, or from the provider's webhooks, never from clients;
+-- claims_at is the instant of the newest source, so that an old token undoes nothing.
+CREATE TABLE users (
+  id           TEXT PRIMARY KEY,
+  subject      TEXT NOT NULL UNIQUE,
+  active       INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+  org_id       TEXT NOT NULL DEFAULT '',
+  org_role     TEXT NOT NULL DEFAULT '',
+  claims_at    INTEGER NOT NULL,
+  email        TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  avatar_url   TEXT NOT NULL DEFAULT '',
+  created_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE meetings (
+  id               TEXT PRIMARY KEY,
+  state            TEXT NOT NULL CHECK (state IN ('scheduled', 'active', 'concluded', 'cancelled')),
+  organizer_id     TEXT NOT NULL REFERENCES users (id),
+  org_id           TEXT NOT NULL,
+  kind             TEXT NOT NULL CHECK (kind IN ('one-on-one', 'small-group', 'large-meeting', 'webinar')),
+  scheduled_at     INTEGER,
+  duration_ms      INTEGER NOT NULL CHECK (duration_ms > 0),
+  started_at       INTEGER,
+  ended_at         INTEGER,
+  max_participants INTEGER NOT NULL CHECK (max_participants > 0),
+  recording        INTEGER NOT NULL CHECK (recording IN (0, 1)),
+  transcription    INTEGER NOT NULL CHECK (transcription IN (0, 1)),
+  created_at       INTEGER NOT NULL,
+  updated_at       INTEGER NOT NULL,
+  title            TEXT NOT NULL,
+  description      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who is in a meeting. A removed person has no row. meeting_state repeats
+-- meetings.state, so that an access decision reads one row and a person's
+-- list by state reads one index; the trigger keeps it.
+CREATE TABLE participants (
+  meeting_id    TEXT NOT NULL REFERENCES meetings (id),
+  user_id       TEXT NOT NULL REFERENCES users (id),
+  meeting_state TEXT NOT NULL,
+  role          TEXT NOT NULL CHECK (role IN ('host', 'cohost', 'participant', 'observer')),
+  status        TEXT NOT NULL CHECK (status IN ('invited', 'joined', 'left')),
+  joined_at     INTEGER,
+  left_at       INTEGER,
+  PRIMARY KEY (meeting_id, user_id)
+) STRICT, WITHOUT ROWID;
+-- Lists of a person, newest meeting first: a meeting's id grows with time.
+CREATE INDEX participants_by_user ON participants (user_id, meeting_id);
+CREATE INDEX participants_by_user_state ON participants (user_id, meeting_state, meeting_id);
+
+CREATE TRIGGER meetings_state AFTER UPDATE OF state ON meetings
+WHEN OLD.state <> NEW.state
+BEGIN
+  UPDATE participants SET meeting_state = NEW.state WHERE meeting_id = NEW.id;
+END;
+
+-- What happened in a meeting, append-only: rows arrive in order of their key,
+-- so a commit touches the last page only.
+CREATE TABLE events (
+  position   INTEGER PRIMARY KEY,
+  meeting_id TEXT NOT NULL,
+  type       TEXT NOT NULL,
+  actor_id   TEXT NOT NULL,
+  subject_id TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+-- An index entry ends in the row's key, so this one is in order of position.
+CREATE INDEX events_by_meeting ON events (meeting_id);
+
+-- Chat. seq is the number of the creation, position that of the last change.
+CREATE TABLE messages (
+  seq        INTEGER PRIMARY KEY,
+  meeting_id TEXT NOT NULL,
+  position   INTEGER NOT NULL,
+  user_id    TEXT NOT NULL,
+  reply_to   INTEGER,
+  created_at INTEGER NOT NULL,
+  edited_at  INTEGER,
+  deleted_at INTEGER,
+  content    TEXT NOT NULL
+) STRICT;
+CREATE INDEX messages_by_seq ON messages (meeting_id); -- and seq, the row's key
+CREATE INDEX messages_by_position ON messages (meeting_id, position);
+
+-- Work to be done later, enqueued in the transaction that causes it. name
+-- makes a job unique while it waits; done jobs are deleted, dead ones stay.
+CREATE TABLE jobs (
+  id         INTEGER PRIMARY KEY,
+  dead       INTEGER NOT NULL DEFAULT 0 CHECK (dead IN (0, 1)),
+  run_at     INTEGER NOT NULL,
+  kind       TEXT NOT NULL,
+  name       TEXT UNIQUE,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  last_error TEXT NOT NULL DEFAULT '',
+  payload    TEXT NOT NULL
+) STRICT;
+CREATE INDEX jobs_by_time ON jobs (dead, run_at, id);
+
+-- Answers kept for repeated requests. day is the day of the answer, first in
+-- the key, so that a day is found at its end and expires as one range.
+CREATE TABLE idempotency (
+  day        INTEGER NOT NULL,
+  key        BLOB NOT NULL CHECK (length(key) = 16),
+  request    BLOB NOT NULL CHECK (length(request) = 16),
+  created_at INTEGER NOT NULL,
+  status     INTEGER NOT NULL,
+  header     TEXT NOT NULL,
+  body       BLOB NOT NULL,
+  PRIMARY KEY (day, key)
+) STRICT, WITHOUT ROWID;
+
+-- The development identity provider: its signing key, and the people it knows.
+CREATE TABLE dev_keys (
+  id          TEXT PRIMARY KEY,
+  private_key BLOB NOT NULL,
+  created_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dev_users (
+  email   TEXT PRIMARY KEY,
+  subject TEXT NOT NULL UNIQUE,
+  name    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
