@@ -46,6 +46,7 @@ CREATE TABLE meetings (
   scheduled_at     INTEGER,
   duration_ms      INTEGER NOT NULL CHECK (duration_ms > 0),
   started_at       INTEGER,
+  started_by       TEXT REFERENCES users (id),
   ended_at         INTEGER,
   max_participants INTEGER NOT NULL CHECK (max_participants > 0),
   recording        INTEGER NOT NULL CHECK (recording IN (0, 1)),

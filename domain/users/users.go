@@ -3,6 +3,7 @@ package users
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"strings"
@@ -84,6 +85,31 @@ func RequireActive(tx db.Reader, who domain.Actor) error {
 		return domain.Fail(domain.Forbidden, "this user is deactivated")
 	}
 	return tx.Decided()
+}
+
+// RequireInvitable refuses, naming the field, someone who cannot be invited:
+// there is no such user, or not any more.
+func RequireInvitable(tx db.Reader, id domain.UserID, field string) error {
+	active, err := db.One(tx, db.Int, selectActive, id)
+	if errors.Is(err, db.ErrNone) || (err == nil && active == 0) {
+		return domain.FailField(field, "names no user who can be invited")
+	}
+	return err
+}
+
+// Cards returns the cards of the people with these ids; unknown ids have none.
+// It joins the caller's transaction.
+func Cards(tx db.Reader, ids []domain.UserID) (map[domain.UserID]Card, error) {
+	b, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.All(tx, scanCard, selectCards, string(b))
+	cards := make(map[domain.UserID]Card, len(rows))
+	for _, c := range rows {
+		cards[c.ID] = c
+	}
+	return cards, err
 }
 
 // BySubject returns the account of the provider's subject, or db.ErrNone. It

@@ -1,0 +1,78 @@
+// Package events is the log of what happened in a meeting.
+package events
+
+import (
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// Type says what happened: the package that made it true, a dot, what it did.
+type Type string
+
+// The types of events.
+const (
+	MeetingCreated    Type = "meetings.created"
+	MeetingStarted    Type = "meetings.started"
+	MeetingEnded      Type = "meetings.ended"
+	ParticipantJoined Type = "participants.joined"
+	ParticipantLeft   Type = "participants.left"
+	MessagePosted     Type = "messages.posted"
+	MessageEdited     Type = "messages.edited"
+	MessageDeleted    Type = "messages.deleted"
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Position  int64
+	Meeting   domain.MeetingID
+	Type      Type
+	Actor     domain.UserID // "" when nobody did it
+	Subject   string        // the id of what it happened to, or ""
+	CreatedAt time.Time
+}
+
+// Follow is what else happens when an event is appended, in the same
+// transaction: it enqueues a job.
+type Follow func(tx *db.WriteTx, e Event) error
+
+// Log appends events. What follows each type is set once, when it is made.
+type Log struct{ follows map[Type][]Follow }
+
+// NewLog returns a log whose events are followed as given.
+func NewLog(follows map[Type][]Follow) *Log { return &Log{follows: follows} }
+
+// Append stores e as having happened now, at the next position, together with
+// what follows it, and returns the position.
+func (l *Log) Append(tx *db.WriteTx, e Event) (int64, error) {
+	e.Position, e.CreatedAt = tx.Next(), tx.Now
+	if _, err := tx.Exec(insertEvent, e.Position, e.Meeting, e.Type, e.Actor, e.Subject, e.CreatedAt.UnixMilli()); err != nil {
+		return 0, err
+	}
+	for _, follow := range l.follows[e.Type] {
+		if err := follow(tx, e); err != nil {
+			return 0, err
+		}
+	}
+	return e.Position, nil
+}
+
+// Feed returns a part of the meeting's log. It joins the caller's transaction,
+// which has checked that the log may be read.
+func Feed(tx db.Reader, m domain.MeetingID, span domain.Span) (domain.Part[Event], error) {
+	return db.Part(tx, span, scanEvent, db.Feed{
+		After:  selectEventsAfter,
+		Before: selectEventsBefore,
+	}, m)
+}
+
+// LastAt returns the instant of the meeting's newest event, the zero time when
+// it has none. It joins the caller's transaction.
+func LastAt(tx db.Reader, m domain.MeetingID) (time.Time, error) {
+	last, err := db.All(tx, scanEvent, selectEventsBefore, m, domain.MaxNumber, 1)
+	if err != nil || len(last) == 0 {
+		return time.Time{}, err
+	}
+	return last[0].CreatedAt, nil
+}

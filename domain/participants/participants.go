@@ -1,0 +1,179 @@
+// Package participants is who is in a meeting, and what that allows them.
+package participants
+
+import (
+	"errors"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// Role is what someone is in a meeting.
+type Role string
+
+// The roles, highest first.
+const (
+	Host        Role = "host"
+	Cohost      Role = "cohost"
+	Participant Role = "participant"
+	Observer    Role = "observer"
+)
+
+// Status is where someone is.
+type Status string
+
+// The statuses. Someone who was removed has none: they are no member.
+const (
+	Invited Status = "invited"
+	Joined  Status = "joined"
+	Left    Status = "left"
+)
+
+// State is where a meeting is in its life.
+type State string
+
+// The states: scheduled → active → concluded, or scheduled → cancelled.
+const (
+	Scheduled State = "scheduled"
+	Active    State = "active"
+	Concluded State = "concluded"
+	Cancelled State = "cancelled"
+)
+
+// Membership is what a decision about a member rests on.
+type Membership struct {
+	Role   Role
+	Status Status
+	State  State // of the meeting
+}
+
+// Right is something a member may be allowed to do.
+type Right uint8
+
+// The rights. What each asks of the role and the status is in allows; whether
+// the meeting's state permits the thing at all is asked after it, by the caller.
+const (
+	See          Right = iota // the meeting, its participants, its events
+	ReadContent               // messages, notes, transcript
+	WriteContent              // messages, notes
+	Manage                    // start, end, cancel, invite, remove
+)
+
+// Require refuses whoever may not do what right names in the meeting, and
+// returns the caller's membership. It only decides, and it is the first
+// statement of every transaction about a meeting.
+func Require(tx db.Reader, who domain.Actor, m domain.MeetingID, right Right) (Membership, error) {
+	row, err := db.One(tx, scanCaller, selectCaller, m, who.User)
+	switch {
+	case errors.Is(err, db.ErrNone):
+		return Membership{}, domain.Fail(domain.Unauthenticated, "the user of this token does not exist")
+	case err != nil:
+		return Membership{}, err
+	case !row.active:
+		return Membership{}, domain.Fail(domain.Forbidden, "this user is deactivated")
+	case row.Role == "":
+		return Membership{}, domain.Fail(domain.NotFound, "there is no such meeting")
+	}
+	if err := row.allows(right); err != nil {
+		return Membership{}, err
+	}
+	return row.Membership, tx.Decided()
+}
+
+// allows is the access matrix, as far as roles and statuses go.
+func (m Membership) allows(right Right) error {
+	switch right {
+	case Manage:
+		if m.Role != Host && m.Role != Cohost {
+			return domain.Fail(domain.Forbidden, "only the host and cohosts may do this")
+		}
+	case WriteContent:
+		if m.Role == Observer {
+			return domain.Fail(domain.Forbidden, "observers may not write")
+		}
+		return m.allows(ReadContent)
+	case ReadContent:
+		if m.State == Active && m.Status != Joined {
+			return domain.Fail(domain.Forbidden, "join the meeting first")
+		}
+	}
+	return nil
+}
+
+// Add makes someone a member of the meeting.
+func Add(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, role Role, state State) error {
+	_, err := tx.Exec(insertParticipant, m, user, state, role)
+	return err
+}
+
+// Join notes that a member is in the meeting from now on.
+func Join(tx *db.WriteTx, m domain.MeetingID, user domain.UserID) error {
+	_, err := tx.Exec(updateJoined, m, user, tx.Now.UnixMilli())
+	return err
+}
+
+// Leave notes that a member has left.
+func Leave(tx *db.WriteTx, m domain.MeetingID, user domain.UserID) error {
+	_, err := tx.Exec(updateLeft, m, user, tx.Now.UnixMilli())
+	return err
+}
+
+// CountJoined returns how many are in the meeting now.
+func CountJoined(tx db.Reader, m domain.MeetingID) (int64, error) {
+	return db.One(tx, db.Int, countJoined, m)
+}
+
+// Count returns how many members the meeting has.
+func Count(tx db.Reader, m domain.MeetingID) (int64, error) {
+	return db.One(tx, db.Int, countMembers, m)
+}
+
+// Counts returns how many members each of the meetings has; ids is a JSON array.
+func Counts(tx db.Reader, ids string) (map[domain.MeetingID]int64, error) {
+	rows, err := db.All(tx, scanCount, countMembersOfEach, ids)
+	counts := make(map[domain.MeetingID]int64, len(rows))
+	for _, r := range rows {
+		counts[r.meeting] = r.members
+	}
+	return counts, err
+}
+
+// Meeting is one of the meetings that someone is a member of.
+type Meeting struct {
+	ID     domain.MeetingID
+	Role   Role
+	Status Status
+}
+
+// Of returns the meetings that the user is a member of, newest first, below the
+// id below ("" for the first page), in the given state ("" for any).
+func Of(tx db.Reader, user domain.UserID, state State, below domain.MeetingID, limit int) ([]Meeting, error) {
+	if below == "" {
+		below = aboveAllMeetings
+	}
+	if state == "" {
+		return db.All(tx, scanMeeting, selectMeetingsOf, user, below, limit)
+	}
+	return db.All(tx, scanMeeting, selectMeetingsOfInState, user, below, limit, state)
+}
+
+// aboveAllMeetings sorts behind every meeting's id.
+const aboveAllMeetings domain.MeetingID = "mtg`"
+
+// Person is a member as other members see them.
+type Person struct {
+	User     domain.UserID
+	Role     Role
+	Status   Status
+	JoinedAt time.Time // zero when they never did
+	LeftAt   time.Time // zero when they have not
+}
+
+// List returns the members of the meeting, by id: at most MaxMembers.
+func List(tx db.Reader, m domain.MeetingID) ([]Person, error) {
+	return db.All(tx, scanPerson, selectMembers, m, MaxMembers)
+}
+
+// MaxMembers bounds a meeting: its participants are answered in one page.
+const MaxMembers = 1000
