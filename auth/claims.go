@@ -1,0 +1,54 @@
+package auth
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Claims is what a verified token tells.
+type Claims struct {
+	Subject  string // the provider's name for the person
+	Session  string // the provider's session, or ""
+	Org      string // the organization that was selected, or ""
+	OrgRole  string // the role in it, or ""
+	IssuedAt time.Time
+	Expires  time.Time
+}
+
+// wireClaims is the claims of WorkOS as they stand in a token. Its Audience
+// hides the registered one, which cannot tell an empty aud from none.
+type wireClaims struct {
+	jwt.RegisteredClaims
+	Audience names  `json:"aud"`
+	ClientID names  `json:"client_id"`
+	Session  string `json:"sid"`
+	Org      string `json:"org_id"`
+	Role     string `json:"role"`
+}
+
+// names is a claim that holds one name or an array of them.
+type names struct {
+	present bool
+	list    []string
+}
+
+// UnmarshalJSON reads a string or an array of strings; null is present and
+// names nobody.
+func (n *names) UnmarshalJSON(b []byte) error {
+	n.present, n.list = true, nil
+	var one string
+	if b[0] == '"' {
+		err := json.Unmarshal(b, &one)
+		n.list = []string{one}
+		return err
+	}
+	return json.Unmarshal(b, &n.list)
+}
+
+// allow reports whether the claim names client, or is not there.
+func (n names) allow(client string) bool {
+	return !n.present || slices.Contains(n.list, client)
+}
