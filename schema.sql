@@ -108,20 +108,24 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_seq ON messages (meeting_id); -- and seq, the row's key
 CREATE INDEX messages_by_position ON messages (meeting_id, position);
 
--- Work to be done later, enqueued in the transaction that causes it. name
--- makes a job unique while it waits; done jobs are deleted, dead ones stay.
+-- Work to be done later, enqueued in the transaction that causes it. Done jobs
+-- are deleted, dead ones stay. asked is the number of the newest enqueueing, by
+-- which a running job learns that it was asked for again. A name is unique among
+-- the jobs that are not dead: a dead one must not swallow what comes after it.
 CREATE TABLE jobs (
   id         INTEGER PRIMARY KEY,
   dead       INTEGER NOT NULL DEFAULT 0 CHECK (dead IN (0, 1)),
   run_at     INTEGER NOT NULL,
   kind       TEXT NOT NULL,
-  name       TEXT UNIQUE,
+  name       TEXT,
+  asked      INTEGER NOT NULL,
   attempts   INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL,
   last_error TEXT NOT NULL DEFAULT '',
   payload    TEXT NOT NULL
 ) STRICT;
 CREATE INDEX jobs_by_time ON jobs (dead, run_at, id);
+CREATE UNIQUE INDEX jobs_by_name ON jobs (name) WHERE dead = 0;
 
 -- Answers kept for repeated requests. day is the day of the answer, first in
 -- the key, so that a day is found at its end and expires as one range.
