@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+const (
+	maxMessages = 2_000_000
+	maxCallers  = 5_000
+	maxRooms    = 1_000
+)
+
+// creates posts messages as fast as the server answers, many at once.
+type creates struct {
+	Messages int  `short:"n" default:"30000" help:"Messages to post."`
+	InFlight int  `short:"c" default:"500" help:"Requests in flight at once."`
+	Users    int  `default:"50" help:"Users who post."`
+	Meetings int  `default:"10" help:"Meetings they post in."`
+	Key      bool `help:"Send a fresh Idempotency-Key with each."`
+}
+
+// Validate is called by kong.
+func (c creates) Validate() error {
+	return bounds(
+		bound{"messages", float64(c.Messages), 1, maxMessages},
+		bound{"in-flight", float64(c.InFlight), 1, maxCallers},
+		bound{"users", float64(c.Users), 1, maxMembers},
+		bound{"meetings", float64(c.Meetings), 1, maxRooms},
+	)
+}
+
+func (c creates) name() string {
+	if c.Key {
+		return "creates --key"
+	}
+	return "creates"
+}
+
+func (c creates) measure(ctx context.Context, t *target) (result, error) {
+	res := result{Scenario: c.name(), Load: fmt.Sprintf("%d messages, %d in flight, %d users, %d meetings",
+		c.Messages, c.InFlight, c.Users, c.Meetings)}
+	p, s, err := flooded(ctx, t, c)
+	if err != nil {
+		return res, err
+	}
+	sum := summarize(p.latencies(0, c.Messages))
+	wanted := 5000.0
+	if c.Key {
+		wanted = 3500
+	}
+	res.add("creates", float64(sum.count)/s.elapsed.Seconds(), "/s", atLeast(wanted))
+	res.latency("answer", sum, goal{}, below(250))
+	res.cpu(s, int(sum.count), "create")
+	return verified(ctx, t, p, res)
+}
+
+// flooded sets the stage and posts all messages.
+func flooded(ctx context.Context, t *target, c creates) (*poster, spent, error) {
+	rooms, err := t.stage(ctx, c.Users, c.Meetings)
+	if err != nil {
+		return nil, spent{}, err
+	}
+	lines, err := t.lines(ctx, c.InFlight)
+	if err != nil {
+		return nil, spent{}, err
+	}
+	defer closeAll(lines)
+	p := newPoster(rooms, c.Messages, c.Key)
+	m, err := t.meter()
+	if err != nil {
+		return nil, spent{}, err
+	}
+	p.flood(ctx, lines, 0, c.Messages)
+	s, err := m.read()
+	return p, s, cause(ctx, err)
+}
+
+// verified adds to res what is wrong with what the poster posted.
+func verified(ctx context.Context, t *target, p *poster, res result) (result, error) {
+	l := t.line()
+	defer l.close()
+	faults, err := p.verify(ctx, l)
+	res.Faults = append(res.Faults, faults...)
+	return res, err
+}
+
+// lone posts one message after the other.
+type lone struct {
+	Messages int `short:"n" default:"2000" help:"Messages to post."`
+}
+
+// Validate is called by kong.
+func (c lone) Validate() error {
+	return bounds(bound{"messages", float64(c.Messages), 1, maxMessages})
+}
+
+func (c lone) name() string { return "lone" }
+
+func (c lone) measure(ctx context.Context, t *target) (result, error) {
+	res := result{Scenario: c.name(), Load: fmt.Sprintf("%d messages, one after the other", c.Messages)}
+	p, s, err := flooded(ctx, t, creates{Messages: c.Messages, InFlight: 1, Users: 1, Meetings: 1})
+	if err != nil {
+		return res, err
+	}
+	sum := summarize(p.latencies(0, c.Messages))
+	res.add("answer p50", ms(sum.p50), "ms", below(2))
+	res.add("answer p95", ms(sum.p95), "ms", goal{})
+	res.add("answer p99", ms(sum.p99), "ms", goal{})
+	res.add("answer worst", ms(sum.worst), "ms", goal{})
+	res.cpu(s, int(sum.count), "create")
+	return verified(ctx, t, p, res)
+}

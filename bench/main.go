@@ -1,0 +1,128 @@
+// Command bench is the load generator: it drives a running connvo over HTTP as its users do, and checks
+// while it measures.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// options is the command line.
+type options struct {
+	URL       string        `placeholder:"URL" help:"Server to drive, with the development identity provider and --rate-limits off. Without it, one is built and started on a fresh database for each scenario."`
+	PID       int           `help:"Process id of the server at --url, for its CPU time and memory."`
+	Bin       string        `type:"existingfile" placeholder:"FILE" help:"Server program to start instead of building one."`
+	ServerArg []string      `sep:"none" placeholder:"ARG" help:"Further argument for the server that is started; may be repeated."`
+	Dir       string        `type:"existingdir" help:"Where to put the fresh databases; the directory for temporary files when empty."`
+	JSON      string        `type:"path" placeholder:"FILE" help:"Write the results to this file too."`
+	Limit     time.Duration `default:"15m" help:"Give up after this time."`
+
+	All     all     `cmd:"" default:"1" help:"All of the following, short, against the targets (the default)."`
+	Creates creates `cmd:"" help:"Post messages as fast as the server answers, many at once."`
+	Lone    lone    `cmd:"" help:"Post one message after the other."`
+	Fanout  fanout  `cmd:"" help:"Post into one meeting that many streams follow."`
+	Idle    idle    `cmd:"" help:"Hold streams on which nothing happens."`
+	Reads   reads   `cmd:"" help:"Get meetings and messages while posts go on."`
+}
+
+// scenario is one kind of load.
+type scenario interface {
+	name() string
+	measure(ctx context.Context, t *target) (result, error)
+}
+
+// all is every scenario in turn.
+type all struct{}
+
+func (all) scenarios() []scenario {
+	return []scenario{
+		creates{Messages: 30_000, InFlight: 500, Users: 50, Meetings: 10},
+		creates{Messages: 20_000, InFlight: 500, Users: 50, Meetings: 10, Key: true},
+		lone{Messages: 1_000},
+		fanout{Streams: 100, Rate: 5, Duration: 10 * time.Second},
+		reads{Callers: 100, Writes: 50, Duration: 5 * time.Second, Users: 50, Meetings: 10},
+		idle{Streams: 1_000, Hold: 5 * time.Second},
+	}
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run does what args ask for. A figure that misses its target is no error, a fault is.
+func run(args []string, out, progress io.Writer) error {
+	var o options
+	parser, err := kong.New(&o, kong.Name("bench"),
+		kong.Description("Drive a running connvo over HTTP, measure, and check that nothing is lost, doubled or out of order."))
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	if o.URL == "" && o.PID != 0 {
+		return errors.New("--pid is for a server given by --url")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("not done within %v", o.Limit))
+	defer cancel()
+	return o.perform(ctx, o.chosen(command.Command()), args, out, progress)
+}
+
+// chosen returns the scenarios of a command.
+func (o *options) chosen(command string) []scenario {
+	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads} {
+		if name, _, _ := strings.Cut(s.name(), " "); name == command {
+			return []scenario{s}
+		}
+	}
+	return o.All.scenarios()
+}
+
+// perform runs the scenarios one after the other and reports.
+func (o *options) perform(ctx context.Context, list []scenario, args []string, out, progress io.Writer) error {
+	dir, err := os.MkdirTemp(o.Dir, "connvo-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	h := host{options: o, dir: dir, progress: progress}
+	if err := h.prepare(ctx); err != nil {
+		return err
+	}
+	r := report{Date: time.Now().UTC().Format(time.RFC3339), Machine: thisMachine(dir),
+		Command: strings.Join(append([]string{filepath.Base(os.Args[0])}, args...), " ")}
+	for _, s := range list {
+		res, err := h.perform(ctx, s)
+		if err = cause(ctx, err); err != nil {
+			res.Faults = append(res.Faults, err.Error())
+		}
+		r.Results = append(r.Results, res)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	err = r.print(out)
+	if o.JSON != "" {
+		err = errors.Join(err, r.write(o.JSON))
+	}
+	if n := r.faultCount(); n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d faults", n))
+	}
+	return err
+}

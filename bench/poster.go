@@ -1,0 +1,223 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxFailures = 100 // after so many failed requests a run ends early
+	pageLimit   = 200 // the most a feed gives at once
+)
+
+// message is what the bench reads of a message.
+type message struct {
+	ID       string
+	Position int64
+	Content  string
+}
+
+// page is a page of a feed.
+type page struct {
+	Items []message
+	Last  int64
+	More  bool
+}
+
+// failures counts requests that failed and keeps the first.
+type failures struct {
+	mu    sync.Mutex // guards the rest
+	count int
+	first error
+}
+
+func (f *failures) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.count++; f.first == nil {
+		f.first = err
+	}
+}
+
+func (f *failures) tooMany() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count >= maxFailures
+}
+
+// faults describes the failures in one line, or in none.
+func (f *failures) faults(what string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.count == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d %s failed, the first: %v", f.count, what, f.first)}
+}
+
+// entry is what is known of one message. It is written by the goroutine that posts it.
+type entry struct {
+	begun, acknowledged bool
+	sent, answered      time.Duration
+	item                item // as acknowledged
+}
+
+// poster posts numbered messages, number n into room n modulo their count, and remembers what was acknowledged.
+type poster struct {
+	mark
+	rooms    []room
+	keyed    bool           // with an Idempotency-Key each
+	entries  []entry        // by number
+	newest   []atomic.Int64 // by room: the highest position acknowledged
+	failures failures
+}
+
+func newPoster(rooms []room, total int, keyed bool) *poster {
+	return &poster{mark: newMark(), rooms: rooms, keyed: keyed,
+		entries: make([]entry, total), newest: make([]atomic.Int64, len(rooms))}
+}
+
+// post posts message n as a member of its room.
+func (p *poster) post(ctx context.Context, l *line, member, n int) {
+	at := n % len(p.rooms)
+	r := p.rooms[at]
+	req := request{method: "POST", path: r.messages(), token: r.members[member%len(r.members)].token}
+	if p.keyed {
+		req.key = "bench-" + p.run + "-" + strconv.Itoa(n)
+	}
+	e := &p.entries[n]
+	e.begun, e.sent = true, p.now()
+	l.body = p.body(l.body[:0], n, e.sent)
+	req.body = l.body
+	got, err := l.do(ctx, req)
+	e.answered = p.now()
+	if err == nil {
+		e.item, err = p.acknowledgement(got, n)
+	}
+	if err != nil {
+		p.failures.add(err)
+		return
+	}
+	e.acknowledged = true
+	raise(&p.newest[at], e.item.position)
+}
+
+// acknowledgement reads the answer to message n.
+func (p *poster) acknowledgement(got reply, n int) (item, error) {
+	if got.status != 200 && got.status != 201 {
+		return item{}, refusal(got.status, got.body)
+	}
+	var m message
+	if err := json.Unmarshal(got.body, &m); err != nil {
+		return item{}, fmt.Errorf("answer to a post: %w", err)
+	}
+	it, _ := p.itemOf(m)
+	if it.n != n || it.id == "" || it.position <= 0 {
+		return item{}, fmt.Errorf("the answer to message %d is another message: %.200q", n, got.body)
+	}
+	return it, nil
+}
+
+// itemOf returns a message as the checks compare it, and when it was sent.
+func (p *poster) itemOf(m message) (item, time.Duration) {
+	n, sent := p.parse(m.Content)
+	return item{n: n, position: m.Position, id: m.ID}, sent
+}
+
+// raise sets v to at least to.
+func raise(v *atomic.Int64, to int64) {
+	for {
+		old := v.Load()
+		if to <= old || v.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// flood posts the messages from, …, to-1, each line one at a time and as fast as it is answered.
+func (p *poster) flood(ctx context.Context, lines []*line, from, to int) {
+	var next atomic.Int64
+	next.Store(int64(from))
+	var wg sync.WaitGroup
+	for i, l := range lines {
+		wg.Go(func() {
+			for ctx.Err() == nil && !p.failures.tooMany() {
+				n := int(next.Add(1) - 1)
+				if n >= to {
+					return
+				}
+				p.post(ctx, l, i, n)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// latencies returns the time from sending to answer of the acknowledged messages from, …, to-1.
+func (p *poster) latencies(from, to int) []time.Duration {
+	var all []time.Duration
+	for _, e := range p.entries[from:to] {
+		if e.acknowledged {
+			all = append(all, e.answered-e.sent)
+		}
+	}
+	return all
+}
+
+// outcome lists what room at must hold, by position, and what it may hold.
+func (p *poster) outcome(at int) (want []item, doubtful []int) {
+	for n := at; n < len(p.entries); n += len(p.rooms) {
+		switch e := p.entries[n]; {
+		case e.acknowledged:
+			want = append(want, e.item)
+		case e.begun:
+			doubtful = append(doubtful, n)
+		}
+	}
+	slices.SortFunc(want, func(a, b item) int { return cmp.Compare(a.position, b.position) })
+	return want, doubtful
+}
+
+// verify reads every room from the beginning and returns what is wrong, requests that failed included.
+func (p *poster) verify(ctx context.Context, l *line) ([]string, error) {
+	faults := p.failures.faults("posts")
+	for at, r := range p.rooms {
+		got, err := p.list(ctx, l, r)
+		if err != nil {
+			return faults, err
+		}
+		want, doubtful := p.outcome(at)
+		faults = append(faults, faultsOf(r.messages(), compare(len(p.entries), want, doubtful, got))...)
+	}
+	return faults, nil
+}
+
+// list pages through a room's messages by position.
+func (p *poster) list(ctx context.Context, l *line, r room) ([]item, error) {
+	var items []item
+	for after := int64(0); ; {
+		var got page
+		path := fmt.Sprintf("%s?after=%d&limit=%d", r.messages(), after, pageLimit)
+		if err := l.call(ctx, request{method: "GET", path: path, token: r.members[0].token}, nil, &got); err != nil {
+			return nil, err
+		}
+		for _, m := range got.Items {
+			it, _ := p.itemOf(m)
+			items = append(items, it)
+		}
+		if !got.More {
+			return items, nil
+		}
+		if got.Last <= after {
+			return nil, fmt.Errorf("GET %s: more follows, but last is %d", path, got.Last)
+		}
+		after = got.Last
+	}
+}

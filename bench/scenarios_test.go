@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// small are all scenarios, done in moments.
+func small() []scenario {
+	return []scenario{
+		creates{Messages: 700, InFlight: 20, Users: 5, Meetings: 3},
+		creates{Messages: 100, InFlight: 20, Users: 5, Meetings: 3, Key: true},
+		lone{Messages: 50},
+		fanout{Streams: 6, Rate: 100, Duration: 200 * time.Millisecond},
+		reads{Callers: 4, Writes: 50, Duration: 200 * time.Millisecond, Users: 3, Meetings: 2},
+		reads{Callers: 4, Rate: 200, Writes: 50, Duration: 200 * time.Millisecond, Users: 3, Meetings: 2},
+		idle{Streams: 60, Hold: 100 * time.Millisecond},
+	}
+}
+
+func TestScenariosAreCleanAgainstAFaultlessServer(t *testing.T) {
+	for _, s := range small() {
+		res, err := s.measure(t.Context(), newFake(t, ""))
+		if err != nil {
+			t.Errorf("%s: %v", s.name(), err)
+		}
+		if len(res.Faults) > 0 {
+			t.Errorf("%s: %q", s.name(), res.Faults)
+		}
+		if len(res.Figures) == 0 || res.Figures[0].Value <= 0 {
+			t.Errorf("%s: figures %v", s.name(), res.Figures)
+		}
+	}
+}
+
+func TestScenariosFindFlaws(t *testing.T) {
+	posts := creates{Messages: 100, InFlight: 5, Users: 2, Meetings: 2}
+	fan := fanout{Streams: 3, Rate: 200, Duration: 100 * time.Millisecond}
+	for _, c := range []struct {
+		flaw, want string
+		s          scenario
+	}{
+		{"lose", "lost", posts},
+		{"double", "doubled", posts},
+		{"refuse", "14 posts failed, the first: status 429 rate_limited: Too many", posts},
+		{"lose", "lost", lone{Messages: 20}},
+		{"double on streams", "deliveries on 3 of 3 streams: 9 doubled, 9 out of order", fan},
+		{"end", "3 streams ended early, the first: stream ended", fan},
+		{"end", "idle streams failed", idle{Streams: 5, Hold: 100 * time.Millisecond}},
+	} {
+		res, err := c.s.measure(t.Context(), newFake(t, c.flaw))
+		if err != nil {
+			t.Errorf("%s: %v", c.flaw, err)
+		}
+		if !strings.Contains(strings.Join(res.Faults, "\n"), c.want) {
+			t.Errorf("flaw %q: faults %q", c.flaw, res.Faults)
+		}
+	}
+}
+
+func TestCancelledScenarioEndsAtOnce(t *testing.T) {
+	why := errors.New("enough")
+	for _, s := range []scenario{
+		creates{Messages: 200_000, InFlight: 20, Users: 5, Meetings: 3},
+		fanout{Streams: 6, Rate: 10, Duration: time.Minute},
+		reads{Callers: 4, Writes: 50, Duration: time.Minute, Users: 3, Meetings: 2},
+		idle{Streams: 60, Hold: time.Minute},
+	} {
+		target := newFake(t, "")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, why)
+		began := time.Now()
+		if _, err := s.measure(ctx, target); !errors.Is(err, why) {
+			t.Errorf("%s: %v", s.name(), err)
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("%s took %v to end", s.name(), took)
+		}
+		cancel()
+	}
+}
+
+func TestRunReportsAndFailsOnFaults(t *testing.T) {
+	file := t.TempDir() + "/out.json"
+	var out, progress strings.Builder
+	args := []string{"--url", "http://" + newFake(t, "").addr, "--json", file, "lone", "-n", "5"}
+	if err := run(args, &out, &progress); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"answer p50", "< 2", "met"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	raw := readFile(t, file)
+	for _, want := range []string{`"scenario": "lone"`, `"target": "\u003c 2"`, `"cores"`, `"command"`} {
+		if !strings.Contains(raw, want) {
+			t.Errorf("no %s in\n%s", want, raw)
+		}
+	}
+	args = []string{"--url", "http://" + newFake(t, "lose").addr, "lone", "-n", "20"}
+	if err := run(args, &out, &progress); err == nil || !strings.Contains(err.Error(), "fault") {
+		t.Errorf("with faults: %v", err)
+	}
+}
+
+func TestRunRefusesBadOptions(t *testing.T) {
+	for _, args := range [][]string{
+		{"creates", "-n", "0"},
+		{"creates", "--users", "101"},
+		{"fanout", "--rate", "NaN"},
+		{"fanout", "-s", "10000", "-r", "1000", "-d", "600s"},
+		{"--pid", "1", "lone"},
+		{"--url", "https://example.com", "lone"},
+		{"nothing"},
+	} {
+		var out strings.Builder
+		if err := run(args, &out, &out); err == nil {
+			t.Errorf("%q was accepted", args)
+		}
+	}
+}
