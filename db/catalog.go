@@ -43,8 +43,9 @@ const (
 type table struct {
 	name    string
 	columns []string
-	keys    []uint8 // columns of the primary key and of indexes
-	keyed   int     // columns up to the last key
+	types   []string // of the columns, as declared
+	keys    []uint8  // columns of the primary key and of indexes
+	keyed   int      // columns up to the last key
 }
 
 // catalog knows the tables and, for each statement that a live query runs, what
@@ -77,13 +78,14 @@ type tableRead struct {
 // column: its argument, or each element of it, a JSON array.
 type scope struct {
 	column   uint8
+	declared string // the column's type
 	argument int
 	each     bool
 }
 
 const (
 	selectTables  = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
-	selectColumns = `SELECT name, pk FROM pragma_table_info(?) ORDER BY cid`
+	selectColumns = `SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid`
 	selectIndexed = `SELECT DISTINCT i.name FROM pragma_index_list(?) l, pragma_index_info(l.name) i WHERE i.name IS NOT NULL`
 )
 
@@ -153,16 +155,16 @@ func (c *catalog) readTables(ctx context.Context) error {
 			return err
 		}
 		for rows.Next() {
-			var column string
+			var column, declared string
 			var pk int
-			if err := rows.Scan(&column, &pk); err != nil {
+			if err := rows.Scan(&column, &declared, &pk); err != nil {
 				return errors.Join(err, rows.Close())
 			}
 			if pk > 0 || slices.Contains(indexed, column) {
 				t.keys = append(t.keys, uint8(len(t.columns)))
 				t.keyed = len(t.columns) + 1
 			}
-			t.columns = append(t.columns, column)
+			t.columns, t.types = append(t.columns, column), append(t.types, declared)
 		}
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return err
@@ -281,7 +283,7 @@ func (c *catalog) declarations(query string) (scopes map[uint16]*scope, decides 
 		if scopes[number] != nil {
 			return nil, false, fmt.Errorf("two scopes for table %s", m[1])
 		}
-		s := &scope{column: uint8(column), each: m[4] != ""}
+		s := &scope{column: uint8(column), declared: t.types[column], each: m[4] != ""}
 		s.argument, _ = strconv.Atoi(m[3] + m[4]) // one digit, by the pattern
 		scopes[number] = s
 	}
@@ -330,7 +332,9 @@ func (s *Snapshot) add(d Dependency) {
 	s.Deps = append(s.Deps, d)
 }
 
-// values returns what the scope pins the column to, as SQLite stores it.
+// values returns what the scope pins the column to, as SQLite stores it. An
+// argument that SQLite would convert to compare it is refused: its hash would
+// not be that of the value in the row.
 func (sc *scope) values(args []any) ([]any, error) {
 	if sc.argument < 1 || sc.argument > len(args) {
 		return nil, fmt.Errorf("a scope names argument %d of %d", sc.argument, len(args))
@@ -339,8 +343,14 @@ func (sc *scope) values(args []any) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scope: %w", err)
 	}
+	if b, ok := v.(bool); ok { // the driver binds it as 0 or 1
+		v = int64(0)
+		if b {
+			v = int64(1)
+		}
+	}
 	if !sc.each {
-		return []any{v}, nil
+		return []any{v}, sc.storable(v)
 	}
 	text, ok := v.(string)
 	if !ok {
@@ -354,5 +364,25 @@ func (sc *scope) values(args []any) ([]any, error) {
 	for i, e := range elements {
 		values[i] = e
 	}
-	return values, nil
+	if len(values) == 0 {
+		return nil, nil
+	}
+	return values, sc.storable(values[0])
+}
+
+// storable reports whether the column holds v the way v is.
+func (sc *scope) storable(v any) error {
+	ok := v == nil // equals nothing, so that no change can matter
+	switch v.(type) {
+	case string:
+		ok = sc.declared == "TEXT"
+	case int64:
+		ok = sc.declared == "INTEGER"
+	case []byte:
+		ok = sc.declared == "BLOB"
+	}
+	if !ok {
+		return fmt.Errorf("a scope pins a column of %s to a %T", sc.declared, v)
+	}
+	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"connvo/domain"
@@ -54,7 +53,6 @@ type DB struct {
 	unlock  func() error
 
 	closing sync.Once
-	closed  atomic.Bool
 }
 
 // Open opens the file, making it when there is none. It refuses, with one clear
@@ -154,7 +152,6 @@ func (d *DB) Committed() int64 { return d.writer.committed.Load() }
 func (d *DB) Close() error {
 	err := error(nil)
 	d.closing.Do(func() {
-		d.closed.Store(true)
 		d.writer.stop()
 		err = d.release()
 	})

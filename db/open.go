@@ -50,7 +50,6 @@ func dsn(path string, maxPages int) string {
 		"_pragma": {
 			"busy_timeout(5000)",
 			fmt.Sprintf("page_size(%d)", pageSize),
-			"journal_mode(WAL)",
 			"synchronous(FULL)",
 			"foreign_keys(ON)",
 			"trusted_schema(OFF)",
@@ -112,7 +111,7 @@ func checkFile(path string) error {
 	case err != nil:
 		return fmt.Errorf("database %s: %w", path, err)
 	case !fi.Mode().IsRegular():
-		return fmt.Errorf("database %s: is not a regular file", path)
+		return fmt.Errorf("database %s: it is not a regular file", path)
 	}
 	if err := syscall.Access(path, 0x2 /* W_OK */); err != nil {
 		return fmt.Errorf("database %s: the file cannot be written by this user", path)
@@ -140,6 +139,9 @@ func prepareSchema(ctx context.Context, conn *sql.Conn, o Options) (last int64, 
 	} else if err := checkSchema(ctx, conn, o, version, app); err != nil {
 		return 0, err
 	}
+	if err := writeAhead(ctx, conn); err != nil {
+		return 0, err
+	}
 	err = conn.QueryRowContext(ctx, "SELECT last FROM sequence WHERE id = 1").Scan(&last)
 	return last, err
 }
@@ -152,6 +154,19 @@ func createSchema(ctx context.Context, conn *sql.Conn, schema string) error {
 		_, _ = conn.ExecContext(ctx, "ROLLBACK")
 	}
 	return err
+}
+
+// writeAhead makes the file one with a write-ahead log. That is a property of
+// the file, so only one that is known to be ours is given it.
+func writeAhead(ctx context.Context, conn *sql.Conn) error {
+	var mode string
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return refusal("its file system cannot hold a write-ahead log")
+	}
+	return nil
 }
 
 // refusal is a complete sentence about why a file cannot be used.
@@ -202,7 +217,7 @@ func checkPages(ctx context.Context, conn *sql.Conn, path string) error {
 		return err
 	}
 	if found != "ok" {
-		return refusal("the file is damaged (" + firstLine(found) + "); restore it from a backup")
+		return refusal("the file is damaged (" + lastLine(found) + "); restore it from a backup")
 	}
 	return nil
 }
@@ -236,7 +251,9 @@ func digest(schema string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+// lastLine returns the line of an integrity report that says what is wrong;
+// those before it are headings.
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return s[strings.LastIndex(s, "\n")+1:]
 }

@@ -86,6 +86,14 @@ func (tx *WriteTx) alive() error {
 	return nil
 }
 
+// mustLive panics in a caller that has kept tx: what it asks for is the
+// writer's by now, and belongs to another write.
+func (tx *WriteTx) mustLive() {
+	if tx.ended {
+		panic("db: the transaction has ended")
+	}
+}
+
 func (tx *WriteTx) query(query string, args []any) (*sql.Rows, error) {
 	if err := tx.alive(); err != nil {
 		return nil, err
@@ -108,6 +116,7 @@ func (tx *WriteTx) Exec(query string, args ...any) (int64, error) {
 // Next takes the next number of the database's one sequence. Numbers ascend in
 // commit order; one that was committed is never used again.
 func (tx *WriteTx) Next() int64 {
+	tx.mustLive()
 	tx.w.sequence++
 	tx.number = tx.w.sequence
 	return tx.number
@@ -117,6 +126,7 @@ func (tx *WriteTx) Next() int64 {
 // something and took none takes one; one that has changed nothing returns the
 // newest number there is, which covers all it has read.
 func (tx *WriteTx) Number() int64 {
+	tx.mustLive()
 	switch {
 	case tx.number != 0:
 		return tx.number
@@ -128,6 +138,7 @@ func (tx *WriteTx) Number() int64 {
 
 // ULID returns a new ULID of this instant; those of one process ascend.
 func (tx *WriteTx) ULID() string {
+	tx.mustLive()
 	return ulid.MustNew(ulid.Timestamp(tx.Now), tx.w.entropy).String()
 }
 

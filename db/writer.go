@@ -27,9 +27,9 @@ const (
 	// first of them wait longer than the disk does.
 	MaxBatch     = 256
 	maxBatchTime = 10 * time.Millisecond
-	// maxBackgroundTime is what a closure of the second lane may take; a
-	// longer one is reported, since it delays everyone.
-	maxBackgroundTime = 20 * time.Millisecond
+	// maxClosureTime is what one closure may take; a longer one is reported,
+	// since it delays everyone. Jobs do their work in steps under it.
+	maxClosureTime = 20 * time.Millisecond
 )
 
 // The states of a closure: what its caller and the writer race for.
@@ -122,6 +122,10 @@ func (w *writer) stop() {
 func (w *writer) close() error {
 	w.stop()
 	_, err := w.conn.raw.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err != nil {
+		// The log stays beside the file, and is read when it is opened again.
+		err = fmt.Errorf("copy the log back: %w", err)
+	}
 	return errors.Join(err, w.conn.close())
 }
 
@@ -129,6 +133,7 @@ func (w *writer) serve() {
 	defer close(w.finished)
 	queue, background := w.queue, w.background
 	for queue != nil || background != nil {
+		g := &group{}
 		var c *closure
 		var open bool
 		select {
@@ -142,8 +147,9 @@ func (w *writer) serve() {
 				background = nil
 				continue
 			}
+			g.background++
 		}
-		w.commitGroup(c)
+		w.commitGroup(g, c)
 	}
 }
 
@@ -156,8 +162,8 @@ type group struct {
 
 // commitGroup runs c and what waits behind it in one transaction, and answers
 // all of them when it is durable.
-func (w *writer) commitGroup(c *closure) {
-	g := &group{began: time.Now()}
+func (w *writer) commitGroup(g *group, c *closure) {
+	g.began = time.Now()
 	if err := w.begin(); err != nil {
 		w.answer(c, err)
 		return
@@ -253,7 +259,11 @@ func (w *writer) begin() error {
 	w.rolledBack, w.ending = false, false
 	w.changes = nil
 	w.atBegin.sequence, w.atBegin.touched = w.sequence, w.touched
-	return w.conn.exec("BEGIN IMMEDIATE")
+	err := w.conn.exec("BEGIN IMMEDIATE")
+	if err != nil {
+		w.end() // should an earlier rollback have failed, this one may not
+	}
+	return err
 }
 
 // commit makes the transaction durable and publishes what it changed.
@@ -289,10 +299,11 @@ func (w *writer) publish() {
 	}
 }
 
-// end makes sure that no transaction is open.
+// end makes sure that no transaction is open, and forgets what was done in it.
 func (w *writer) end() {
 	w.ending = true
 	w.changes = nil
+	w.sequence, w.touched = w.atBegin.sequence, w.atBegin.touched
 	// SQLite answers with an error where it has rolled back already.
 	_ = w.conn.exec("ROLLBACK")
 }
@@ -307,13 +318,13 @@ func (w *writer) runInSavepoint(f func(tx *WriteTx) error) error {
 	firstChange, firstNumber := len(w.changes), w.sequence
 	tx := &WriteTx{Now: w.db.Now(), w: w, touched: w.touched}
 	err := w.call(tx, f)
-	if w.rolledBack {
-		return err
-	}
 	if err == nil {
 		tx.Number() // every write that changes something takes a number
 	}
 	tx.ended = true
+	if w.rolledBack {
+		return err
+	}
 	if err != nil {
 		// Nobody has seen its numbers.
 		w.changes, w.sequence, w.touched = w.changes[:firstChange], firstNumber, tx.touched
@@ -326,7 +337,7 @@ func (w *writer) runInSavepoint(f func(tx *WriteTx) error) error {
 		w.rolledBack = true
 		return errors.Join(err, failed)
 	}
-	if took := time.Since(began); took > maxBackgroundTime {
+	if took := time.Since(began); took > maxClosureTime {
 		w.db.log.Warn("slow write", "took", took)
 	}
 	return err
