@@ -122,7 +122,7 @@ func (o *options) perform(ctx context.Context, list []scenario, args []string, o
 		err = errors.Join(err, r.write(o.JSON))
 	}
 	if n := r.faultCount(); n > 0 {
-		err = errors.Join(err, fmt.Errorf("%d faults", n))
+		err = errors.Join(err, fmt.Errorf("faults found: %d", n))
 	}
 	return err
 }

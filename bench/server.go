@@ -54,9 +54,10 @@ type server struct {
 // start runs bin on a fresh database in dir and waits until it listens.
 func start(ctx context.Context, bin, dir string, extra []string) (*server, *target, error) {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "connvo.db"), "--no-demo",
-		"--rate-limits", "off", "--log-level", "info", "--log-format", "json"}, extra...)
+		"--log-level", "info", "--log-format", "json"}, extra...)
 	s := &server{cmd: exec.Command(bin, args...), url: make(chan string, 1), ended: make(chan struct{})}
-	s.cmd.Dir, s.cmd.Env = dir, plainEnv(os.Environ())
+	s.cmd.Dir = dir
+	s.cmd.Env = append(plainEnv(os.Environ()), "CONNVO_RATE_LIMITS=off") // by name: a build without limits has no such flag
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the bench, which then stops the server
 	r, w, err := os.Pipe()
 	if err != nil {
