@@ -127,14 +127,14 @@ func (s *Store) change(ctx context.Context, who domain.Actor, meeting domain.Mee
 		if err != nil {
 			return err
 		}
-		if err := requireOpen(tx, meeting, viewer); err != nil {
-			return err
-		}
 		if m, err = find(tx, meeting, id); err != nil {
 			return err
 		}
 		changed, err := apply(tx, viewer, &m)
 		if err != nil || !changed {
+			return err
+		}
+		if err := requireOpen(tx, meeting, viewer); err != nil {
 			return err
 		}
 		m.Position = tx.Next()

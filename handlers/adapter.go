@@ -1,0 +1,299 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/idempotency"
+	"connvo/realtime"
+)
+
+// route is one operation of the API.
+type route struct {
+	method  string // GET when ""
+	path    string
+	id      string // the operation's name in the OpenAPI document
+	summary string
+	about   string
+	tag     string
+	status  int // of the answer, 200 when 0
+}
+
+// Route is an operation as the tests over all of them see it.
+type Route struct {
+	Method, Path string
+	Feed         bool // an append-only collection
+}
+
+// get registers a query. It is live too: what is kept of a subscription is the
+// parsed input and the call.
+func get[In, Out any](s *Server, r route, ask func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
+	r.method = http.MethodGet
+	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
+	huma.Register(s.api, s.operation(r, reflect.TypeFor[Out](), "Live: a snapshot event with this answer first, then whenever it changes."),
+		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
+			who := callOf(ctx).who
+			query := func(ctx context.Context) ([]byte, error) {
+				out, err := ask(ctx, who, in)
+				if err != nil {
+					return nil, err
+				}
+				return json.Marshal(out)
+			}
+			return s.answerGet(in, query, nil), nil
+		})
+}
+
+// feedItem is an item on the wire that knows its place in its feed.
+type feedItem interface {
+	position() int64 // of its last change: what after compares with
+	order() int64    // what before compares with
+}
+
+// feedBody is the answer of a feed.
+type feedBody[Item any] struct {
+	Items []Item `json:"items"`
+	First int64  `json:"first" doc:"What to pass as before for the page before; 0 when the page is empty."`
+	Last  int64  `json:"last" doc:"What to pass as after next, also when the page is empty."`
+	More  bool   `json:"more" doc:"There are more: after the last with after, else before the first."`
+}
+
+// feed registers an append-only collection.
+func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Context, who domain.Actor, in *In, span domain.Span) (domain.Part[Item], error)) {
+	r.method = http.MethodGet
+	s.routes = append(s.routes, Route{Method: r.method, Path: r.path, Feed: true})
+	huma.Register(s.api, s.operation(r, reflect.TypeFor[feedBody[Item]](), "Live: items events, each item once."),
+		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
+			who := callOf(ctx).who
+			span, err := any(in).(interface{ feed() *FeedParams }).feed().span()
+			if err != nil {
+				return nil, problemOf(err)
+			}
+			query := func(ctx context.Context) ([]byte, error) {
+				part, err := ask(ctx, who, in, span)
+				if err != nil {
+					return nil, err
+				}
+				return json.Marshal(pageOf(part, span))
+			}
+			live := &realtime.Feed{After: span.After, Limit: span.Limit, Read: func(ctx context.Context, span domain.Span) ([]realtime.Item, bool, error) {
+				part, err := ask(ctx, who, in, span)
+				if err != nil {
+					return nil, false, err
+				}
+				items, err := encodeItems(part.Items)
+				return items, part.More, err
+			}}
+			return s.answerGet(in, query, live), nil
+		})
+}
+
+func pageOf[Item feedItem](part domain.Part[Item], span domain.Span) feedBody[Item] {
+	page := feedBody[Item]{Items: part.Items, More: part.More}
+	if span.After != nil {
+		page.Last = *span.After
+	}
+	for i, item := range part.Items {
+		if i == 0 {
+			page.First = item.order()
+		}
+		page.Last = max(page.Last, item.position())
+	}
+	return page
+}
+
+func encodeItems[Item feedItem](items []Item) ([]realtime.Item, error) {
+	encoded := make([]realtime.Item, len(items))
+	for i, item := range items {
+		data, err := json.Marshal(item)
+		if err != nil {
+			return nil, err
+		}
+		encoded[i] = realtime.Item{Position: item.position(), Data: data}
+	}
+	return encoded, nil
+}
+
+// answerGet answers a GET whose input is valid, plain or live.
+func (s *Server) answerGet(in any, query realtime.Query, feed *realtime.Feed) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		r, w := humago.Unwrap(hc)
+		if !wantsStream(r) {
+			s.answerPlain(w, r, query)
+			return
+		}
+		params := any(in).(interface{ live() *LiveParams }).live()
+		request := realtime.Request{Actor: callOf(r.Context()).who, Heartbeat: params.Heartbeat, Query: query, Feed: feed}
+		if id := r.Header.Values("Last-Event-ID"); len(id) > 0 {
+			request.LastEventID = &id[0]
+		} else if params.LastEventID.set {
+			request.LastEventID = &params.LastEventID.value
+		}
+		if err := s.engine.Serve(r.Context(), w, request); err != nil {
+			s.refuse(w, r, err)
+		}
+	}}
+}
+
+// answerPlain runs the query once.
+func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realtime.Query) {
+	if !wantsJSON(r) {
+		s.refuse(w, r, newProblem(http.StatusNotAcceptable, "the answer is application/json, or text/event-stream"))
+		return
+	}
+	body, err := query(r.Context())
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+	h := w.Header()
+	h.Set("ETag", tag)
+	h.Set("Cache-Control", "private, no-cache")
+	h.Set("Vary", "Accept, Authorization, Cookie")
+	if matches(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
+// matches reports whether an If-None-Match header names the tag; the comparison
+// is the weak one of RFC 9110, section 13.1.2.
+func matches(headers []string, tag string) bool {
+	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		part = strings.TrimSpace(part)
+		if part == "*" || strings.TrimPrefix(part, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// nothing is the answer of a write that has none: 204.
+type nothing struct{}
+
+// located is an answer that has an address of its own, for 201.
+type located interface{ location() string }
+
+// errReplayed ends a write whose answer is known already.
+var errReplayed = errors.New("the answer is known")
+
+// write registers an operation that changes the database. do runs inside the
+// writer's transaction: it decodes, calls one Store once, and waits for nothing.
+func write[In, Out any](s *Server, r route, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
+	if r.method == "" {
+		r.method = http.MethodPost
+	}
+	_, silent := any(*new(Out)).(nothing)
+	if silent {
+		r.status = http.StatusNoContent
+	}
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	_, takesBody := reflect.TypeFor[In]().FieldByName("Body")
+	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
+	huma.Register(s.api, s.operation(r, reflect.TypeFor[Out](), ""),
+		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
+			c := callOf(ctx)
+			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
+				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
+			}
+			run := func(ctx context.Context) (idempotency.Answer, error) {
+				out, err := do(ctx, c.who, in)
+				if err != nil || silent {
+					return idempotency.Answer{Status: r.status}, err
+				}
+				a := idempotency.Answer{Status: r.status}
+				if at, ok := any(out).(located); ok && r.status == http.StatusCreated {
+					a.Header.Location = at.location()
+				}
+				a.Body, err = json.Marshal(out)
+				return a, err
+			}
+			return &huma.StreamResponse{Body: func(hc huma.Context) {
+				r, w := humago.Unwrap(hc)
+				s.answerWrite(w, r, c, run)
+			}}, nil
+		})
+}
+
+// answerWrite runs a write in one transaction with the keeping of its answer.
+func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, run func(ctx context.Context) (idempotency.Answer, error)) {
+	key := r.Header.Get("Idempotency-Key")
+	if _, sent := r.Header["Idempotency-Key"]; sent {
+		if err := idempotency.CheckKey(key); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+	}
+	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
+	request := idempotency.RequestOf(c.body)
+	var answer idempotency.Answer
+	var replayed bool
+	err := s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
+		answer, replayed = idempotency.Answer{}, false
+		if key != "" {
+			tx.OnDecided(func() (err error) {
+				answer, replayed, err = s.kept.Find(tx, tx.Now, kept, request)
+				if replayed {
+					return errReplayed
+				}
+				return err
+			})
+		}
+		fresh, err := run(db.Join(r.Context(), tx))
+		if err != nil {
+			return err
+		}
+		answer = fresh
+		answer.Header.Commit = tx.Number()
+		if key == "" {
+			return nil
+		}
+		if !tx.WasDecided() {
+			return errors.New("a write that decides nothing cannot be repeated by key")
+		}
+		return s.kept.Keep(tx, kept, request, answer)
+	})
+	if err != nil && !(replayed && errors.Is(err, errReplayed)) {
+		s.refuse(w, r, err)
+		return
+	}
+	h := w.Header()
+	if replayed {
+		h.Set("Idempotency-Replayed", "true")
+	}
+	if answer.Header.Location != "" {
+		h.Set("Location", answer.Header.Location)
+	}
+	h.Set("Connvo-Commit", strconv.FormatInt(answer.Header.Commit, 10))
+	h.Set("Cache-Control", "no-store")
+	if answer.Status == http.StatusNoContent {
+		w.WriteHeader(answer.Status)
+		return
+	}
+	writeJSON(w, answer.Status, answer.Body)
+}

@@ -1,0 +1,100 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"connvo/auth"
+	"connvo/domain"
+)
+
+// demoPerson is someone whom the development pages offer to be.
+type demoPerson struct{ Name, Email string }
+
+// demoPeople are seeded with the demo meeting.
+var demoPeople = []demoPerson{{"Ada", "ada@example.com"}, {"Grace", "grace@example.com"}}
+
+// maxReturnTo bounds the path that a browser comes back to.
+const maxReturnTo = 2048
+
+type tokenRequest struct {
+	Body struct {
+		Email   string `json:"email" minLength:"3" maxLength:"320"`
+		Name    string `json:"name,omitempty" maxLength:"100"`
+		OrgID   string `json:"orgId,omitempty" maxLength:"128"`
+		OrgRole string `json:"orgRole,omitempty" maxLength:"128"`
+	}
+}
+
+type tokenAnswer struct {
+	Body tokenGrant
+}
+
+type tokenGrant struct {
+	AccessToken string `json:"accessToken"`
+	ExpiresIn   int64  `json:"expiresIn" doc:"Seconds."`
+	User        me     `json:"user"`
+}
+
+// devRoutes are the development identity provider: whoever asks is believed, so
+// it answers only requests that were sent to this machine by its name.
+func (s *Server) devRoutes() {
+	huma.Register(s.api, huma.Operation{
+		OperationID: "devToken", Method: http.MethodPost, Path: devTokenPath, Tags: []string{"Development"},
+		Summary:      "A token for anyone",
+		Description:  "The built-in identity provider of a first run. It is off where WorkOS is configured.",
+		MaxBodyBytes: -1, BodyReadTimeout: -1,
+	}, func(ctx context.Context, in *tokenRequest) (*tokenAnswer, error) {
+		grant, err := s.dev.Token(ctx, auth.TokenRequest{Email: in.Body.Email, Name: in.Body.Name, OrgID: in.Body.OrgID, OrgRole: in.Body.OrgRole})
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		return &tokenAnswer{tokenGrant{AccessToken: grant.AccessToken, ExpiresIn: int64(grant.ExpiresIn.Seconds()), User: meOf(grant.User)}}, nil
+	})
+	s.mux.HandleFunc("POST /dev/login", s.devLogin)
+}
+
+const devTokenPath = "/dev/token"
+
+// localOnly refuses a request whose Host is not this machine: a page elsewhere
+// could otherwise reach the provider by a name that it points here.
+func localOnly(r *http.Request) error {
+	if !auth.LocalHost(r.Host) {
+		return domain.Fail(domain.Forbidden, "the development identity provider answers on localhost, 127.0.0.1 and [::1] only")
+	}
+	return nil
+}
+
+// devLogin signs a browser in.
+func (s *Server) devLogin(w http.ResponseWriter, r *http.Request) {
+	if err := localOnly(r); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+	if err := r.ParseForm(); err != nil {
+		s.refuse(w, r, domain.Because(domain.Malformed, err, "the form could not be read"))
+		return
+	}
+	grant, err := s.dev.Token(r.Context(), auth.TokenRequest{Email: strings.TrimSpace(r.PostForm.Get("email")), Name: r.PostForm.Get("name")})
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: grant.AccessToken, Path: "/", MaxAge: int(grant.ExpiresIn.Seconds()),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	http.Redirect(w, r, ownPath(r.PostForm.Get("returnTo")), http.StatusSeeOther)
+}
+
+// ownPath returns the path if it is one of this origin, else the first page.
+func ownPath(path string) string {
+	if len(path) > maxReturnTo || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+		return "/"
+	}
+	return path
+}

@@ -1,0 +1,229 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"connvo/domain"
+	"connvo/domain/events"
+	"connvo/domain/meetings"
+	"connvo/domain/participants"
+)
+
+// meeting is a meeting as the caller sees it.
+type meeting struct {
+	ID               domain.MeetingID `json:"id"`
+	Title            string           `json:"title"`
+	Description      string           `json:"description"`
+	OrganizerID      domain.UserID    `json:"organizerId"`
+	State            string           `json:"state" enum:"scheduled,active,concluded,cancelled"`
+	Kind             string           `json:"kind" enum:"one-on-one,small-group,large-meeting,webinar"`
+	ScheduledAt      *string          `json:"scheduledAt" format:"date-time"`
+	DurationMs       int64            `json:"durationMs"`
+	StartedAt        *string          `json:"startedAt" format:"date-time"`
+	EndedAt          *string          `json:"endedAt" format:"date-time"`
+	MaxParticipants  int              `json:"maxParticipants" doc:"How many may be in it at once."`
+	ParticipantCount int64            `json:"participantCount" doc:"How many are members, whether they have joined or not."`
+	OrgID            *string          `json:"orgId"`
+	Video            videoPlan        `json:"video"`
+	Viewer           viewer           `json:"viewer" doc:"What the caller is in the meeting."`
+	CreatedAt        string           `json:"createdAt" format:"date-time"`
+	UpdatedAt        string           `json:"updatedAt" format:"date-time"`
+}
+
+func (m meeting) location() string { return "/v1/meetings/" + string(m.ID) }
+
+// videoPlan is how people see one another. Browsers connect to one another by
+// WebRTC, where nothing can be recorded.
+type videoPlan struct {
+	Provider string        `json:"provider" enum:"webrtc,stream"`
+	Features videoFeatures `json:"features"`
+}
+
+type videoFeatures struct {
+	Recording     bool `json:"recording"`
+	Transcription bool `json:"transcription"`
+}
+
+type viewer struct {
+	Role   string `json:"role" enum:"host,cohost,participant,observer"`
+	Status string `json:"status" enum:"invited,joined,left"`
+}
+
+type meetingList struct {
+	Items      []meeting `json:"items"`
+	NextCursor *string   `json:"nextCursor"`
+}
+
+// participant is a member as other members see them.
+type participant struct {
+	UserID   domain.UserID `json:"userId"`
+	Role     string        `json:"role" enum:"host,cohost,participant,observer"`
+	Status   string        `json:"status" enum:"invited,joined,left"`
+	JoinedAt *string       `json:"joinedAt" format:"date-time"`
+	LeftAt   *string       `json:"leftAt" format:"date-time"`
+	User     shortCard     `json:"user"`
+}
+
+type shortCard struct {
+	DisplayName string  `json:"displayName"`
+	AvatarURL   *string `json:"avatarUrl"`
+}
+
+type participantList struct {
+	Items      []participant `json:"items"`
+	NextCursor *string       `json:"nextCursor" doc:"Always null: a meeting's members fit on one page."`
+}
+
+// event is one thing that happened in a meeting.
+type event struct {
+	Position  int64          `json:"position"`
+	Type      events.Type    `json:"type"`
+	ActorID   *domain.UserID `json:"actorId" doc:"Null when time did it."`
+	SubjectID *string        `json:"subjectId"`
+	CreatedAt string         `json:"createdAt" format:"date-time"`
+}
+
+func (e event) position() int64 { return e.Position }
+func (e event) order() int64    { return e.Position }
+
+type meetingDraft struct {
+	Body struct {
+		Title           string       `json:"title" minLength:"1" maxLength:"200"`
+		Description     string       `json:"description,omitempty" maxLength:"5000"`
+		ScheduledAt     time.Time    `json:"scheduledAt,omitzero" format:"date-time" doc:"When it is planned to begin, not in the past."`
+		DurationMs      int64        `json:"durationMs,omitempty" minimum:"60000" maximum:"86400000" doc:"How long it is planned to last; half an hour when left out."`
+		Kind            string       `json:"kind,omitempty" enum:"one-on-one,small-group,large-meeting,webinar" doc:"small-group when left out."`
+		MaxParticipants int          `json:"maxParticipants,omitempty" minimum:"1" maximum:"1000" doc:"How many may be in it at once; 10 when left out."`
+		Recording       bool         `json:"recording,omitempty"`
+		Transcription   bool         `json:"transcription,omitempty"`
+		Participants    []invitation `json:"participants,omitempty" maxItems:"100" nullable:"false"`
+	}
+}
+
+type invitation struct {
+	UserID string `json:"userId" minLength:"1" maxLength:"128"`
+	Role   string `json:"role" enum:"cohost,participant,observer"`
+}
+
+type meetingInput struct {
+	LiveParams
+	MeetingParam
+}
+
+type meetingStep struct{ MeetingParam }
+
+type meetingsInput struct {
+	ListParams
+	State string `query:"state" enum:"scheduled,active,concluded,cancelled" doc:"Only meetings in this state."`
+}
+
+type meetingFeedInput struct {
+	FeedParams
+	MeetingParam
+}
+
+func (s *Server) meetingRoutes() {
+	write(s, route{path: "/v1/meetings", id: "createMeeting", tag: "Meetings", status: http.StatusCreated,
+		summary: "Plan a meeting", about: "The caller becomes its host."}, s.createMeeting)
+	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
+		summary: "My meetings", about: "Those the caller is a member of, newest first."}, s.listMeetings)
+	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting"}, s.getMeeting)
+	for _, step := range []struct {
+		name, summary, about string
+		do                   func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
+	}{
+		{"start", "Start a meeting", "Host and cohosts; the caller joins it. Repeated by the same person it changes nothing.", s.meetings.Start},
+		{"join", "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.meetings.Join},
+		{"leave", "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.meetings.Leave},
+		{"end", "End a meeting", "Host and cohosts.", s.meetings.End},
+	} {
+		write(s, route{path: "/v1/meetings/{meetingId}/" + step.name, id: step.name + "Meeting", tag: "Meetings", summary: step.summary, about: step.about},
+			func(ctx context.Context, who domain.Actor, in *meetingStep) (meeting, error) {
+				m, err := step.do(ctx, who, in.meeting())
+				return meetingOf(m), err
+			})
+	}
+	get(s, route{path: "/v1/meetings/{meetingId}/participants", id: "listParticipants", tag: "Meetings", summary: "A meeting's members"}, s.listParticipants)
+	feed(s, route{path: "/v1/meetings/{meetingId}/events", id: "listEvents", tag: "Meetings",
+		summary: "What happened in a meeting", about: "In order."}, s.listEvents)
+}
+
+func (s *Server) createMeeting(ctx context.Context, who domain.Actor, in *meetingDraft) (meeting, error) {
+	d := meetings.Draft{
+		Title: in.Body.Title, Description: in.Body.Description, ScheduledAt: in.Body.ScheduledAt,
+		Duration: time.Duration(in.Body.DurationMs) * time.Millisecond, Kind: meetings.Kind(in.Body.Kind),
+		MaxParticipants: in.Body.MaxParticipants, Recording: in.Body.Recording, Transcription: in.Body.Transcription,
+	}
+	for _, p := range in.Body.Participants {
+		d.Invite = append(d.Invite, meetings.Invitation{User: domain.UserID(p.UserID), Role: participants.Role(p.Role)})
+	}
+	m, err := s.meetings.Create(ctx, who, d)
+	return meetingOf(m), err
+}
+
+func (s *Server) listMeetings(ctx context.Context, who domain.Actor, in *meetingsInput) (meetingList, error) {
+	key, err := domain.Cursor(in.Cursor).Key(1)
+	if err != nil {
+		return meetingList{}, err
+	}
+	var below domain.MeetingID
+	if key != nil {
+		below = domain.MeetingID(key[0])
+	}
+	list, more, err := s.meetings.List(ctx, who, participants.State(in.State), below, in.Limit)
+	if err != nil {
+		return meetingList{}, err
+	}
+	page := meetingList{Items: make([]meeting, len(list))}
+	for i, m := range list {
+		page.Items[i] = meetingOf(m)
+	}
+	if more {
+		next := string(domain.NewCursor(string(list[len(list)-1].ID)))
+		page.NextCursor = &next
+	}
+	return page, nil
+}
+
+func (s *Server) getMeeting(ctx context.Context, who domain.Actor, in *meetingInput) (meeting, error) {
+	m, err := s.meetings.Get(ctx, who, in.meeting())
+	return meetingOf(m), err
+}
+
+func (s *Server) listParticipants(ctx context.Context, who domain.Actor, in *meetingInput) (participantList, error) {
+	people, cards, err := s.meetings.Participants(ctx, who, in.meeting())
+	list := participantList{Items: make([]participant, len(people))}
+	for i, p := range people {
+		c := cards[p.User]
+		list.Items[i] = participant{
+			UserID: p.User, Role: string(p.Role), Status: string(p.Status), JoinedAt: maybe(p.JoinedAt), LeftAt: maybe(p.LeftAt),
+			User: shortCard{DisplayName: c.DisplayName, AvatarURL: text(c.AvatarURL)},
+		}
+	}
+	return list, err
+}
+
+func (s *Server) listEvents(ctx context.Context, who domain.Actor, in *meetingFeedInput, span domain.Span) (domain.Part[event], error) {
+	part, err := s.meetings.Events(ctx, who, in.meeting(), span)
+	items := make([]event, len(part.Items))
+	for i, e := range part.Items {
+		items[i] = event{Position: e.Position, Type: e.Type, SubjectID: text(e.Subject), CreatedAt: instant(e.CreatedAt)}
+		if e.Actor != "" {
+			items[i].ActorID = &e.Actor
+		}
+	}
+	return domain.Part[event]{Items: items, More: part.More}, err
+}
+
+func meetingOf(m meetings.Meeting) meeting {
+	return meeting{
+		ID: m.ID, Title: m.Title, Description: m.Description, OrganizerID: m.Organizer, State: string(m.State), Kind: string(m.Kind),
+		ScheduledAt: maybe(m.ScheduledAt), DurationMs: m.Duration.Milliseconds(), StartedAt: maybe(m.StartedAt), EndedAt: maybe(m.EndedAt),
+		MaxParticipants: m.MaxParticipants, ParticipantCount: m.Participants, OrgID: text(m.Org),
+		Video:     videoPlan{Provider: "webrtc", Features: videoFeatures{Transcription: m.Transcription}},
+		Viewer:    viewer{Role: string(m.Viewer.Role), Status: string(m.Viewer.Status)},
+		CreatedAt: instant(m.CreatedAt), UpdatedAt: instant(m.UpdatedAt),
+	}
+}

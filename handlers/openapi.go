@@ -1,0 +1,93 @@
+package handlers
+
+import (
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// newAPI returns the huma API on the mux: it parses, validates and describes;
+// everything else is ours.
+func newAPI(mux *http.ServeMux, version string) huma.API {
+	jsonFormat := huma.DefaultJSONFormat
+	return humago.New(mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:   "connvo",
+				Version: version,
+				Description: "Meetings, matched and live. Every GET under /v1 can be followed: asked with Accept: text/event-stream " +
+					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem) with the same answer, kept current.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+				},
+			},
+		},
+		Formats:                      map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{asProblem},
+	})
+}
+
+// operation describes a route. live, when not empty, says how it is followed.
+func (s *Server) operation(r route, out reflect.Type, live string) huma.Operation {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	registry := s.api.OpenAPI().Components.Schemas
+	ok := &huma.Response{Description: http.StatusText(r.status), Headers: map[string]*huma.Header{}}
+	if r.status != http.StatusNoContent {
+		ok.Content = map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(out, true, r.id+"Answer")}}
+	}
+	op := huma.Operation{
+		OperationID:     r.id,
+		Method:          r.method,
+		Path:            r.path,
+		Summary:         r.summary,
+		Description:     r.about,
+		Tags:            []string{r.tag},
+		DefaultStatus:   r.status,
+		MaxBodyBytes:    -1, // readBody has bounded it
+		BodyReadTimeout: -1,
+		Security:        []map[string][]string{{"bearer": {}}},
+		Responses: map[string]*huma.Response{
+			strconv.Itoa(r.status): ok,
+			"default": {
+				Description: "A problem document; its code says what went wrong.",
+				Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: registry.Schema(reflect.TypeFor[problem](), true, "Problem")}},
+			},
+		},
+	}
+	if live != "" {
+		ok.Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: live}}
+		ok.Headers["ETag"] = header("Names this answer; send it as If-None-Match to be told 304 while it is current.")
+		op.Responses["304"] = &huma.Response{Description: "The answer is the one that If-None-Match names."}
+		op.Parameters = []*huma.Param{
+			headerParam("If-None-Match", "The ETag of an answer that is held already.", 1024),
+			headerParam("Last-Event-ID", "Where a live stream goes on.", 64),
+		}
+		return op
+	}
+	ok.Headers["Connvo-Commit"] = header("The number of the write; a stream whose heartbeat has a commit as great has considered it.")
+	ok.Headers["Idempotency-Replayed"] = header("true when this is the answer of an earlier request with the same key.")
+	if r.status == http.StatusCreated {
+		ok.Headers["Location"] = header("The path of what was made.")
+	}
+	op.Parameters = []*huma.Param{headerParam("Idempotency-Key", "Makes the request safe to repeat for 24 hours: 1 to 255 visible characters.", 255)}
+	return op
+}
+
+func header(about string) *huma.Header {
+	return &huma.Param{Description: about, Schema: &huma.Schema{Type: huma.TypeString}}
+}
+
+func headerParam(name, about string, maxLength int) *huma.Param {
+	return &huma.Param{Name: name, In: "header", Description: about, Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &maxLength}}
+}

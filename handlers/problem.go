@@ -1,0 +1,149 @@
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"connvo/domain"
+	"connvo/idempotency"
+	"connvo/realtime"
+)
+
+// problem is an RFC 9457 problem document. Its code is what clients decide by.
+type problem struct {
+	Title  string        `json:"title" doc:"The status, in words."`
+	Status int           `json:"status" doc:"The HTTP status."`
+	Code   string        `json:"code" doc:"What went wrong, for programs."`
+	Detail string        `json:"detail,omitempty" doc:"What went wrong, for people."`
+	Errors []fieldError  `json:"errors,omitempty" doc:"The values that are wrong."`
+	Retry  time.Duration `json:"-"` // when to try again, 0 for no advice
+}
+
+// fieldError is one value that is wrong.
+type fieldError struct {
+	Location string `json:"location" doc:"Where it is, such as body.title or query.limit."`
+	Message  string `json:"message"`
+}
+
+// Error returns the detail.
+func (p *problem) Error() string { return p.Detail }
+
+// GetStatus returns the HTTP status.
+func (p *problem) GetStatus() int { return p.Status }
+
+// meanings is the status and the code of each kind of failure.
+var meanings = map[domain.Kind]struct {
+	status int
+	code   string
+}{
+	domain.Internal:         {http.StatusInternalServerError, "internal"},
+	domain.Malformed:        {http.StatusBadRequest, "validation_failed"},
+	domain.Invalid:          {http.StatusUnprocessableEntity, "validation_failed"},
+	domain.Unauthenticated:  {http.StatusUnauthorized, "unauthenticated"},
+	domain.Forbidden:        {http.StatusForbidden, "forbidden"},
+	domain.NotFound:         {http.StatusNotFound, "not_found"},
+	domain.Conflict:         {http.StatusConflict, "conflict"},
+	domain.MeetingNotActive: {http.StatusConflict, "meeting_not_active"},
+	domain.RateLimited:      {http.StatusTooManyRequests, "rate_limited"},
+	domain.Unavailable:      {http.StatusServiceUnavailable, "unavailable"},
+	domain.ShuttingDown:     {http.StatusServiceUnavailable, "shutting_down"},
+}
+
+// codes is the code of a status that no domain error stands behind.
+var codes = map[int]string{
+	http.StatusBadRequest:            "validation_failed",
+	http.StatusForbidden:             "forbidden",
+	http.StatusNotFound:              "not_found",
+	http.StatusMethodNotAllowed:      "method_not_allowed",
+	http.StatusNotAcceptable:         "not_acceptable",
+	http.StatusRequestTimeout:        "validation_failed",
+	http.StatusRequestEntityTooLarge: "payload_too_large",
+	http.StatusUnsupportedMediaType:  "unsupported_media_type",
+	http.StatusUnprocessableEntity:   "validation_failed",
+}
+
+// retryAfter is the advice where the server cannot answer now.
+const retryAfter = time.Second
+
+// newProblem returns the problem of a status.
+func newProblem(status int, detail string, wrong ...fieldError) *problem {
+	code, found := codes[status]
+	if !found {
+		code = "internal"
+	}
+	return &problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Errors: wrong}
+}
+
+// problemOf describes an error to the client. What is no domain error is a
+// defect, of which the client learns nothing.
+func problemOf(err error) *problem {
+	if p, found := errors.AsType[*problem](err); found {
+		return p
+	}
+	if errors.Is(err, idempotency.ErrMismatch) {
+		p := newProblem(http.StatusUnprocessableEntity, "the idempotency key was used for another request")
+		p.Code = "idempotency_mismatch"
+		return p
+	}
+	e, found := errors.AsType[*domain.Error](err)
+	if !found {
+		return newProblem(http.StatusInternalServerError, "the server failed; the request id names the entry in its log")
+	}
+	m := meanings[e.Kind]
+	p := &problem{Title: http.StatusText(m.status), Status: m.status, Code: m.code, Detail: e.Detail}
+	if e.Kind == domain.Internal {
+		p.Detail = "the server failed; the request id names the entry in its log"
+	}
+	if e.Field != "" {
+		p.Errors = []fieldError{{Location: e.Field, Message: e.Detail}}
+		p.Detail = "validation failed"
+	}
+	if e.Kind == domain.Unavailable || e.Kind == domain.RateLimited {
+		p.Retry = retryAfter
+	}
+	return p
+}
+
+// streamProblem is problemOf for a live stream.
+func streamProblem(err error) realtime.Problem {
+	p := problemOf(err)
+	body, _ := json.Marshal(p) // strings and numbers always encode
+	passes := p.Status == http.StatusTooManyRequests || p.Status >= http.StatusInternalServerError
+	return realtime.Problem{Status: p.Status, Body: body, Passes: passes}
+}
+
+// write sends the problem document.
+func (p *problem) write(w http.ResponseWriter) {
+	body, _ := json.Marshal(p) // strings and numbers always encode
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if p.Retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(max(1, int(p.Retry.Seconds()))))
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body)
+}
+
+// asProblem turns huma's own errors, which are about parsing and validation,
+// into ours. The values that were sent are left out.
+func asProblem(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := newProblem(e.Status, e.Detail)
+	for _, wrong := range e.Errors {
+		p.Errors = append(p.Errors, fieldError{Location: wrong.Location, Message: wrong.Message})
+	}
+	return p, nil
+}

@@ -1,0 +1,120 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"connvo/domain"
+)
+
+const (
+	// MaxBody is the largest body of a request, in bytes.
+	MaxBody = 1 << 20
+	// bodyTimeout ends a request whose body does not arrive.
+	bodyTimeout = 10 * time.Second
+	// answerTimeout ends an answer that is not taken.
+	answerTimeout = 30 * time.Second
+	// sessionCookie signs a browser in.
+	sessionCookie = "connvo_session"
+)
+
+// call is what the server knows about a request before its handler runs.
+type call struct {
+	id   string // the request id
+	who  domain.Actor
+	body []byte // the whole body as it was sent
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// token returns the access token of the request: of the header, else of the
+// browser's cookie.
+func token(r *http.Request) (string, error) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, value, found := strings.Cut(header, " ")
+		if !found || !strings.EqualFold(scheme, "Bearer") {
+			return "", domain.Fail(domain.Unauthenticated, "the Authorization header is not a bearer token")
+		}
+		return strings.TrimSpace(value), nil
+	}
+	if c, err := r.Cookie(sessionCookie); err == nil && c.Value != "" {
+		return c.Value, nil
+	}
+	return "", domain.Fail(domain.Unauthenticated, "sign in first: the request has no token")
+}
+
+// readBody reads the whole body, so that the same bytes can be compared with an
+// earlier request, and checks its size and type.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength == 0 || r.Body == http.NoBody {
+		return nil, nil
+	}
+	tooLarge := newProblem(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB")
+	if r.ContentLength > MaxBody {
+		w.Header().Set("Connection", "close") // rather than read what is refused
+		return nil, tooLarge
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // where there are no deadlines, the server's own hold
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	_ = control.SetReadDeadline(time.Time{})
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return nil, tooLarge
+	case err != nil:
+		return nil, domain.Because(domain.Malformed, err, "the body could not be read to its end")
+	case len(body) == 0:
+		return nil, nil
+	}
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return nil, newProblem(http.StatusUnsupportedMediaType, "the body must be application/json")
+	}
+	return body, nil
+}
+
+// withBody gives the next reader the bytes that were read.
+func withBody(r *http.Request, body []byte) {
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	if len(body) > 0 {
+		r.Header.Set("Content-Type", "application/json")
+	}
+}
+
+// wantsStream reports whether the request subscribes to the query.
+func wantsStream(r *http.Request) bool { return accepts(r, "text/event-stream", false) }
+
+// wantsJSON reports whether a JSON answer is acceptable.
+func wantsJSON(r *http.Request) bool { return accepts(r, "application/json", true) }
+
+// accepts reports whether the Accept header names the media type, or, where
+// that counts, covers it with a wildcard. No header accepts everything.
+func accepts(r *http.Request, media string, wildcards bool) bool {
+	headers := r.Header.Values("Accept")
+	if len(headers) == 0 {
+		return wildcards
+	}
+	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		name, parameters, _ := strings.Cut(part, ";")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if strings.ReplaceAll(parameters, " ", "") == "q=0" {
+			continue
+		}
+		if name == media || (wildcards && (name == "*/*" || name == "application/*" || name == "application/problem+json")) {
+			return true
+		}
+	}
+	return false
+}

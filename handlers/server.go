@@ -1,0 +1,250 @@
+// Package handlers is the HTTP API: what a request must be, and what it is
+// answered.
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"connvo/auth"
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/meetings"
+	"connvo/domain/messages"
+	"connvo/domain/users"
+	"connvo/idempotency"
+	"connvo/realtime"
+)
+
+// Config is what a Server is made of. All but Dev and Second are required.
+type Config struct {
+	DB       *db.DB
+	Log      *slog.Logger
+	Auth     *auth.Authenticator
+	Kept     *idempotency.Store
+	Users    *users.Store
+	Meetings *meetings.Store
+	Messages *messages.Store
+	Version  string
+	// Dev is the development identity provider, nil in production.
+	Dev *auth.DevProvider
+	// Demo is the meeting that the first page shows, "" for none.
+	Demo domain.MeetingID
+	// Second is the unit of heartbeats, a second when 0; tests shorten it.
+	Second time.Duration
+}
+
+// Server answers every request. It is safe for concurrent use.
+type Server struct {
+	db       *db.DB
+	log      *slog.Logger
+	auth     *auth.Authenticator
+	kept     *idempotency.Store
+	users    *users.Store
+	meetings *meetings.Store
+	messages *messages.Store
+	dev      *auth.DevProvider
+	demo     domain.MeetingID
+
+	engine   *realtime.Engine
+	api      huma.API
+	mux      *http.ServeMux
+	document []byte // the OpenAPI document
+	routes   []Route
+	cross    *http.CrossOriginProtection
+	draining atomic.Bool
+}
+
+// New returns a server. Close it before the database.
+func New(c Config) (*Server, error) {
+	s := &Server{
+		db: c.DB, log: c.Log, auth: c.Auth, kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
+	}
+	s.api = newAPI(s.mux, c.Version)
+	s.userRoutes()
+	s.meetingRoutes()
+	s.messageRoutes()
+	document, err := json.Marshal(s.api.OpenAPI())
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	s.document = document
+	s.machineRoutes()
+	s.docsRoutes()
+	if s.dev != nil {
+		s.devRoutes()
+	}
+	s.engine = realtime.New(realtime.Config{DB: c.DB, Problem: streamProblem, Log: c.Log, Second: c.Second})
+	return s, nil
+}
+
+// Routes returns the operations of the API, for the tests over all of them.
+func (s *Server) Routes() []Route { return s.routes }
+
+// Engine returns the engine of live queries, for its figures.
+func (s *Server) Engine() *realtime.Engine { return s.engine }
+
+// Drain ends every live stream and makes /readyz say so; plain requests are
+// still answered.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.engine.Drain()
+}
+
+// Close ends what Drain has left.
+func (s *Server) Close() {
+	s.Drain()
+	s.engine.Close()
+}
+
+// ServeHTTP answers a request: it gives it an id, a log entry and the headers
+// that every answer has, and turns a panic into a problem.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	c := &call{id: requestID()}
+	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	a := &answer{ResponseWriter: w}
+	h := w.Header()
+	h.Set("X-Request-Id", c.id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			s.log.Error("panic", "request", c.id, "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+			if a.status == 0 {
+				problemOf(fmt.Errorf("panic: %v", v)).write(a)
+			}
+		}
+		s.log.Info("request", "request", c.id, "method", r.Method, "path", r.URL.Path, "status", a.status,
+			"ms", float64(time.Since(began).Microseconds())/1000, "user", string(c.who.User))
+	}()
+	s.dispatch(a, r, c)
+}
+
+// dispatch finds the route and, under /v1, who asks; then the handler runs.
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
+	handler, pattern := s.mux.Handler(r)
+	if pattern == "" {
+		s.refuse(w, r, unrouted(handler, w, r))
+		return
+	}
+	if err := s.cross.Check(r); err != nil {
+		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
+		return
+	}
+	if err := s.prepare(w, r, c); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	if !wantsStream(r) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) // where there are none, nothing is lost
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// prepare asks what every operation of the API needs: who calls, and the body.
+func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err error) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/v1/"):
+		if c.who, err = s.authenticate(r); err != nil {
+			return err
+		}
+	case r.URL.Path == devTokenPath:
+		if err := localOnly(r); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	if c.body, err = readBody(w, r); err != nil {
+		return err
+	}
+	withBody(r, c.body)
+	return nil
+}
+
+func (s *Server) authenticate(r *http.Request) (domain.Actor, error) {
+	t, err := token(r)
+	if err != nil {
+		return domain.Actor{}, err
+	}
+	return s.auth.Authenticate(r.Context(), t)
+}
+
+// unrouted returns the problem of a request that no route takes: the mux's own
+// answer tells 404 from 405 and knows the methods that exist.
+func unrouted(handler http.Handler, w http.ResponseWriter, r *http.Request) *problem {
+	probe := &discarded{header: http.Header{}}
+	handler.ServeHTTP(probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.header.Get("Allow"))
+		return newProblem(http.StatusMethodNotAllowed, "the path does not take this method")
+	}
+	return newProblem(http.StatusNotFound, "there is no such path")
+}
+
+// refuse answers with the problem of err and logs what the client is not told.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err)
+	if p.Status >= http.StatusInternalServerError {
+		cause := err
+		if e, found := cause.(*domain.Error); found && e.Cause != nil {
+			cause = e.Cause
+		}
+		s.log.Error("request failed", "request", callOf(r.Context()).id, "code", p.Code, "error", cause)
+	}
+	p.write(w)
+}
+
+// answer notes the status of an answer, for the log.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes the status.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes the status that it implies.
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// discarded is an answer that nobody gets.
+type discarded struct {
+	header http.Header
+	status int
+}
+
+// Header returns the header that is thrown away.
+func (d *discarded) Header() http.Header { return d.header }
+
+// WriteHeader notes the status.
+func (d *discarded) WriteHeader(status int) { d.status = status }
+
+// Write takes everything.
+func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }

@@ -1,0 +1,94 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"connvo/domain"
+	"connvo/domain/users"
+)
+
+// me is the caller, to themselves.
+type me struct {
+	ID          domain.UserID `json:"id"`
+	Email       string        `json:"email"`
+	DisplayName string        `json:"displayName"`
+	AvatarURL   *string       `json:"avatarUrl"`
+	OrgID       *string       `json:"orgId"`
+	OrgRole     *string       `json:"orgRole"`
+	CreatedAt   string        `json:"createdAt" format:"date-time"`
+	UpdatedAt   string        `json:"updatedAt" format:"date-time"`
+}
+
+// card is a person, to others.
+type card struct {
+	ID          domain.UserID `json:"id"`
+	DisplayName string        `json:"displayName"`
+	AvatarURL   *string       `json:"avatarUrl"`
+}
+
+type meInput struct{ LiveParams }
+
+type meChange struct {
+	Body struct {
+		DisplayName *string `json:"displayName,omitempty" minLength:"1" maxLength:"100" doc:"How others see you."`
+		AvatarURL   *string `json:"avatarUrl,omitempty" maxLength:"2048" doc:"An http or https URL; empty for none."`
+	}
+}
+
+type userInput struct {
+	LiveParams
+	UserID string `path:"userId" maxLength:"128" doc:"The user's id."`
+}
+
+func (s *Server) userRoutes() {
+	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
+	write(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"}, s.updateMe)
+	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card"}, s.getUser)
+}
+
+func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {
+	u, err := s.users.Me(ctx, who)
+	return meOf(u), err
+}
+
+func (s *Server) updateMe(ctx context.Context, who domain.Actor, in *meChange) (me, error) {
+	u, err := s.users.Update(ctx, who, users.Change{DisplayName: in.Body.DisplayName, AvatarURL: in.Body.AvatarURL})
+	return meOf(u), err
+}
+
+func (s *Server) getUser(ctx context.Context, who domain.Actor, in *userInput) (card, error) {
+	c, err := s.users.Card(ctx, who, domain.UserID(in.UserID))
+	return cardOf(c), err
+}
+
+func meOf(u users.User) me {
+	return me{
+		ID: u.ID, Email: u.Email, DisplayName: u.DisplayName, AvatarURL: text(u.AvatarURL), OrgID: text(u.Org), OrgRole: text(u.OrgRole),
+		CreatedAt: instant(u.CreatedAt), UpdatedAt: instant(u.UpdatedAt),
+	}
+}
+
+func cardOf(c users.Card) card {
+	return card{ID: c.ID, DisplayName: c.DisplayName, AvatarURL: text(c.AvatarURL)}
+}
+
+// text is null where a text is empty.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// instant writes an instant; maybe is null where there is none.
+func instant(t time.Time) string { return t.UTC().Format(domain.TimeFormat) }
+
+func maybe(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := instant(t)
+	return &s
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"connvo/auth"
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/events"
+	"connvo/domain/meetings"
+	"connvo/domain/messages"
+	"connvo/domain/users"
+	"connvo/handlers"
+	"connvo/idempotency"
+	"connvo/jobs"
+)
+
+// The bounds of connections. Bodies and answers have deadlines of their own.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+	// drainTime is what requests and jobs under way get after SIGTERM; what
+	// hosts wait before they kill is 30 seconds.
+	drainTime = 20 * time.Second
+)
+
+// Run serves until ctx ends, then drains and closes everything in reverse.
+func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	log, startup := c.logs(t.err)
+	if err := os.MkdirAll(filepath.Dir(c.DB), 0o755); err != nil {
+		return fmt.Errorf("--db: %w", err)
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
+
+	d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Log: log})
+	if err != nil {
+		return err
+	}
+	defer closing(&err, d.Close)
+	s, err := c.wire(ctx, d, log)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, s.close)
+	s.jobs.Start()
+	return s.serve(ctx, listener, log, startup)
+}
+
+// service is everything that runs while the server does.
+type service struct {
+	api      *handlers.Server
+	jobs     *jobs.Runner
+	verifier *auth.Verifier
+}
+
+// wire makes the parts and gives each what it needs, from the lowest floor up.
+func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
+	happened := events.NewLog(map[events.Type][]events.Follow{
+		events.MeetingStarted: {watchForAbandonment},
+	})
+	people := users.NewStore(d)
+	meets := meetings.NewStore(d, happened, c.Region)
+	chat := messages.NewStore(d, happened)
+	kept := idempotency.NewStore(expireAnswers)
+	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
+		endAbandoned: endAbandonedMeeting(meets),
+		expireDay:    expireAnswersOf,
+	})
+
+	dev, err := auth.NewDevProvider(ctx, d, people)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := auth.NewVerifier(ctx, dev.Config(d.Now))
+	if err != nil {
+		return nil, err
+	}
+	var demo domain.MeetingID
+	if c.demo() {
+		if demo, err = seedDemo(ctx, c.Region, dev, meets); err != nil {
+			return nil, fmt.Errorf("demo: %w", err)
+		}
+	}
+	api, err := handlers.New(handlers.Config{
+		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, dev), Kept: kept,
+		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: dev, Demo: demo,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &service{api: api, jobs: runner, verifier: verifier}, nil
+}
+
+// serve answers requests until ctx ends, then lets those under way finish.
+func (s *service) serve(ctx context.Context, listener net.Listener, log, startup *slog.Logger) error {
+	server := &http.Server{
+		Handler:           s.api,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(listener) }()
+	startup.Info("listening", "url", "http://"+listener.Addr().String(), "version", version)
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("draining")
+	s.api.Drain()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err := server.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("requests were cut off", "after", drainTime)
+		err = server.Close()
+	}
+	if stop := s.jobs.Stop(drain); stop != nil {
+		log.Warn("jobs were cut off; they run again at the next start", "error", stop)
+	}
+	return err
+}
+
+func (s *service) close() error {
+	s.api.Close()
+	s.verifier.Close()
+	return nil
+}
+
+// closing closes something when a function ends, and keeps its error.
+func closing(err *error, close func() error) { *err = errors.Join(*err, close()) }
+
+// The kinds of jobs.
+const (
+	endAbandoned = "meetings.end-abandoned"
+	expireDay    = "idempotency.expire"
+)
+
+// watchForAbandonment follows the start of a meeting: one that nobody ends is
+// looked after by a job.
+func watchForAbandonment(tx *db.WriteTx, e events.Event) error {
+	at, active, err := meetings.AbandonedAt(tx, e.Meeting)
+	if err != nil || !active {
+		return err
+	}
+	return jobs.Enqueue(tx, jobs.Job{Kind: endAbandoned, Name: endAbandoned + ":" + string(e.Meeting), Payload: e.Meeting, RunAt: at})
+}
+
+// endAbandonedMeeting ends a meeting whose time has come, or asks again later.
+func endAbandonedMeeting(meets *meetings.Store) jobs.Handler {
+	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
+		var id domain.MeetingID
+		if err := json.Unmarshal(t.Payload, &id); err != nil {
+			return nil, err
+		}
+		return func(tx *db.WriteTx) error {
+			again, err := meets.EndAbandoned(tx, id)
+			if err != nil || again.IsZero() {
+				return err
+			}
+			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Payload: id, RunAt: again})
+		}, nil
+	}
+}
+
+// expireAnswers leaves the expiry of a day's kept answers to a job.
+func expireAnswers(tx *db.WriteTx, day int64, at time.Time) error {
+	return jobs.Enqueue(tx, jobs.Job{Kind: expireDay, Name: fmt.Sprintf("%s:%d", expireDay, day), Payload: day, RunAt: at})
+}
+
+// expireAnswersOf deletes a portion of a day's kept answers, and asks again
+// while there are more.
+func expireAnswersOf(_ context.Context, t jobs.Task) (jobs.Effect, error) {
+	var day int64
+	if err := json.Unmarshal(t.Payload, &day); err != nil {
+		return nil, err
+	}
+	return func(tx *db.WriteTx) error {
+		more, err := idempotency.DeleteDay(tx, day)
+		if err != nil || !more {
+			return err
+		}
+		return expireAnswers(tx, day, tx.Now)
+	}, nil
+}
