@@ -8,7 +8,7 @@ import (
 
 const (
 	// maxVerified is how many verified tokens are remembered, at most: one for
-	// each person and tab of a busy server, at about 400 bytes.
+	// each person of a busy server, a few hundred bytes each.
 	maxVerified = 16384
 	// maxVerifiedAge is how long one is believed without looking at its
 	// signature again: a key that was withdrawn counts this much longer.

@@ -26,7 +26,7 @@ const (
 	keysAge = time.Hour
 	// fetchTimeout bounds one fetch, for which requests wait.
 	fetchTimeout = 5 * time.Second
-	// maxJWKS bounds the document: a key with its certificate takes 3 KiB.
+	// maxJWKS bounds the document, which holds a few keys with certificates.
 	maxJWKS = 256 << 10
 )
 

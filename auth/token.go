@@ -113,8 +113,8 @@ func (p *DevProvider) sign(subject string, r TokenRequest, now time.Time) (strin
 	return t.SignedString(p.key)
 }
 
-// orgName is the shape of an organization's id and of a role, which have the
-// same bound: WorkOS ids are 30 characters, role slugs at most 48.
+// orgName is the shape of an organization's id and of a role's slug, with room
+// to spare for the 30 characters of a WorkOS id.
 var orgName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (r TokenRequest) check() error {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// MaxToken bounds an access token, in bytes: what fits a header line of
-	// most proxies. One with 200 permissions takes half of it.
+	// MaxToken bounds an access token, in bytes: what many proxies allow for a
+	// header line, and several times what the claims of WorkOS take.
 	MaxToken = 8 << 10
 	// leeway is how far our clock and the provider's may differ.
 	leeway = 30 * time.Second
