@@ -111,6 +111,12 @@ func TestProcFiles(t *testing.T) {
 	if _, err := parseResident("Name:\tx\n"); err == nil {
 		t.Error("a status without VmRSS was accepted")
 	}
+	if d, err := parseBusy([]byte("cpu  100 20 30 4000 500 6 7 37 0 0\ncpu0 1 2\n")); err != nil || d != 2*time.Second {
+		t.Errorf("%v %v", d, err)
+	}
+	if _, err := parseBusy([]byte("cpu 1 2\n")); err == nil {
+		t.Error("a short stat was accepted")
+	}
 	if got := parseModel("processor\t: 0\nmodel name\t: Some CPU: 2\n"); got != "Some CPU: 2" {
 		t.Errorf("%q", got)
 	}

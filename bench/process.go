@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -55,44 +54,23 @@ func parseResident(raw string) (int64, error) {
 	return 0, fmt.Errorf("status has no VmRSS")
 }
 
-// meter measures what passes between its start and its reading.
-type meter struct {
-	pid      int
-	began    time.Time
-	cpu, own time.Duration
-}
-
-// spent is what passed: time, processor time of the server (when its process is known) and of the bench.
-type spent struct {
-	elapsed, server, bench time.Duration
-	known                  bool
-}
-
-func (t *target) meter() (meter, error) {
-	m := meter{pid: t.pid, own: ownTime(), began: time.Now()}
-	if t.pid == 0 {
-		return m, nil
+// parseBusy takes the time that all processors together were not idle out of /proc/stat: the first line is
+// "cpu user nice system idle iowait irq softirq steal …".
+func parseBusy(raw []byte) (time.Duration, error) {
+	line, _, _ := bytes.Cut(raw, []byte("\n"))
+	fields := bytes.Fields(line)
+	if len(fields) < 9 || string(fields[0]) != "cpu" {
+		return 0, fmt.Errorf("stat begins with %.40q", line)
 	}
-	var err error
-	m.cpu, err = cpuTime(t.pid)
-	return m, err
-}
-
-func (m meter) read() (spent, error) {
-	s := spent{elapsed: time.Since(m.began), bench: ownTime() - m.own}
-	if m.pid == 0 {
-		return s, nil
+	var ticks int64
+	for i, f := range fields[1:9] {
+		n, ok := digits(f)
+		if !ok {
+			return 0, fmt.Errorf("stat has time %q", f)
+		}
+		if i != 3 && i != 4 { // idle, iowait
+			ticks += n
+		}
 	}
-	cpu, err := cpuTime(m.pid)
-	s.server, s.known = cpu-m.cpu, true
-	return s, err
-}
-
-// ownTime is the processor time of the bench itself.
-func ownTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(ticks) * clockTick, nil
 }

@@ -82,6 +82,9 @@ func (r *result) cpu(s spent, n int, each string) {
 		r.add("server CPU per "+each, us(s.server)/float64(n), "µs", goal{})
 	}
 	r.add("bench CPU per "+each, us(s.bench)/float64(n), "µs", goal{})
+	if s.known {
+		r.add("CPU of others", s.others(), "%", goal{})
+	}
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

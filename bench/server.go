@@ -58,7 +58,7 @@ func start(ctx context.Context, bin, dir string, extra []string) (*server, *targ
 	s := &server{cmd: exec.Command(bin, args...), url: make(chan string, 1), ended: make(chan struct{})}
 	s.cmd.Dir = dir
 	s.cmd.Env = append(plainEnv(os.Environ()), "CONNVO_RATE_LIMITS=off") // by name: a build without limits has no such flag
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the bench, which then stops the server
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}              // Ctrl-C is for the bench, which then stops the server
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
