@@ -21,9 +21,10 @@ const Lifetime = 24 * time.Hour
 
 const (
 	maxBody = 1 << 20 // an answer to a write is not larger than the largest request
-	// maxPortion is how many answers DeleteDay deletes at once: a few
+	// maxPortion and portionBytes end what DeleteDay deletes at once: a few
 	// milliseconds of the writer's time.
-	maxPortion = 250
+	maxPortion   = 250
+	portionBytes = 1 << 20
 )
 
 // ErrMismatch is what a key is answered with that was used for another request.
@@ -123,16 +124,16 @@ func (s *Store) ensureExpiry(tx *db.WriteTx, day int64) error {
 }
 
 // DeleteDay deletes some of the answers of a day that are all past their
-// Lifetime, and reports whether more remain. It refuses a younger day.
+// Lifetime, and reports whether more may remain. It refuses a younger day.
 func DeleteDay(tx *db.WriteTx, day int64) (more bool, err error) {
 	if at := expiryOf(day); tx.Now.Before(at) {
 		return false, fmt.Errorf("the answers of day %d are kept until %s", day, at.Format(time.RFC3339))
 	}
-	n, err := tx.Exec(deletePortion, day, maxPortion)
+	n, err := tx.Exec(deletePortion, day, maxPortion, portionBytes)
 	if err != nil {
 		return false, fmt.Errorf("delete the answers of day %d: %w", day, err)
 	}
-	return n == maxPortion, nil
+	return n > 0, nil
 }
 
 const msPerDay = int64(24 * time.Hour / time.Millisecond)

@@ -20,14 +20,23 @@ const insertKept = `
 INSERT INTO idempotency (day, key, request, created_at, status, header, body)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)`
 
+// deletePortion takes the first rows of the day until their bodies come to the
+// given size, and one at least.
 const deletePortion = `
 DELETE FROM idempotency
 WHERE day = ?1 AND key IN (
   SELECT key
-  FROM idempotency
-  WHERE day = ?1
-  ORDER BY key
-  LIMIT ?2
+  FROM (
+    SELECT key, sum(size) OVER (ORDER BY key) - size AS before
+    FROM (
+      SELECT key, length(body) AS size
+      FROM idempotency
+      WHERE day = ?1
+      ORDER BY key
+      LIMIT ?2
+    )
+  )
+  WHERE before < ?3
 )`
 
 func scanKept(r db.Row) (kept, error) {
