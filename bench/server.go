@@ -51,10 +51,11 @@ type server struct {
 	recent []string   // the last lines of its log
 }
 
-// start runs bin on a fresh database in dir and waits until it listens.
+// start runs bin on a fresh database in dir and waits until it listens. At the level warn it still says that it
+// listens, and no longer writes a line for each request.
 func start(ctx context.Context, bin, dir string, extra []string) (*server, *target, error) {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "connvo.db"), "--no-demo",
-		"--log-level", "info", "--log-format", "json"}, extra...)
+		"--log-level", "warn", "--log-format", "json"}, extra...)
 	s := &server{cmd: exec.Command(bin, args...), url: make(chan string, 1), ended: make(chan struct{})}
 	s.cmd.Dir = dir
 	s.cmd.Env = append(plainEnv(os.Environ()), "CONNVO_RATE_LIMITS=off") // by name: a build without limits has no such flag
