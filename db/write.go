@@ -3,8 +3,10 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -98,12 +100,39 @@ func (tx *WriteTx) query(query string, args []any) (*sql.Rows, error) {
 	if err := tx.alive(); err != nil {
 		return nil, err
 	}
+	args, err := bindable(args)
+	if err != nil {
+		return nil, err
+	}
 	return tx.w.conn.query(query, args)
 }
 
-// Exec runs a statement and returns how many rows it changed.
+// bindable converts args to what the driver binds. A text with a NUL is
+// Invalid: the hook that captures changes is shown a text only up to there, so
+// that a change behind it would go unnoticed.
+func bindable(args []any) ([]any, error) {
+	values := make([]any, len(args))
+	for i, a := range args {
+		v, err := driver.DefaultParameterConverter.ConvertValue(a)
+		if err != nil {
+			return nil, fmt.Errorf("argument %d: %w", i+1, err)
+		}
+		if s, ok := v.(string); ok && strings.IndexByte(s, 0) >= 0 {
+			return nil, domain.Fail(domain.Invalid, "a text contains the character NUL")
+		}
+		values[i] = v
+	}
+	return values, nil
+}
+
+// Exec runs a statement and returns how many rows it changed. A text argument
+// with a NUL is Invalid.
 func (tx *WriteTx) Exec(query string, args ...any) (int64, error) {
 	if err := tx.alive(); err != nil {
+		return 0, err
+	}
+	args, err := bindable(args)
+	if err != nil {
 		return 0, err
 	}
 	result, err := tx.w.conn.execResult(query, args)

@@ -89,15 +89,23 @@ func TestCancellingARunningWriteChangesNothing(t *testing.T) {
 }
 
 func TestTransactionIsUnusableAfterItsEnd(t *testing.T) {
-	d := open(t)
-	refused := errors.New("no")
-	for name, outcome := range map[string]error{"committed": nil, "refused": refused} {
+	d := open(t, smallFile)
+	for name, f := range map[string]func(tx *db.WriteTx) error{
+		"committed": inserting("stored"),
+		"refused":   func(*db.WriteTx) error { return errors.New("no") },
+		"panicking": func(*db.WriteTx) error { panic("a defect") },
+		"undone by SQLite": func(tx *db.WriteTx) error {
+			_, err := tx.Exec(insertBlob, tooMuch)
+			return err
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			var kept *db.WriteTx
-			err := d.Write(t.Context(), func(tx *db.WriteTx) error { kept = tx; return outcome })
-			if !errors.Is(err, outcome) {
+			err := d.Write(t.Context(), func(tx *db.WriteTx) error { kept = tx; return f(tx) })
+			if (err == nil) != (name == "committed") {
 				t.Fatal(err)
 			}
+			put(t, d, "next after "+name) // what kept must not become a part of
 			if _, err := kept.Exec(insertPair, "late", 1); err == nil {
 				t.Error("Exec ran")
 			}
