@@ -88,3 +88,23 @@ func TestJobAskedForWhileItRunsRunsAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestJobAskedForDuringItsLastAttemptLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := dbtest.Open(t)
+		attempts := 0
+		start(t, d, map[string]jobs.Handler{"mail": func(context.Context, jobs.Task) (jobs.Effect, error) {
+			attempts++
+			if attempts == 16 {
+				enqueue(t, d, jobs.Job{Kind: "mail", Name: "mail:1"})
+			}
+			return nil, errors.New("no route")
+		}})
+		enqueue(t, d, jobs.Job{Kind: "mail", Name: "mail:1"})
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if f := count(t, d); attempts != 17 || f != (jobs.Figures{Dead: 1}) {
+			t.Errorf("%d attempts, %+v", attempts, f)
+		}
+	})
+}

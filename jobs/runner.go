@@ -17,8 +17,10 @@ const (
 	// jobTimeout is what a handler may take: two calls of a slow provider.
 	jobTimeout = 2 * time.Minute
 	// troublePause is how long the runner leaves a database alone that could not
-	// be read, or not store how a job has ended.
-	troublePause = time.Second
+	// be read, or not store how a job has ended; then twice as long, up to
+	// maxTroublePause, since each attempt may cost something outside.
+	troublePause    = time.Second
+	maxTroublePause = time.Minute
 )
 
 // Task is a job whose turn has come.
@@ -61,7 +63,9 @@ type Runner struct {
 	cut      context.Context    // ends when running tasks are to be cut off
 	cutOff   context.CancelFunc // ends cut
 
-	running map[int64]bool // ids claimed; belongs to the goroutine of serve
+	// These belong to the goroutine of serve.
+	running map[int64]bool // ids claimed
+	pause   time.Duration  // the last one for trouble, 0 when there is none
 }
 
 // ended tells serve that a task is over.
@@ -132,7 +136,7 @@ func (r *Runner) serve() {
 		switch {
 		case err != nil:
 			r.log.Error("look for jobs", "error", err)
-			timer.Reset(troublePause)
+			timer.Reset(r.rest())
 		case waits:
 			timer.Reset(wait)
 		default:
@@ -164,15 +168,23 @@ func (r *Runner) await(timer *time.Timer) bool {
 		case e := <-r.done:
 			delete(r.running, e.id)
 			if !e.stored {
-				// The job is due as before, and would be at once again.
+				// The job is due as before, and would fail again at once.
 				wake = nil
-				timer.Reset(troublePause)
+				timer.Reset(r.rest())
+				continue
 			}
+			r.pause = 0
 			if wake != nil {
 				return true
 			}
 		}
 	}
+}
+
+// rest returns how long to leave the database alone now that it is in trouble.
+func (r *Runner) rest() time.Duration {
+	r.pause = min(max(troublePause, 2*r.pause), maxTroublePause)
+	return r.pause
 }
 
 // startDue starts what is due while there is room. It returns how long it is

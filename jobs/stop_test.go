@@ -100,7 +100,7 @@ func TestStopWithoutStart(t *testing.T) {
 	}
 }
 
-func TestRunnerOutlivesATroubledDatabase(t *testing.T) {
+func TestRunnerOutlivesAClosedDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dbtest.Open(t, func(o *db.Options) { o.Log = quiet })
 		attempts := 0
@@ -122,6 +122,31 @@ func TestRunnerOutlivesATroubledDatabase(t *testing.T) {
 		}
 		if attempts != 1 {
 			t.Errorf("%d attempts with a closed database", attempts)
+		}
+	})
+}
+
+func TestRunnerRestsWhileNothingCanBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := dbtest.Open(t, func(o *db.Options) { o.Log = quiet })
+		attempts := 0
+		start(t, d, map[string]jobs.Handler{"greet": func(context.Context, jobs.Task) (jobs.Effect, error) {
+			attempts++
+			return nil, nil
+		}})
+		enqueue(t, d, jobs.Job{Kind: "greet", RunAt: time.Now().Add(time.Second)})
+		// From here on the writer is refused every transaction.
+		err := d.Write(t.Context(), func(tx *db.WriteTx) error {
+			_, err := tx.Exec(`PRAGMA query_only = ON`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if f := count(t, d); attempts != 4 || f != (jobs.Figures{Waiting: 1}) {
+			t.Errorf("%d attempts in ten seconds, %+v", attempts, f)
 		}
 	})
 }
