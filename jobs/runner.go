@@ -25,7 +25,7 @@ const (
 
 // Task is a job whose turn has come.
 type Task struct {
-	ID        int64 // the same at every attempt, for what a provider is asked once
+	ID        int64 // the same at every attempt, and when a name is asked for again
 	Kind      string
 	Name      string // "" when it has none
 	Payload   json.RawMessage
