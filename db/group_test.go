@@ -177,20 +177,46 @@ func TestBatchEndsAtItsTime(t *testing.T) {
 func TestSecondLaneHasOneTurnInEachFullGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := open(t)
-		const insertJob = `INSERT INTO topics (id, title) VALUES (?, '')`
 		var jobs []bool // whether each group has one
 		d.OnCommit(func(s db.ChangeSet) { jobs = append(jobs, s.Has("topics")) })
 		release := hold(t, d)
 		enqueue(t, 3*db.MaxBatch-1, func(i int) error { return d.Write(t.Context(), inserting(fmt.Sprint(i))) })
 		enqueue(t, 2, func(i int) error {
 			return d.WriteBackground(t.Context(), func(tx *db.WriteTx) error {
-				_, err := tx.Exec(insertJob, fmt.Sprint(i))
+				_, err := tx.Exec(insertTopic, fmt.Sprint(i), "")
 				return err
 			})
 		})
 		release()
 		if len(jobs) < 3 || !jobs[0] || !jobs[1] || slices.Contains(jobs[2:], true) {
 			t.Errorf("groups with a job: %v, want the first two of at least three", jobs)
+		}
+	})
+}
+
+func TestGroupThatAJobBeganTakesNoSecondJobOnceFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t)
+		var jobs []bool // whether each group has a second one
+		d.OnCommit(func(s db.ChangeSet) { jobs = append(jobs, s.Has("topics")) })
+		gate := make(chan struct{})
+		go func() {
+			if err := d.WriteBackground(t.Context(), func(*db.WriteTx) error { <-gate; return nil }); err != nil {
+				t.Errorf("the first job: %v", err)
+			}
+		}()
+		synctest.Wait()
+		enqueue(t, db.MaxBatch, func(i int) error { return d.Write(t.Context(), inserting(fmt.Sprint(i))) })
+		enqueue(t, 1, func(int) error {
+			return d.WriteBackground(t.Context(), func(tx *db.WriteTx) error {
+				_, err := tx.Exec(insertTopic, "job", "")
+				return err
+			})
+		})
+		close(gate)
+		synctest.Wait()
+		if want := []bool{false, true}; !slices.Equal(jobs, want) {
+			t.Errorf("groups with a second job: %v, want %v", jobs, want)
 		}
 	})
 }
