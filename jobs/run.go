@@ -114,9 +114,10 @@ func backoff(attempt int, jitter float64) time.Duration {
 	return longest/2 + time.Duration(jitter*float64(longest/2))
 }
 
-// sentence is the text of an error, cut to what is kept.
+// sentence is the text of an error, made storable and cut to what is kept: an
+// error that cannot be stored would make its job run for ever.
 func sentence(err error) string {
-	text := strings.ToValidUTF8(err.Error(), "�")
+	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "�"), "\x00", "�")
 	if len(text) > maxError {
 		text = strings.ToValidUTF8(text[:maxError], "") + "…"
 	}

@@ -137,11 +137,11 @@ func TestFailedEffectLeavesNothingButTheJob(t *testing.T) {
 	})
 }
 
-func TestLongErrorIsCut(t *testing.T) {
+func TestAnyErrorIsKeptCutToASentence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dbtest.Open(t)
 		start(t, d, map[string]jobs.Handler{"mail": func(context.Context, jobs.Task) (jobs.Effect, error) {
-			return nil, errors.New("\xff" + strings.Repeat("é", 2000))
+			return nil, errors.New("\xff\x00" + strings.Repeat("é", 2000))
 		}})
 		enqueue(t, d, jobs.Job{Kind: "mail"})
 		time.Sleep(24 * time.Hour)
