@@ -1,0 +1,261 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"connvo/db"
+)
+
+// TestLiveEqualsFresh is the law of the house: whatever anyone does, when a
+// stream's heartbeat has passed the commit, what the stream has told is what a
+// fresh GET answers. Random people do random things over every mutating route
+// while streams on every GET are open.
+func TestLiveEqualsFresh(t *testing.T) {
+	server := newLawServer(t)
+	checkCoverage(t, server)
+	rapid.Check(t, func(t *rapid.T) {
+		w := newLawWorld(t, server)
+		defer w.close()
+		t.Repeat(map[string]func(*rapid.T){
+			"watch":      w.watch,
+			"mutate":     w.mutate,
+			"burst":      w.burst,
+			"reconnect":  w.reconnect,
+			"deactivate": w.deactivate,
+			"remove":     w.remove,
+			"":           func(*rapid.T) {},
+		})
+		w.settle(t)
+	})
+}
+
+// lawPaths is, for each GET, the paths that the law follows. A GET that is not
+// here fails the test: add what a stream of it may ask for.
+var lawPaths = map[string]func(w *lawWorld) []string{
+	"/v1/me":             func(*lawWorld) []string { return []string{"/v1/me"} },
+	"/v1/users/{userId}": func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
+	"/v1/meetings": func(*lawWorld) []string {
+		return []string{"/v1/meetings", "/v1/meetings?limit=2", "/v1/meetings?state=active", "/v1/meetings?state=scheduled&limit=1"}
+	},
+	"/v1/meetings/{meetingId}":              func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s") },
+	"/v1/meetings/{meetingId}/participants": func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/participants") },
+	"/v1/meetings/{meetingId}/events": func(w *lawWorld) []string {
+		return append(each(w.meetings, "/v1/meetings/%s/events"), each(w.meetings, "/v1/meetings/%s/events?after=0")...)
+	},
+	"/v1/meetings/{meetingId}/messages": func(w *lawWorld) []string {
+		return append(each(w.meetings, "/v1/meetings/%s/messages?limit=3"), each(w.meetings, "/v1/meetings/%s/messages?after=0")...)
+	},
+}
+
+// lawWrites is, for each mutating route, how a random person uses it. A route
+// that is not here fails the test: add what a person may send.
+var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
+	"PATCH /v1/me": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me", rapid.SampledFrom([]string{`{"displayName":"A"}`, `{"displayName":"B"}`, `{"avatarUrl":"https://example.com/a.png"}`, `{}`}).Draw(t, "change")
+	},
+	"POST /v1/meetings": func(t *rapid.T, w *lawWorld) (string, string) {
+		guest := rapid.SampledFrom(w.people).Draw(t, "guest")
+		role := rapid.SampledFrom([]string{"cohost", "participant", "observer"}).Draw(t, "role")
+		return "/v1/meetings", fmt.Sprintf(`{"title":"T","maxParticipants":2,"participants":[{"userId":%q,"role":%q}]}`, guest, role)
+	},
+	"POST /v1/meetings/{meetingId}/start":    lawStep("start"),
+	"POST /v1/meetings/{meetingId}/join":     lawStep("join"),
+	"POST /v1/meetings/{meetingId}/leave":    lawStep("leave"),
+	"POST /v1/meetings/{meetingId}/end":      lawStep("end"),
+	"POST /v1/meetings/{meetingId}/messages": lawMessage,
+	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": func(t *rapid.T, w *lawWorld) (string, string) {
+		return rapid.SampledFrom(w.messages).Draw(t, "message"), rapid.SampledFrom([]string{`{"content":"x"}`, `{"content":"y"}`}).Draw(t, "edit")
+	},
+	"DELETE /v1/meetings/{meetingId}/messages/{messageId}": func(t *rapid.T, w *lawWorld) (string, string) {
+		return rapid.SampledFrom(w.messages).Draw(t, "message"), ""
+	},
+}
+
+func lawStep(name string) func(t *rapid.T, w *lawWorld) (string, string) {
+	return func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/" + name, ""
+	}
+}
+
+func lawMessage(t *rapid.T, w *lawWorld) (string, string) {
+	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages", `{"content":"hello"}`
+}
+
+func each(ids []string, format string) []string {
+	all := make([]string, len(ids))
+	for i, id := range ids {
+		all[i] = fmt.Sprintf(format, id)
+	}
+	return all
+}
+
+// checkCoverage fails where a route is in neither table.
+func checkCoverage(t *testing.T, s *lawServer) {
+	for _, r := range s.routes {
+		_, read := lawPaths[r.Path]
+		_, written := lawWrites[r.Method+" "+r.Path]
+		if (r.Method == http.MethodGet && !read) || (r.Method != http.MethodGet && !written) {
+			t.Errorf("%s %s is not under the law: add it to law_test.go", r.Method, r.Path)
+		}
+	}
+}
+
+// lawWorld is the people, meetings and streams of one run.
+type lawWorld struct {
+	server   *lawServer
+	tokens   map[string]string // by user
+	people   []string
+	meetings []string
+	messages []string // their paths
+	streams  []*lawStream
+	commit   int64 // of the last write
+	gone     []string
+}
+
+const maxLawStreams = 24
+
+func newLawWorld(t *rapid.T, s *lawServer) *lawWorld {
+	w := &lawWorld{server: s, tokens: map[string]string{}}
+	for range 3 {
+		token, id := s.newcomer(t)
+		w.tokens[id] = token
+		w.people = append(w.people, id)
+	}
+	// A meeting that runs with everyone in it, and one that is planned.
+	invited := fmt.Sprintf(`{"title":"T","participants":[{"userId":%q,"role":"participant"},{"userId":%q,"role":"observer"}]}`, w.people[1], w.people[2])
+	for range 2 {
+		w.send(t, w.people[0], http.MethodPost, "/v1/meetings", invited)
+	}
+	w.send(t, w.people[0], http.MethodPost, "/v1/meetings/"+w.meetings[0]+"/start", "")
+	w.send(t, w.people[1], http.MethodPost, "/v1/meetings/"+w.meetings[0]+"/join", "")
+	w.send(t, w.people[1], http.MethodPost, "/v1/meetings/"+w.meetings[0]+"/messages", `{"content":"first"}`)
+	return w
+}
+
+func (w *lawWorld) close() {
+	for _, s := range w.streams {
+		s.close()
+	}
+}
+
+// send lets somebody do something and notes what came of it.
+func (w *lawWorld) send(t *rapid.T, who, method, path, body string) {
+	answer := w.server.do(t, w.tokens[who], method, path, body)
+	w.commit = max(w.commit, answer.commit)
+	if answer.status != http.StatusCreated {
+		return
+	}
+	var made struct{ ID string }
+	if err := json.Unmarshal(answer.body, &made); err != nil {
+		t.Fatal(err)
+	}
+	if path == "/v1/meetings" {
+		w.meetings = append(w.meetings, made.ID)
+	} else {
+		w.messages = append(w.messages, path+"/"+made.ID)
+	}
+}
+
+func (w *lawWorld) mutate(t *rapid.T) {
+	names := make([]string, 0, len(lawWrites))
+	for name := range lawWrites {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	name := rapid.SampledFrom(names).Draw(t, "route")
+	method, _, _ := strings.Cut(name, " ")
+	path, body := lawWrites[name](t, w)
+	w.send(t, rapid.SampledFrom(w.people).Draw(t, "who"), method, path, body)
+}
+
+// burst is many messages at once, which share commits.
+func (w *lawWorld) burst(t *rapid.T) {
+	who := rapid.SampledFrom(w.people).Draw(t, "who")
+	path := "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages"
+	n := rapid.SampledFrom([]int{3, 30, 250}).Draw(t, "messages")
+	answers := make(chan lawAnswer, n)
+	for range n {
+		go func() { answers <- w.server.do(t, w.tokens[who], http.MethodPost, path, `{"content":"burst"}`) }()
+	}
+	for range n {
+		w.commit = max(w.commit, (<-answers).commit)
+	}
+}
+
+// watch opens a stream on a random path for a random person.
+func (w *lawWorld) watch(t *rapid.T) {
+	if len(w.streams) >= maxLawStreams {
+		w.settle(t)
+		return
+	}
+	names := make([]string, 0, len(lawPaths))
+	for name := range lawPaths {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	path := rapid.SampledFrom(lawPaths[rapid.SampledFrom(names).Draw(t, "route")](w)).Draw(t, "path")
+	who := rapid.SampledFrom(w.people).Draw(t, "who")
+	s := newLawStream(w.server, w.tokens[who], path, w.server.isFeed(path))
+	s.open(t)
+	w.streams = append(w.streams, s)
+}
+
+// reconnect breaks a stream and takes it up where it was.
+func (w *lawWorld) reconnect(t *rapid.T) {
+	if len(w.streams) == 0 {
+		return
+	}
+	s := w.streams[rapid.IntRange(0, len(w.streams)-1).Draw(t, "stream")]
+	if s.ended() {
+		return
+	}
+	s.close()
+	s.open(t)
+}
+
+// deactivate takes every right from someone, below the API.
+func (w *lawWorld) deactivate(t *rapid.T) {
+	if len(w.gone) > 0 || !rapid.SampledFrom([]bool{false, false, false, true}).Draw(t, "really") {
+		return
+	}
+	id := rapid.SampledFrom(w.people).Draw(t, "who")
+	w.gone = append(w.gone, id)
+	w.exec(t, `UPDATE users SET active = 0 WHERE id = ?`, id)
+}
+
+// remove takes someone out of a meeting, below the API.
+func (w *lawWorld) remove(t *rapid.T) {
+	w.exec(t, `DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`,
+		rapid.SampledFrom(w.meetings).Draw(t, "meeting"), rapid.SampledFrom(w.people[1:]).Draw(t, "who"))
+}
+
+func (w *lawWorld) exec(t *rapid.T, query string, args ...any) {
+	err := w.server.db.Write(w.server.ctx, func(tx *db.WriteTx) error {
+		if _, err := tx.Exec(query, args...); err != nil {
+			return err
+		}
+		w.commit = max(w.commit, tx.Number())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settle waits until every stream has considered the last write, and compares
+// each with a fresh answer.
+func (w *lawWorld) settle(t *rapid.T) {
+	for _, s := range w.streams {
+		s.awaitCommit(t, w.commit)
+	}
+	for _, s := range w.streams {
+		s.compare(t)
+	}
+}
