@@ -1,0 +1,70 @@
+# What people and the CI run; make alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Newer versions come here, by hand, after a look at what they find.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLAYWRIGHT := playwright-core@1.65.1
+
+FUZZTIME ?= 30s
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Serve on http://127.0.0.1:8080 with a demo meeting, on data/connvo.db.
+	go run .
+
+.PHONY: build
+build: ## Build the static binary ./connvo.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o connvo .
+
+.PHONY: test
+test: compiler browser ## Install what the tests need and run all of them, with the race detector.
+	CGO_ENABLED=1 go test -race -timeout 12m ./...
+
+.PHONY: check
+check: ## Formatting, go vet and staticcheck.
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+.PHONY: bench
+bench: ## Measure the database alone, then a whole server over HTTP.
+	go test -run '^$$' -bench . -benchmem ./db
+	go run ./bench all
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME (30s).
+	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }'); \
+	[ -n "$$targets" ] || { echo "no fuzz test was found"; exit 1; }; \
+	while read -r package name; do \
+		echo "$$package $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package"; \
+	done <<<"$$targets"
+
+# apt installs Debian packages where it may, and says what to do where not.
+apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $(1)"; \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $(1) >/dev/null; \
+	else echo "please install: $(1)" >&2; false; fi
+
+# The race detector needs a C compiler; the program itself does not.
+.PHONY: compiler
+compiler:
+	@command -v "$$(go env CC)" >/dev/null || { $(call apt,gcc libc6-dev); }
+
+# The browser test drives Chromium ($CHROMIUM, or chromium on the path) with
+# playwright-core from .tools/node_modules. It skips itself where these cannot
+# be had.
+.PHONY: browser
+browser:
+	@[ -d web/browser_test ] || exit 0; \
+	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || exit 0; \
+	{ command -v node && command -v npm; } >/dev/null || { $(call apt,nodejs npm); } || exit 0; \
+	grep -qs '"version": "$(lastword $(subst @, ,$(PLAYWRIGHT)))"' .tools/node_modules/playwright-core/package.json || \
+		npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT)
