@@ -65,64 +65,66 @@ func withSQLite(t *testing.T, path string, statements ...string) {
 
 const garbage = "this is not a database, however long it is read. "
 
+// unusable are files that Open refuses, and what it says.
+var unusable = []struct {
+	name    string
+	prepare func(t *testing.T, path string)
+	want    string
+}{
+	{"of something else", func(t *testing.T, path string) {
+		if err := os.WriteFile(path, []byte(strings.Repeat(garbage, 1000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}, "not a SQLite database"},
+	{"whose header is damaged", func(t *testing.T, path string) {
+		makeFile(t, path)
+		overwrite(t, path, 0, []byte(garbage))
+	}, "not a SQLite database"},
+	{"whose schema is damaged", func(t *testing.T, path string) {
+		makeFile(t, path)
+		overwrite(t, path, 100, []byte(garbage))
+	}, "is damaged"},
+	{"with a damaged page in the middle", func(t *testing.T, path string) {
+		makeFile(t, path)
+		overwrite(t, path, 40*4096, []byte(strings.Repeat(garbage, 20)))
+	}, "page 41"},
+	{"that was cut off", func(t *testing.T, path string) {
+		makeFile(t, path)
+		if err := os.Truncate(path, 50*4096); err != nil {
+			t.Fatal(err)
+		}
+	}, "is damaged"},
+	{"that was cut off within a page", func(t *testing.T, path string) {
+		makeFile(t, path)
+		if err := os.Truncate(path, 50*4096+7); err != nil {
+			t.Fatal(err)
+		}
+	}, "is damaged"},
+	{"of a newer build", func(t *testing.T, path string) {
+		makeFile(t, path)
+		withSQLite(t, path, fmt.Sprintf("PRAGMA user_version = %d", db.SchemaVersion+1))
+	}, "newer than version"},
+	{"of another schema", func(t *testing.T, path string) {
+		makeFile(t, path)
+		withSQLite(t, path, "UPDATE meta SET value = 'other' WHERE key = 'schema'")
+	}, "another schema"},
+	{"of another program", func(t *testing.T, path string) {
+		withSQLite(t, path, "CREATE TABLE theirs (a)")
+	}, "not one of connvo"},
+	{"that is a directory", func(t *testing.T, path string) {
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}, "not a regular file"},
+	{"in a missing directory", func(t *testing.T, path string) {
+		if err := os.Remove(filepath.Dir(path)); err != nil {
+			t.Fatal(err)
+		}
+	}, "does not exist"},
+}
+
 func TestOpenRefusesAFileThatItCannotUse(t *testing.T) {
-	cases := []struct {
-		name    string
-		prepare func(t *testing.T, path string)
-		want    string
-	}{
-		{"of something else", func(t *testing.T, path string) {
-			if err := os.WriteFile(path, []byte(strings.Repeat(garbage, 1000)), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}, "not a SQLite database"},
-		{"whose header is damaged", func(t *testing.T, path string) {
-			makeFile(t, path)
-			overwrite(t, path, 0, []byte(garbage))
-		}, "not a SQLite database"},
-		{"whose schema is damaged", func(t *testing.T, path string) {
-			makeFile(t, path)
-			overwrite(t, path, 100, []byte(garbage))
-		}, "is damaged"},
-		{"with a damaged page in the middle", func(t *testing.T, path string) {
-			makeFile(t, path)
-			overwrite(t, path, 40*4096, []byte(strings.Repeat(garbage, 20)))
-		}, "page 41"},
-		{"that was cut off", func(t *testing.T, path string) {
-			makeFile(t, path)
-			if err := os.Truncate(path, 50*4096); err != nil {
-				t.Fatal(err)
-			}
-		}, "is damaged"},
-		{"that was cut off within a page", func(t *testing.T, path string) {
-			makeFile(t, path)
-			if err := os.Truncate(path, 50*4096+7); err != nil {
-				t.Fatal(err)
-			}
-		}, "is damaged"},
-		{"of a newer build", func(t *testing.T, path string) {
-			makeFile(t, path)
-			withSQLite(t, path, fmt.Sprintf("PRAGMA user_version = %d", db.SchemaVersion+1))
-		}, "newer than version"},
-		{"of another schema", func(t *testing.T, path string) {
-			makeFile(t, path)
-			withSQLite(t, path, "UPDATE meta SET value = 'other' WHERE key = 'schema'")
-		}, "another schema"},
-		{"of another program", func(t *testing.T, path string) {
-			withSQLite(t, path, "CREATE TABLE theirs (a)")
-		}, "not one of connvo"},
-		{"that is a directory", func(t *testing.T, path string) {
-			if err := os.Mkdir(path, 0o700); err != nil {
-				t.Fatal(err)
-			}
-		}, "not a regular file"},
-		{"in a missing directory", func(t *testing.T, path string) {
-			if err := os.Remove(filepath.Dir(path)); err != nil {
-				t.Fatal(err)
-			}
-		}, "does not exist"},
-	}
-	for _, c := range cases {
+	for _, c := range unusable {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "test.db")
 			c.prepare(t, path)
