@@ -30,7 +30,8 @@ type tokenRequest struct {
 }
 
 type tokenAnswer struct {
-	Body tokenGrant
+	CacheControl string `header:"Cache-Control"`
+	Body         tokenGrant
 }
 
 type tokenGrant struct {
@@ -50,9 +51,10 @@ func (s *Server) devRoutes() {
 	}, func(ctx context.Context, in *tokenRequest) (*tokenAnswer, error) {
 		grant, err := s.dev.Token(ctx, auth.TokenRequest{Email: in.Body.Email, Name: in.Body.Name, OrgID: in.Body.OrgID, OrgRole: in.Body.OrgRole})
 		if err != nil {
-			return nil, problemOf(err)
+			return nil, s.problem(ctx, err)
 		}
-		return &tokenAnswer{tokenGrant{AccessToken: grant.AccessToken, ExpiresIn: int64(grant.ExpiresIn.Seconds()), User: meOf(grant.User)}}, nil
+		answer := tokenGrant{AccessToken: grant.AccessToken, ExpiresIn: int64(grant.ExpiresIn.Seconds()), User: meOf(grant.User)}
+		return &tokenAnswer{CacheControl: "no-store", Body: answer}, nil
 	})
 	s.mux.HandleFunc("POST /dev/login", s.devLogin)
 }

@@ -117,33 +117,47 @@ func streamProblem(err error) realtime.Problem {
 	return realtime.Problem{Status: p.Status, Body: body, Passes: passes}
 }
 
+// ContentType is what huma sends the document as.
+func (p *problem) ContentType(string) string { return "application/problem+json" }
+
+// header sets what belongs to the problem, beside the type of its document.
+func (p *problem) header(set func(name, value string)) {
+	set("Cache-Control", "no-store")
+	if p.Status == http.StatusUnauthorized {
+		set("WWW-Authenticate", "Bearer")
+	}
+	if p.Retry > 0 {
+		set("Retry-After", strconv.Itoa(max(1, int(p.Retry.Seconds()))))
+	}
+}
+
 // write sends the problem document.
 func (p *problem) write(w http.ResponseWriter) {
 	body, _ := json.Marshal(p) // strings and numbers always encode
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
+	p.header(h.Set)
+	h.Set("Content-Type", p.ContentType(""))
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
-	}
-	if p.Retry > 0 {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(p.Retry.Seconds()))))
-	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body)
 }
 
 // asProblem turns huma's own errors, which are about parsing and validation,
-// into ours. The values that were sent are left out.
-func asProblem(_ huma.Context, _ string, v any) (any, error) {
-	e, ok := v.(*huma.ErrorModel)
-	if !ok {
+// into ours, and sets the headers of those that huma sends. The values that were
+// sent are left out.
+func asProblem(hc huma.Context, _ string, v any) (any, error) {
+	var p *problem
+	switch e := v.(type) {
+	case *problem:
+		p = e
+	case *huma.ErrorModel:
+		p = newProblem(e.Status, e.Detail)
+		for _, wrong := range e.Errors {
+			p.Errors = append(p.Errors, fieldError{Location: wrong.Location, Message: wrong.Message})
+		}
+	default:
 		return v, nil
 	}
-	p := newProblem(e.Status, e.Detail)
-	for _, wrong := range e.Errors {
-		p.Errors = append(p.Errors, fieldError{Location: wrong.Location, Message: wrong.Message})
-	}
+	p.header(hc.SetHeader)
 	return p, nil
 }

@@ -198,15 +198,20 @@ func unrouted(handler http.Handler, w http.ResponseWriter, r *http.Request) *pro
 
 // refuse answers with the problem of err and logs what the client is not told.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.problem(r.Context(), err).write(w)
+}
+
+// problem is problemOf, with an entry in the log where the server has failed.
+func (s *Server) problem(ctx context.Context, err error) *problem {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
 		cause := err
 		if e, found := cause.(*domain.Error); found && e.Cause != nil {
 			cause = e.Cause
 		}
-		s.log.Error("request failed", "request", callOf(r.Context()).id, "code", p.Code, "error", cause)
+		s.log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
 	}
-	p.write(w)
+	return p
 }
 
 // answer notes the status of an answer, for the log.
