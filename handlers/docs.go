@@ -19,6 +19,7 @@ var pages embed.FS
 // pageAssets are the files of pages that browsers load by name.
 var pageAssets = map[string]string{
 	"connvo.css": "text/css; charset=utf-8",
+	"icon.svg":   "image/svg+xml",
 	"home.js":    "text/javascript; charset=utf-8",
 	"docs.js":    "text/javascript; charset=utf-8",
 }
@@ -37,12 +38,15 @@ const (
 	docsPolicy   = strictPolicy + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
 
+// defaultHost is where the commands look for a server by themselves.
+const defaultHost = "127.0.0.1:8080"
+
 // docsRoutes are the first page, the documentation and their files.
 func (s *Server) docsRoutes() {
 	templates := template.Must(template.ParseFS(pages, "pages/*.html"))
 	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		render(w, templates, "home.html", strictPolicy, map[string]any{
-			"Development": s.dev != nil, "Demo": s.demo, "URL": "http://" + r.Host, "People": demoPeople,
+			"Development": s.dev != nil, "Demo": s.demo, "URL": "http://" + r.Host, "Elsewhere": r.Host != defaultHost, "People": demoPeople,
 		})
 	})
 	s.mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {

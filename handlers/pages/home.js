@@ -39,7 +39,10 @@
       for (const message of JSON.parse(e.data).items) queue = queue.then(() => show(message));
     });
     source.addEventListener("problem", (e) => { state.textContent = JSON.parse(e.data).detail; });
-    source.onerror = () => { state.textContent = "connecting…"; };
+    // A refusal closes an EventSource for good; a broken connection does not.
+    source.onerror = () => {
+      state.textContent = source.readyState === EventSource.CLOSED ? "You are not in this meeting: be Ada or Grace." : "connecting…";
+    };
   };
 
   const start = async () => {

@@ -1,0 +1,60 @@
+// Two browsers on the first page: one is Ada, the other Grace. What one says,
+// the other reads without doing anything; nothing breaks the page's policy.
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import assert from "node:assert/strict";
+
+const [url, directory] = process.argv.slice(2);
+const require = createRequire(join(process.env.MODULES, "x.js"));
+const { chromium } = require("playwright-core");
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+const faults = [];
+
+const person = async (name) => {
+  const page = await (await browser.newContext({ colorScheme: "light" })).newPage();
+  page.on("pageerror", (e) => faults.push(`${name}: ${e}`));
+  page.on("console", (m) => { if (m.type() === "error" && !m.text().includes("401")) faults.push(`${name}: ${m.text()}`); });
+  page.on("request", (r) => { if (!r.url().startsWith(url)) faults.push(`${name}: asked for ${r.url()}`); });
+  await page.goto(url);
+  await page.getByRole("button", { name, exact: true }).click();
+  await page.getByText(`You are ${name}.`).waitFor();
+  await page.getByText("live", { exact: true }).waitFor();
+  return page;
+};
+
+const say = async (page, text) => {
+  await page.getByLabel("Message").fill(text);
+  await page.getByRole("button", { name: "Send" }).click();
+};
+
+try {
+  const ada = await person("Ada");
+  const grace = await person("Grace");
+  await say(ada, "Hello, Grace");
+  await grace.getByText("Ada Hello, Grace").waitFor();
+  await say(grace, "<b>Hello</b>, Ada");
+  await ada.getByText("Grace <b>Hello</b>, Ada").waitFor();
+  assert.equal(await ada.locator("#messages li").count(), 2);
+  await ada.screenshot({ path: join(directory, "home.png"), fullPage: true });
+
+  const login = await (await browser.newContext()).newPage();
+  await login.goto(`${url}/dev/login?returnTo=/docs`);
+  await login.getByLabel("E-mail").fill("linus@example.com");
+  await login.getByRole("button", { name: "Sign in" }).click();
+  await login.waitForURL(`${url}/docs`);
+  login.on("pageerror", (e) => faults.push(`docs: ${e}`));
+  await login.getByText("/v1/meetings/{meetingId}/messages").first().waitFor();
+  await login.screenshot({ path: join(directory, "docs.png") });
+  if (process.env.SCREENSHOTS) {
+    await ada.screenshot({ path: join(process.env.SCREENSHOTS, "home.png"), fullPage: true });
+    await login.screenshot({ path: join(process.env.SCREENSHOTS, "docs.png") });
+  }
+  assert.deepEqual(faults, []);
+} finally {
+  await browser.close();
+}
