@@ -131,6 +131,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.log.Info("request", "request", c.id, "method", r.Method, "path", r.URL.Path, "status", a.status,
 			"ms", float64(time.Since(began).Microseconds())/1000, "user", string(c.who.User))
 	}()
+	// A deadline stays with the connection, so each request sets its own, before
+	// anything is answered; a stream sets one for each event.
+	_ = http.NewResponseController(a).SetWriteDeadline(began.Add(answerTimeout)) // where there are none, nothing is lost
 	s.dispatch(a, r, c)
 }
 
@@ -148,9 +151,6 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 	if err := s.prepare(w, r, c); err != nil {
 		s.refuse(w, r, err)
 		return
-	}
-	if !wantsStream(r) {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) // where there are none, nothing is lost
 	}
 	s.mux.ServeHTTP(w, r)
 }
