@@ -9,6 +9,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +21,8 @@ import (
 const (
 	requestTimeout = 10 * time.Second
 	maxAnswer      = 1 << 20
-	maxEvent       = 16 << 20 // a round of many queries
+	maxEvent       = 16 << 20    // a round of many queries
+	minPause       = time.Second // between attempts to connect
 	maxPause       = 30 * time.Second
 )
 
@@ -30,10 +33,27 @@ type target struct {
 
 type tokenCommand struct {
 	target
-	Email string `required:"" help:"Who to be."`
-	Name  string `help:"Their name; kept from before when left out."`
-	Org   string `help:"Their organization."`
-	Role  string `help:"Their role in the organization: admin or member."`
+	Email string `required:"" env:"CONNVO_EMAIL" help:"Who to be."`
+	Name  string `env:"CONNVO_NAME" help:"Their name; kept from before when left out."`
+	Org   string `env:"CONNVO_ORG" help:"Their organization."`
+	Role  string `env:"CONNVO_ROLE" help:"Their role in the organization: admin or member."`
+}
+
+// at returns the address of a path of the server.
+func (c target) at(path string) (string, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return "", fmt.Errorf("--url %q: write it like http://127.0.0.1:8080", c.URL)
+	}
+	return strings.TrimRight(c.URL, "/") + path, nil
+}
+
+// unreachable names the server where err says only how it could not be reached.
+func (c target) unreachable(err error) error {
+	if e, found := errors.AsType[*url.Error](err); found {
+		return fmt.Errorf("no answer from %s: %w", c.URL, e.Err)
+	}
+	return err
 }
 
 // Run prints an access token.
@@ -53,20 +73,24 @@ func (c target) token(ctx context.Context, who map[string]string) (string, error
 			delete(who, k)
 		}
 	}
+	address, err := c.at("/dev/token")
+	if err != nil {
+		return "", err
+	}
 	body, err := json.Marshal(who)
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(c.URL, "/")+"/dev/token", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return "", err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return "", fmt.Errorf("%w; is the server running?", err)
+		return "", fmt.Errorf("%w; start a server with connvo serve, or say by --url where one is", c.unreachable(err))
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode == http.StatusNotFound {
@@ -84,14 +108,21 @@ func (c target) token(ctx context.Context, who map[string]string) (string, error
 
 // refusal is what a server has answered instead of a success.
 func refusal(answer *http.Response) error {
+	return problem(answer.Body, fmt.Errorf("the server answered %s", answer.Status))
+}
+
+// problem returns the problem document in the body as an error, or other when
+// there is none.
+func problem(body io.Reader, other error) error {
 	var p struct {
+		Status       int
 		Code, Detail string
 		Errors       []struct{ Location, Message string }
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&p); err != nil || p.Code == "" {
-		return fmt.Errorf("the server answered %s", answer.Status)
+	if err := json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&p); err != nil || p.Code == "" {
+		return other
 	}
-	text := fmt.Sprintf("%s (%d %s)", p.Detail, answer.StatusCode, p.Code)
+	text := fmt.Sprintf("%s (%d %s)", p.Detail, p.Status, p.Code)
 	for _, e := range p.Errors {
 		text += fmt.Sprintf("\n  %s: %s", e.Location, e.Message)
 	}
@@ -102,11 +133,8 @@ type tailCommand struct {
 	target
 	Path  string `arg:"" help:"The path of the GET, such as /v1/meetings."`
 	Token string `env:"CONNVO_TOKEN" help:"The access token."`
-	As    string `help:"Be this person, by e-mail; development servers only."`
+	As    string `env:"CONNVO_AS" help:"Be this person, by e-mail; development servers only."`
 }
-
-// errEnded is an answer after which coming again makes no sense.
-var errEnded = errors.New("ended")
 
 // Run prints what the server sends until it is interrupted, coming back after
 // each break where it was.
@@ -117,69 +145,130 @@ func (c *tailCommand) Run(ctx context.Context, t terminal) error {
 	if !strings.HasPrefix(c.Path, "/") {
 		return errors.New("the path begins with /, such as /v1/meetings")
 	}
+	address, err := c.at(c.Path)
+	if err != nil {
+		return err
+	}
 	if c.As != "" {
-		var err error
 		if c.Token, err = c.token(ctx, map[string]string{"email": c.As}); err != nil {
 			return err
 		}
 	}
-	err := c.follow(ctx, t)
+	err = c.follow(ctx, t, &following{address: address, token: c.Token, out: t.out})
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-func (c *tailCommand) follow(ctx context.Context, t terminal) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	client := sse.NewClient(strings.TrimRight(c.URL, "/")+c.Path, sse.ClientMaxBufferSize(maxEvent))
-	client.Headers["Authorization"] = "Bearer " + c.Token
-	client.ReconnectStrategy = &pauses{ctx: ctx}
-	client.ReconnectNotify = func(err error, pause time.Duration) {
-		_, _ = fmt.Fprintf(t.err, "%v; again in %v\n", err, pause.Round(100*time.Millisecond)) // the terminal may be gone
-	}
-	client.ResponseValidator = func(_ *sse.Client, answer *http.Response) error {
-		if answer.StatusCode == http.StatusOK {
-			return nil
+// follow connects, and again after each break, until ctx ends or coming again
+// makes no sense.
+func (c *tailCommand) follow(ctx context.Context, t terminal, f *following) error {
+	for pause := minPause; ; pause = min(2*pause, maxPause) {
+		f.begun, f.retry = false, 0
+		err := f.connect(ctx)
+		if last, found := errors.AsType[forGood](err); found {
+			return last.error
 		}
-		defer func() { _ = answer.Body.Close() }()
-		cancel(refusal(answer)) // a status other than 200 is for good
-		return errEnded
+		if f.begun {
+			pause = minPause
+		}
+		// A little different for each, so that a crowd does not come back at once.
+		wait := max(f.retry, pause+rand.N(pause/2))
+		_, _ = fmt.Fprintf(t.err, "%v; again in %v\n", c.unreachable(err), wait.Round(100*time.Millisecond)) // the terminal may be gone
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
 	}
-	err := client.SubscribeWithContext(ctx, "", func(e *sse.Event) { printEvent(t.out, e) })
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
 }
 
-// printEvent prints one event on a line, what keeps the stream alive excepted.
-func printEvent(w io.Writer, e *sse.Event) {
-	if string(e.Event) == "heartbeat" {
+// forGood is an answer after which coming again makes no sense.
+type forGood struct{ error }
+
+var errEnded = errors.New("the stream has ended")
+
+// following is one live GET, over all its connections.
+type following struct {
+	address, token string
+	out            io.Writer
+
+	reached string        // the id of the last event
+	begun   bool          // the connection has brought an event
+	retry   time.Duration // what the server wants to pass before the next one
+	problem error         // what the server has ended the stream with
+}
+
+// connect prints what one connection brings, and returns why it ended.
+func (f *following) connect(ctx context.Context) error {
+	client := sse.NewClient(f.address, sse.ClientMaxBufferSize(maxEvent))
+	client.Headers["Authorization"] = "Bearer " + f.token
+	if f.reached != "" {
+		client.Headers["Last-Event-ID"] = f.reached
+	}
+	client.ReconnectStrategy = once{}
+	client.ResponseValidator = func(_ *sse.Client, answer *http.Response) error {
+		err := streamOf(answer)
+		if err != nil {
+			_ = answer.Body.Close()
+		}
+		return err
+	}
+	f.problem = errEnded
+	if err := client.SubscribeWithContext(ctx, "", f.take); err != nil {
+		return err
+	}
+	return f.problem
+}
+
+// streamOf refuses an answer that is no stream. Servers and proxies that are
+// busy or just starting are worth another attempt.
+func streamOf(answer *http.Response) error {
+	switch media := answer.Header.Get("Content-Type"); {
+	case answer.StatusCode == http.StatusTooManyRequests, answer.StatusCode >= http.StatusInternalServerError:
+		return refusal(answer)
+	case answer.StatusCode != http.StatusOK:
+		return forGood{refusal(answer)}
+	case !strings.HasPrefix(media, "text/event-stream"):
+		return forGood{fmt.Errorf("the path is not live: it answers %s", media)}
+	}
+	return nil
+}
+
+// take prints one event on a line, what keeps the stream alive excepted.
+func (f *following) take(e *sse.Event) {
+	if !json.Valid(e.Data) {
+		return // the connection broke within it; it comes again
+	}
+	f.begun = true
+	if len(e.ID) > 0 {
+		f.reached = string(e.ID)
+	}
+	switch string(e.Event) {
+	case "heartbeat":
+		return
+	case "problem":
+		f.ended(e)
+	}
+	_, _ = fmt.Fprintf(f.out, "%-8s %s\n", e.Event, e.Data) // the terminal may be gone
+}
+
+// ended notes the problem that a stream ends with, and whether it passes.
+func (f *following) ended(e *sse.Event) {
+	f.problem = problem(bytes.NewReader(e.Data), errEnded)
+	if ms, err := strconv.Atoi(string(e.Retry)); err == nil {
+		f.retry = time.Duration(ms) * time.Millisecond
 		return
 	}
-	_, _ = fmt.Fprintf(w, "%-8s %s\n", e.Event, e.Data) // the terminal may be gone
+	f.problem = forGood{f.problem}
 }
 
-// pauses are what passes between attempts to connect: a second, then more, each
-// a little different, so that a crowd does not come back at once.
-type pauses struct {
-	ctx  context.Context
-	last time.Duration
-}
+// once makes the client of a stream return after each break.
+type once struct{}
 
-// noMore is the pause after which the client gives up.
-const noMore time.Duration = -1
+// NextBackOff returns what means no further attempt.
+func (once) NextBackOff() time.Duration { return -1 }
 
-// NextBackOff returns the next pause, or noMore when the command has ended.
-func (p *pauses) NextBackOff() time.Duration {
-	if p.ctx.Err() != nil {
-		return noMore
-	}
-	p.last = min(max(2*p.last, time.Second), maxPause)
-	return p.last + rand.N(p.last/2)
-}
-
-// Reset begins anew.
-func (p *pauses) Reset() { p.last = 0 }
+// Reset has nothing to do.
+func (once) Reset() {}
