@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"connvo/auth"
 )
 
@@ -20,7 +22,7 @@ type serveCommand struct {
 	Listen         string `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
 	DB             string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
 	Region         string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
-	Demo           *bool  `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
+	Demo           toggle `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
 	WorkOSClientID string `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
 	LogFormat      string `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel       string `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
@@ -37,15 +39,16 @@ func (c *serveCommand) check() error {
 	if err := checkListen(c.Listen); err != nil {
 		refuse("--listen %q: %w", c.Listen, err)
 	} else if err := auth.CheckDevelopment(c.Listen, c.WorkOSClientID); err != nil {
-		refuse("--listen %s: %w", c.Listen, err)
+		refuse("--listen: %w", err)
 	}
 	if c.WorkOSClientID != "" {
 		refuse("--workos-client-id: this build signs people in by its development identity provider only; leave it out")
 	}
-	if fi, err := os.Stat(c.DB); c.DB == "" || (err == nil && fi.IsDir()) {
-		refuse("--db %q: name a file", c.DB)
-	} else if parent, err := os.Stat(filepath.Dir(c.DB)); err == nil && !parent.IsDir() {
-		refuse("--db %q: %s is not a directory", c.DB, filepath.Dir(c.DB))
+	if err := checkPath(c.DB); err != nil {
+		refuse("--db %q: %w", c.DB, err)
+	}
+	if c.Demo != "" && c.Demo != on && c.Demo != off {
+		refuse("--demo %q: true or false", c.Demo)
 	}
 	if !regionLabel.MatchString(c.Region) {
 		refuse("--region %q: 1 to 16 lower-case letters and digits", c.Region)
@@ -85,8 +88,49 @@ func checkListen(address string) error {
 	return nil
 }
 
+// checkPath refuses a path at which no database can be, if that can be told
+// without making anything.
+func checkPath(path string) error {
+	if fi, err := os.Stat(path); path == "" || strings.HasSuffix(path, "/") || (err == nil && fi.IsDir()) {
+		return errors.New("name a file, such as data/connvo.db")
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if fi, err := os.Stat(dir); err == nil && !fi.IsDir() {
+			return fmt.Errorf("%s is not a directory", dir)
+		} else if err == nil || dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
 // demo reports whether the demo is to be seeded: unless it was refused.
-func (c *serveCommand) demo() bool { return c.Demo == nil || *c.Demo }
+func (c *serveCommand) demo() bool { return c.Demo != off }
+
+// toggle is on, off, not set, or a word that check refuses.
+type toggle string
+
+const (
+	on  toggle = "true"
+	off toggle = "false"
+)
+
+// IsBool makes it a flag that needs no value.
+func (*toggle) IsBool() bool { return true }
+
+// Decode takes the value, which check judges together with all others.
+func (v *toggle) Decode(c *kong.DecodeContext) error {
+	*v = on
+	if c.Scan.Peek().Type == kong.FlagValueToken {
+		*v = toggle(strings.ToLower(fmt.Sprint(c.Scan.Pop().Value)))
+	}
+	switch *v {
+	case "1", "yes":
+		*v = on
+	case "0", "no":
+		*v = off
+	}
+	return nil
+}
 
 var logLevels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,

@@ -42,15 +42,15 @@ func main() { os.Exit(run(os.Args[1:], terminal{out: os.Stdout, err: os.Stderr})
 // run runs a command and returns the exit code. The first SIGINT or SIGTERM
 // ends it in order; a second one ends the process at once.
 func run(args []string, t terminal) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
 	exited := -1
 	parser, err := kong.New(&commands{},
 		kong.Name("connvo"),
 		kong.Description("Meetings, matched and live: one binary, one SQLite file."),
 		kong.Writers(t.out, t.err),
+		kong.Help(help),
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(t),
@@ -69,6 +69,41 @@ func run(args []string, t terminal) int {
 		return failed(t, err)
 	}
 	return 0
+}
+
+// untilSignal returns a context that the first of the signals ends. By then
+// another one does what it does to a program that expects none.
+func untilSignal(signals ...os.Signal) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	first := make(chan os.Signal, 1)
+	signal.Notify(first, signals...)
+	waiting := make(chan struct{})
+	go func() {
+		defer close(waiting)
+		select {
+		case <-first:
+		case <-ctx.Done():
+		}
+		signal.Stop(first)
+		cancel()
+	}()
+	return ctx, func() { cancel(); <-waiting }
+}
+
+// help prints the help of a command; without one, that of serve too, which is
+// what runs then.
+func help(o kong.HelpOptions, c *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(o, c); err != nil || c.Selected() != nil {
+		return err
+	}
+	serve, err := kong.Trace(c.Kong, []string{"serve"})
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(c.Stdout); err != nil {
+		return err
+	}
+	return kong.DefaultHelpPrinter(o, serve)
 }
 
 func failed(t terminal, err error) int {
