@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"connvo/auth"
@@ -40,12 +42,13 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	log, startup := c.logs(t.err)
-	if err := os.MkdirAll(filepath.Dir(c.DB), 0o755); err != nil {
-		return fmt.Errorf("--db: %w", err)
+	// What people say to each other is nobody else's on this machine.
+	if err := os.MkdirAll(filepath.Dir(c.DB), 0o700); err != nil {
+		return fmt.Errorf("--db %q: its directory cannot be made: %w", c.DB, err)
 	}
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := listen(c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return fmt.Errorf("--listen %s: %w", c.Listen, err)
 	}
 	defer func() { _ = listener.Close() }()
 
@@ -60,8 +63,40 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	}
 	defer closing(&err, s.close)
 	s.jobs.Start()
-	return s.serve(ctx, listener, log, startup)
+	return s.serve(ctx, listener, log, func(url string) {
+		startup.Info("listening", "url", url, "version", version)
+		if isTerminal(t.err) {
+			c.welcome(t.err, url)
+		}
+	})
 }
+
+// listen opens the listener, or says what to do about it.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, errors.New("another program listens there; stop it, or choose another port")
+	case errors.Is(err, syscall.EACCES):
+		return nil, errors.New("this user may not listen there; choose a port above 1023")
+	}
+	return l, err
+}
+
+// welcome tells somebody who has just started a server what to do with it.
+func (c *serveCommand) welcome(w io.Writer, url string) {
+	if !c.demo() {
+		return
+	}
+	at := ""
+	if url != defaultURL {
+		at = " --url " + url
+	}
+	_, _ = fmt.Fprintf(w, "\nOpen %s in a browser, or follow it in another terminal:\n\n  connvo tail /v1/meetings --as ada@example.com%s\n\n", url, at) // the terminal may be gone
+}
+
+// defaultURL is where the other commands look for a server.
+const defaultURL = "http://127.0.0.1:8080"
 
 // service is everything that runs while the server does.
 type service struct {
@@ -109,7 +144,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 }
 
 // serve answers requests until ctx ends, then lets those under way finish.
-func (s *service) serve(ctx context.Context, listener net.Listener, log, startup *slog.Logger) error {
+func (s *service) serve(ctx context.Context, listener net.Listener, log *slog.Logger, listening func(url string)) error {
 	server := &http.Server{
 		Handler:           s.api,
 		ReadHeaderTimeout: headerTimeout,
@@ -119,7 +154,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener, log, startup
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(listener) }()
-	startup.Info("listening", "url", "http://"+listener.Addr().String(), "version", version)
+	listening("http://" + listener.Addr().String())
 	select {
 	case err := <-stopped:
 		return fmt.Errorf("serve: %w", err)
