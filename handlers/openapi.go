@@ -4,14 +4,21 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
+// strictNames makes huma refuse a member whose name differs in case from the one
+// that is known: decoding would take the value of {"title":"","TITLE":""} that
+// validation has not looked at. It is a setting of huma for the whole process.
+var strictNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
 // newAPI returns the huma API on the mux: it parses, validates and describes;
 // everything else is ours.
 func newAPI(mux *http.ServeMux, version string) huma.API {
+	strictNames()
 	jsonFormat := huma.DefaultJSONFormat
 	return humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
