@@ -1,0 +1,191 @@
+package handlers_test
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// access is who may do what, as the contract's access matrix says, in meetings
+// that are scheduled, active, concluded and cancelled. A rule names those whom
+// the caller must be one of, else they are answered 403, and what they are
+// answered then; an exception follows a comma. Above every rule: nobody 401,
+// who is deactivated 403, and, but for everyone, who is no member 404.
+var access = map[string][4]string{
+	"GET /v1/me":             always("everyone 200"),
+	"PATCH /v1/me":           always("everyone 200"),
+	"GET /v1/users/{userId}": always("everyone 200"),
+	"GET /v1/meetings":       always("everyone 200"),
+	"POST /v1/meetings":      always("everyone 201"),
+
+	"GET /v1/meetings/{meetingId}":              always("members 200"),
+	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
+	"GET /v1/meetings/{meetingId}/events":       always("members 200"),
+
+	"POST /v1/meetings/{meetingId}/start": {"managers 200", "managers 409 conflict", "managers 409 conflict", "managers 409 conflict"},
+	"POST /v1/meetings/{meetingId}/end":   {"managers 409 conflict", "managers 200", "managers 409 conflict", "managers 409 conflict"},
+	"POST /v1/meetings/{meetingId}/join":  {"members 409 conflict", "members 200", "members 409 conflict", "members 409 conflict"},
+	"POST /v1/meetings/{meetingId}/leave": {"members 409 conflict", "members 200, invited 409 conflict", "members 409 conflict", "members 409 conflict"},
+
+	"GET /v1/meetings/{meetingId}/messages":                {"members 200", "joined 200", "members 200", "members 200"},
+	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
+	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  {"writers 200", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"},
+	"DELETE /v1/meetings/{meetingId}/messages/{messageId}": {"writers 204", "joined-writers 204", "writers 204", "writers 409 meeting_not_active"},
+}
+
+func always(rule string) [4]string { return [4]string{rule, rule, rule, rule} }
+
+// bodies are what the writes are sent with.
+var bodies = map[string]string{
+	"PATCH /v1/me":                                        `{"displayName":"Me"}`,
+	"POST /v1/meetings":                                   `{"title":"Mine"}`,
+	"POST /v1/meetings/{meetingId}/messages":              `{"content":"Hello"}`,
+	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": `{"content":"Changed"}`,
+}
+
+// callerKind is what somebody is in a meeting, with no role when no member.
+type callerKind struct{ name, role, status string }
+
+var callerKinds = []callerKind{
+	{name: "nobody"},
+	{name: "stranger"},
+	{name: "deactivated", role: "host", status: "joined"},
+	{"invited", "participant", "invited"},
+	{"invited observer", "observer", "invited"},
+	{"observer", "observer", "joined"},
+	{"participant", "participant", "joined"},
+	{"left", "participant", "left"},
+	{"left observer", "observer", "left"},
+	{"invited cohost", "cohost", "invited"},
+	{"cohost", "cohost", "joined"},
+	{"invited host", "host", "invited"},
+	{"host", "host", "joined"},
+	{"left host", "host", "left"},
+}
+
+// is reports whether a rule's word names the caller.
+func (k callerKind) is(word string) bool {
+	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
+	return map[string]bool{
+		"everyone": true, "members": true, "managers": manages, "joined": joined, "writers": writes,
+		"joined-writers": joined && writes, "invited": k.status == "invited",
+	}[word]
+}
+
+// answered is the status and the code that the rule gives the caller.
+func (k callerKind) answered(rule string) (status int, code string) {
+	switch {
+	case k.name == "nobody":
+		return 401, "unauthenticated"
+	case k.name == "deactivated":
+		return 403, "forbidden"
+	case k.role == "" && !strings.HasPrefix(rule, "everyone "):
+		return 404, "not_found"
+	}
+	rule, exception, _ := strings.Cut(rule, ", ")
+	word, what, _ := strings.Cut(rule, " ")
+	if !k.is(word) {
+		return 403, "forbidden"
+	}
+	if exempt, instead, found := strings.Cut(exception, " "); found && k.is(exempt) {
+		what = instead
+	}
+	number, code, _ := strings.Cut(what, " ")
+	status, _ = strconv.Atoi(number) // a rule that names none fails every case
+	return status, code
+}
+
+func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
+	s := newServer(t)
+	organizer := s.signIn("organizer")
+	callers := map[string]*person{"nobody": s.nobody()}
+	for _, k := range callerKinds[1:] {
+		callers[k.name] = s.signIn(strings.ReplaceAll(k.name, " ", "-"))
+	}
+	callers["deactivated"].deactivate()
+	known := map[string]bool{}
+	for _, r := range s.API.Routes() {
+		name := r.Method + " " + r.Path
+		known[name] = true
+		rules, found := access[name]
+		if !found {
+			t.Errorf("%s: add it to the access table", name)
+			continue
+		}
+		for i, state := range []string{"scheduled", "active", "concluded", "cancelled"} {
+			for _, k := range callerKinds {
+				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method}
+				c.path = organizer.meetingOf(r.Path, state, k, callers[k.name])
+				c.status, c.code = k.answered(rules[i])
+				c.check(t)
+			}
+		}
+	}
+	for name := range access {
+		if !known[name] {
+			t.Errorf("%s: there is no such route; take it from the access table", name)
+		}
+	}
+}
+
+// meetingOf makes a meeting in the state, with the caller and a message of
+// theirs in it, and returns the route's path for it.
+func (p *person) meetingOf(route, state string, k callerKind, caller *person) string {
+	route = strings.ReplaceAll(route, "{userId}", string(p.ID))
+	if !strings.Contains(route, "{meetingId}") {
+		return route
+	}
+	id := strings.TrimPrefix(p.plan("Plan"), "/v1/meetings/")
+	p.s.exec(`UPDATE meetings SET state = ?2, ended_at = CASE ?2 WHEN 'concluded' THEN created_at END WHERE id = ?1`, id, state)
+	if k.role != "" {
+		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, ?, ?)`, id, caller.ID, state, k.role, k.status)
+	}
+	if strings.Contains(route, "{messageId}") {
+		var m struct{ ID string }
+		p.s.exec(`UPDATE meetings SET state = 'scheduled' WHERE id = ?`, id)
+		p.must("POST", "/v1/meetings/"+id+"/messages", `{"content":"Hello"}`).into(p.s.t, &m)
+		p.s.exec(`UPDATE messages SET user_id = ? WHERE meeting_id = ?`, caller.ID, id)
+		p.s.exec(`UPDATE meetings SET state = ?2 WHERE id = ?1`, id, state)
+		route = strings.ReplaceAll(route, "{messageId}", m.ID)
+	}
+	return strings.ReplaceAll(route, "{meetingId}", id)
+}
+
+// accessCase is one request of one caller, and what it must be answered with.
+type accessCase struct {
+	name, state  string
+	kind         callerKind
+	caller       *person
+	method, path string
+	status       int
+	code         string
+}
+
+func (c accessCase) check(t *testing.T) {
+	t.Helper()
+	var body any
+	if b, found := bodies[c.name]; found {
+		body = b
+	}
+	a := c.caller.do(c.method, c.path, body)
+	if a.Status != c.status || a.code() != c.code {
+		t.Errorf("%s, %s, %s: %d %s, want %d %s", c.name, c.state, c.kind.name, a.Status, a.Body, c.status, c.code)
+	}
+	if c.method != http.MethodGet {
+		return
+	}
+	// The live GET is open to the same people.
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	response, err := c.caller.s.transport.RoundTrip(c.caller.request(ctx, c.method, c.path, nil, "Accept", "text/event-stream"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close() // its status is all that matters
+	live := response.Header.Get("Content-Type") == "text/event-stream"
+	if response.StatusCode != c.status || live != (c.status == 200) {
+		t.Errorf("%s live, %s, %s: %d %v, want %d", c.name, c.state, c.kind.name, response.StatusCode, response.Header, c.status)
+	}
+}
