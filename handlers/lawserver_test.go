@@ -6,29 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
-	"connvo/auth"
 	"connvo/db"
-	"connvo/db/dbtest"
-	"connvo/domain/events"
-	"connvo/domain/meetings"
-	"connvo/domain/messages"
-	"connvo/domain/users"
 	"connvo/handlers"
-	"connvo/idempotency"
 )
 
-// lawServer is the real thing behind the law: database, tokens, HTTP.
+// lawServer is a server as the law drives it: what fails, fails the run of
+// random actions, so that rapid finds the shortest one that does.
 type lawServer struct {
 	ctx    context.Context
 	url    string
@@ -38,39 +29,10 @@ type lawServer struct {
 	people atomic.Int64
 }
 
-// lawSecond is the unit of heartbeats: settling takes a few of them.
-const lawSecond = 10 * time.Millisecond
-
 func newLawServer(t *testing.T) *lawServer {
 	t.Helper()
-	d := dbtest.Open(t)
-	people := users.NewStore(d)
-	happened := events.NewLog(nil)
-	dev, err := auth.NewDevProvider(t.Context(), d, people)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := auth.NewVerifier(t.Context(), dev.Config(d.Now))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(verifier.Close)
-	s, err := handlers.New(handlers.Config{
-		DB: d, Log: slog.New(slog.DiscardHandler), Auth: auth.NewAuthenticator(verifier, people, dev),
-		Kept:  idempotency.NewStore(func(*db.WriteTx, int64, time.Time) error { return nil }),
-		Users: people, Meetings: meetings.NewStore(d, happened, "loc"), Messages: messages.NewStore(d, happened),
-		Version: "test", Dev: dev, Second: lawSecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := httptest.NewServer(s)
-	t.Cleanup(func() {
-		s.Drain()
-		h.Close()
-		s.Close()
-	})
-	return &lawServer{ctx: t.Context(), url: h.URL, client: h.Client(), db: d, routes: s.Routes()}
+	s := newServer(t)
+	return &lawServer{ctx: t.Context(), url: s.URL, client: &http.Client{Transport: s.transport}, db: s.DB, routes: s.API.Routes()}
 }
 
 type lawAnswer struct {
