@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,13 +20,16 @@ import (
 
 // serveCommand is the configuration of the server.
 type serveCommand struct {
-	Listen         string `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
-	DB             string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
-	Region         string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
-	Demo           toggle `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
-	WorkOSClientID string `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
-	LogFormat      string `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
-	LogLevel       string `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	Listen         string   `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
+	DB             string   `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
+	Region         string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
+	Demo           toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
+	WorkOSClientID string   `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
+	WorkOSAPIKey   string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
+	WorkOSAPIURL   string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
+	WorkOSIssuers  []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
+	LogFormat      string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
+	LogLevel       string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
 
 // regionLabel is short and needs no escaping in an id, a URL or a file's name.
@@ -42,7 +46,7 @@ func (c *serveCommand) check() error {
 		refuse("--listen: %w", err)
 	}
 	if c.WorkOSClientID != "" {
-		refuse("--workos-client-id: this build signs people in by its development identity provider only; leave it out")
+		c.checkWorkOS(refuse)
 	}
 	if err := checkPath(c.DB); err != nil {
 		refuse("--db %q: %w", c.DB, err)
@@ -63,6 +67,37 @@ func (c *serveCommand) check() error {
 		return configError(wrong)
 	}
 	return nil
+}
+
+// checkWorkOS refuses what is wrong where WorkOS signs people in. It shows no
+// key, not even a wrong one.
+func (c *serveCommand) checkWorkOS(refuse func(format string, args ...any)) {
+	if !printable(c.WorkOSClientID) {
+		refuse("--workos-client-id %q: letters, digits and signs only, no spaces", c.WorkOSClientID)
+	}
+	if c.WorkOSAPIKey == "" {
+		refuse("--workos-api-key: needed with --workos-client-id, to ask WorkOS who people are; set WORKOS_API_KEY")
+	} else if !printable(c.WorkOSAPIKey) {
+		refuse("--workos-api-key: letters, digits and signs only, no spaces")
+	}
+	u, err := url.Parse(c.WorkOSAPIURL)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		refuse("--workos-api-url: write an http or https URL without a name, a query or a fragment, such as https://api.workos.com")
+	}
+	for _, issuer := range c.WorkOSIssuers {
+		if !printable(issuer) {
+			refuse("--workos-issuers %q: write issuers as they stand in tokens, with a comma between them and no spaces", issuer)
+		}
+	}
+	if c.Demo == on {
+		refuse("--demo: its people sign in by the development identity provider, which is off with --workos-client-id")
+	}
+}
+
+// printable reports whether s has characters and all are visible ASCII: a line
+// break that was copied along with a key would be in no message.
+func printable(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // configError is everything that is wrong with a configuration.
@@ -103,8 +138,9 @@ func checkPath(path string) error {
 	}
 }
 
-// demo reports whether the demo is to be seeded: unless it was refused.
-func (c *serveCommand) demo() bool { return c.Demo != off }
+// demo reports whether the demo is to be seeded: where the development identity
+// provider is on, unless it was refused.
+func (c *serveCommand) demo() bool { return c.WorkOSClientID == "" && c.Demo != off }
 
 // toggle is on, off, not set, or a word that check refuses.
 type toggle string

@@ -34,6 +34,9 @@ const (
 	// drainTime is what requests and jobs under way get after SIGTERM; what
 	// hosts wait before they kill is 30 seconds.
 	drainTime = 20 * time.Second
+	// maxProviderConns is how many connections to the identity provider are open
+	// at a time: those of newcomers, for a tenth of a second each.
+	maxProviderConns = 16
 )
 
 // Run serves until ctx ends, then drains and closes everything in reverse.
@@ -103,6 +106,7 @@ type service struct {
 	api      *handlers.Server
 	jobs     *jobs.Runner
 	verifier *auth.Verifier
+	provider *http.Client // to the identity provider
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
@@ -119,28 +123,56 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		expireDay:    expireAnswersOf,
 	})
 
-	dev, err := auth.NewDevProvider(ctx, d, people)
+	id, err := c.identity(ctx, d, people, log)
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := auth.NewVerifier(ctx, dev.Config(d.Now))
+	verifier, err := auth.NewVerifier(ctx, id.tokens)
 	if err != nil {
 		return nil, err
 	}
 	var demo domain.MeetingID
 	if c.demo() {
-		if demo, err = seedDemo(ctx, c.Region, dev, meets); err != nil {
+		if demo, err = seedDemo(ctx, c.Region, id.dev, meets); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
 	}
 	api, err := handlers.New(handlers.Config{
-		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, dev), Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: dev, Demo: demo,
+		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory), Kept: kept,
+		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{api: api, jobs: runner, verifier: verifier}, nil
+	return &service{api: api, jobs: runner, verifier: verifier, provider: id.tokens.Client}, nil
+}
+
+// identity is who says whom a token speaks for.
+type identity struct {
+	tokens    auth.Config
+	directory auth.Directory
+	dev       *auth.DevProvider // nil where WorkOS signs people in
+}
+
+// identity returns WorkOS where a client is configured, else the development
+// identity provider.
+func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Store, log *slog.Logger) (identity, error) {
+	if c.WorkOSClientID == "" {
+		dev, err := auth.NewDevProvider(ctx, d, people)
+		if err != nil {
+			return identity{}, err
+		}
+		return identity{tokens: dev.Config(d.Now), directory: dev, dev: dev}, nil
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost = maxProviderConns
+	tokens := auth.WorkOSConfig(c.WorkOSAPIURL, c.WorkOSClientID)
+	tokens.Client, tokens.Now, tokens.Log = &http.Client{Transport: transport}, d.Now, log
+	if len(c.WorkOSIssuers) > 0 {
+		tokens.Issuers = c.WorkOSIssuers
+	}
+	directory, err := auth.NewWorkOSDirectory(auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: tokens.Client, Log: log})
+	return identity{tokens: tokens, directory: directory}, err
 }
 
 // serve answers requests until ctx ends, then lets those under way finish.
@@ -178,6 +210,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener, log *slog.Lo
 func (s *service) close() error {
 	s.api.Close()
 	s.verifier.Close()
+	s.provider.CloseIdleConnections()
 	return nil
 }
 
