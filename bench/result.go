@@ -31,6 +31,7 @@ func (g goal) met(v float64) bool {
 	}
 }
 
+// String writes the goal as the table shows it.
 func (g goal) String() string {
 	if g.op == "" {
 		return ""

@@ -172,6 +172,7 @@ func writeAhead(ctx context.Context, conn *sql.Conn) error {
 // refusal is a complete sentence about why a file cannot be used.
 type refusal string
 
+// Error returns the sentence.
 func (r refusal) Error() string { return string(r) }
 
 func checkSchema(ctx context.Context, conn *sql.Conn, o Options, version, app int64) error {

@@ -123,6 +123,14 @@ func (d *DB) Read(ctx context.Context, f func(tx Reader) error) error {
 	})
 }
 
+// Ping reads something, to see that the database answers.
+func (d *DB) Ping(ctx context.Context) error {
+	return d.Read(ctx, func(tx Reader) error {
+		_, err := One(tx, Int, selectSequence)
+		return err
+	})
+}
+
 // A Snapshot is a read transaction that records what is read in it. Its fields
 // are complete when Observe returns.
 type Snapshot struct {

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"net/http"
 
-	"connvo/db"
 	"connvo/domain"
 )
 
@@ -23,15 +22,10 @@ func (s *Server) machineRoutes() {
 	})
 }
 
-const selectReady = `SELECT last FROM sequence WHERE id = 1`
-
 // ready says whether requests should be sent here: the database answers, and
 // the server is not about to stop.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	err := s.db.Read(r.Context(), func(tx db.Reader) error {
-		_, err := db.One(tx, db.Int, selectReady)
-		return err
-	})
+	err := s.db.Ping(r.Context())
 	if s.draining.Load() {
 		err = domain.Fail(domain.ShuttingDown, "the server is about to stop")
 	}
