@@ -1,0 +1,114 @@
+package handlers_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestManyRequestsWithOneKeyHaveOneEffect(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	meeting := ada.plan("Plan")
+	const many = 50
+	answers := make([]answer, many)
+	var wg sync.WaitGroup
+	for i := range many {
+		r := ada.request(t.Context(), "POST", meeting+"/messages", `{"content":"Once"}`, "Idempotency-Key", "once")
+		wg.Go(func() {
+			var err error
+			if answers[i], err = s.send(r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	fresh := 0
+	for _, a := range answers {
+		if a.Status != http.StatusCreated || string(a.Body) != string(answers[0].Body) ||
+			a.Header.Get("Connvo-Commit") != answers[0].Header.Get("Connvo-Commit") {
+			t.Errorf("%d %s, and the first %s", a.Status, a.Body, answers[0].Body)
+		}
+		if a.Header.Get("Idempotency-Replayed") == "" {
+			fresh++
+		}
+	}
+	if n := s.number(`SELECT count(*) FROM messages`); n != 1 || fresh != 1 {
+		t.Errorf("%d messages, %d answers that are not replayed", n, fresh)
+	}
+	if n := s.number(`SELECT count(*) FROM events WHERE type = 'messages.posted'`); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestKeyIsFreeAfterADay(t *testing.T) {
+	s := newServer(t)
+	post := func(title string) answer {
+		return s.signIn("ada").do("POST", "/v1/meetings", `{"title":"`+title+`"}`, "Idempotency-Key", "k")
+	}
+	if a := post("First"); a.Status != http.StatusCreated {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	s.Clock.Advance(24*time.Hour - time.Minute)
+	if a := post("First"); a.Header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("within a day: %d %s", a.Status, a.Body)
+	}
+	s.Clock.Advance(2 * time.Minute)
+	if a := post("Second"); a.Status != http.StatusCreated || a.Header.Get("Idempotency-Replayed") != "" {
+		t.Errorf("after a day: %d %s", a.Status, a.Body)
+	}
+}
+
+// TestEveryWriteTakesAKey sends every write of the API twice under one key. A
+// route that is not here fails the test.
+func TestEveryWriteTakesAKey(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	scheduled, active, joined, left := ada.plan("Scheduled"), ada.plan("Active"), ada.plan("Joined"), ada.plan("Left")
+	for _, m := range []string{active, joined, left} {
+		ada.must("POST", m+"/start", nil)
+	}
+	ada.must("POST", joined+"/leave", nil)
+	var edited, deleted struct{ ID string }
+	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &edited)
+	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &deleted)
+	const one = "/v1/meetings/{meetingId}"
+	writes := map[string]struct {
+		path string
+		body any
+	}{
+		"PATCH /v1/me":                            {"/v1/me", `{"displayName":"Ada"}`},
+		"POST /v1/meetings":                       {"/v1/meetings", `{"title":"Plan"}`},
+		"POST " + one + "/start":                  {scheduled + "/start", nil},
+		"POST " + one + "/join":                   {joined + "/join", nil},
+		"POST " + one + "/messages":               {left + "/messages", `{"content":"Hello"}`},
+		"PATCH " + one + "/messages/{messageId}":  {left + "/messages/" + edited.ID, `{"content":"Changed"}`},
+		"DELETE " + one + "/messages/{messageId}": {left + "/messages/" + deleted.ID, nil},
+		"POST " + one + "/leave":                  {left + "/leave", nil},
+		"POST " + one + "/end":                    {active + "/end", nil},
+	}
+	for _, leaving := range []bool{false, true} { // the meeting of the messages is left last
+		for _, r := range s.API.Routes() {
+			if r.Method == http.MethodGet || strings.HasSuffix(r.Path, "/leave") != leaving {
+				continue
+			}
+			w, found := writes[r.Method+" "+r.Path]
+			if !found {
+				t.Errorf("%s %s: add it to this test", r.Method, r.Path)
+				continue
+			}
+			first := ada.must(r.Method, w.path, w.body, "Idempotency-Key", "key")
+			rows := s.rows()
+			second := ada.must(r.Method, w.path, w.body, "Idempotency-Key", "key")
+			if second.Header.Get("Idempotency-Replayed") != "true" || second.Status != first.Status || string(second.Body) != string(first.Body) ||
+				second.Header.Get("Connvo-Commit") != first.Header.Get("Connvo-Commit") || second.Header.Get("Location") != first.Header.Get("Location") {
+				t.Errorf("%s %s: %d %v, then %d %v", r.Method, r.Path, first.Status, first.Header, second.Status, second.Header)
+			}
+			if s.rows() != rows {
+				t.Errorf("%s %s: repeated, it has changed something", r.Method, r.Path)
+			}
+		}
+	}
+}
