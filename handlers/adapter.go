@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -58,6 +59,7 @@ func get[In, Out any](s *Server, r route, ask func(ctx context.Context, who doma
 
 // feedItem is an item on the wire that knows its place in its feed.
 type feedItem interface {
+	key() string     // names it within its feed
 	position() int64 // of its last change: what after compares with
 	order() int64    // what before compares with
 }
@@ -121,7 +123,7 @@ func encodeItems[Item feedItem](items []Item) ([]realtime.Item, error) {
 		if err != nil {
 			return nil, err
 		}
-		encoded[i] = realtime.Item{Position: item.position(), Data: data}
+		encoded[i] = realtime.Item{Key: item.key(), Position: item.position(), Data: data}
 	}
 	return encoded, nil
 }
@@ -135,6 +137,9 @@ func (s *Server) answerGet(in any, query realtime.Query, feed *realtime.Feed) *h
 			return
 		}
 		params := any(in).(interface{ live() *LiveParams }).live()
+		if feed != nil {
+			feed.Name = feedName(r.URL)
+		}
 		request := realtime.Request{Actor: callOf(r.Context()).who, Heartbeat: params.Heartbeat, Query: query, Feed: feed}
 		if id := r.Header.Values("Last-Event-ID"); len(id) > 0 {
 			request.LastEventID = &id[0]
@@ -145,6 +150,16 @@ func (s *Server) answerGet(in any, query realtime.Query, feed *realtime.Feed) *h
 			s.refuse(w, r, err)
 		}
 	}}
+}
+
+// feedName is what all have in common who are told the same items: the path and
+// the filters, not where they are in it.
+func feedName(u *url.URL) string {
+	filters := u.Query()
+	for _, own := range []string{"after", "before", "limit", "heartbeat", "lastEventId"} {
+		filters.Del(own)
+	}
+	return u.Path + "?" + filters.Encode()
 }
 
 // answerPlain runs the query once.

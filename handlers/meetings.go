@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"connvo/domain"
@@ -85,6 +86,7 @@ type event struct {
 	CreatedAt string         `json:"createdAt" format:"date-time"`
 }
 
+func (e event) key() string     { return strconv.FormatInt(e.Position, 10) }
 func (e event) position() int64 { return e.Position }
 func (e event) order() int64    { return e.Position }
 

@@ -21,6 +21,7 @@ type message struct {
 	DeletedAt *string           `json:"deletedAt,omitempty" format:"date-time"`
 }
 
+func (m message) key() string     { return string(m.ID) }
 func (m message) position() int64 { return m.Position }
 func (m message) order() int64    { return m.Seq }
 

@@ -62,9 +62,11 @@ type Engine struct {
 	mu     sync.Mutex // guards the rest
 	total  int
 	byUser map[domain.UserID]int
+	tails  map[string]*tail // by feed, of those that are followed
 
 	runs      atomic.Int64
 	unchanged atomic.Int64
+	shared    atomic.Int64
 }
 
 // New returns an engine that follows the commits of c.DB. Close it before the
@@ -81,6 +83,7 @@ func New(c Config) *Engine {
 		hub:      startHub(c.DB.Committed()),
 		draining: make(chan struct{}),
 		byUser:   map[domain.UserID]int{},
+		tails:    map[string]*tail{},
 	}
 	c.DB.OnCommit(e.hub.publish)
 	return e
@@ -100,13 +103,14 @@ type Stats struct {
 	Streams   int   // open now
 	Runs      int64 // of live queries, first ones included
 	Unchanged int64 // runs after which nothing had to be sent
+	Shared    int64 // deliveries that took what another stream had read
 }
 
 // Stats returns the engine's figures.
 func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Stats{Streams: e.total, Runs: e.runs.Load(), Unchanged: e.unchanged.Load()}
+	return Stats{Streams: e.total, Runs: e.runs.Load(), Unchanged: e.unchanged.Load(), Shared: e.shared.Load()}
 }
 
 // admit counts a stream of the user, or refuses it.

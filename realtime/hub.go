@@ -175,7 +175,7 @@ func (h *hub) depend(p *path, deps []db.Dependency, commit int64) {
 		h.index[at] = append(h.index[at], watch{path: p, columns: d.Columns, decides: d.Decides})
 	}
 	if processed := h.processed.Load(); unguarded && processed > commit {
-		p.mark(processed, false)
+		p.mark(processed, true) // it may have been a decision
 	}
 }
 

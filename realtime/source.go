@@ -1,7 +1,6 @@
 package realtime
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"strconv"
@@ -12,15 +11,18 @@ import (
 // Query is a live query whose whole answer is sent whenever it has changed.
 type Query func(ctx context.Context) ([]byte, error)
 
-// Item is one item of a feed, encoded.
+// Item is one item of a feed, encoded. Its data is shared and not changed.
 type Item struct {
-	Position int64
+	Key      string // names it within the feed, also after a change
+	Position int64  // of its last change
 	Data     []byte
 }
 
 // Feed is a live query over an append-only collection, of which only what is
 // new is sent.
 type Feed struct {
+	// Name is the same for all who are told the same items.
+	Name string
 	// Read returns a part of the feed, ascending, and whether there is more.
 	Read func(ctx context.Context, span domain.Span) ([]Item, bool, error)
 	// After is where to begin, nil for the newest page.
@@ -76,41 +78,45 @@ func (s *feedSource) resume(position int64, known bool) bool {
 }
 
 func (s *feedSource) next(ctx context.Context, commit int64) ([]event, bool, error) {
-	span := domain.Span{After: s.cursor, Limit: domain.MaxFeedPage}
 	if s.cursor == nil {
-		span.Limit = s.feed.Limit
+		items, _, err := s.feed.Read(ctx, domain.Span{Limit: s.feed.Limit})
+		// The newest page shows the feed as it is at this commit; what comes
+		// after it is what changes later, whether it is on the page or not.
+		s.cursor = &commit
+		return itemsEvent(items), false, err
 	}
-	items, more, err := s.feed.Read(ctx, span)
+	items, more, err := s.feed.Read(ctx, domain.Span{After: s.cursor, Limit: domain.MaxFeedPage})
 	if err != nil {
 		return nil, false, err
 	}
-	var last int64
-	for _, item := range items {
-		last = max(last, item.Position)
-	}
-	if s.cursor == nil {
-		// The newest page shows the feed as it is at this commit; what comes
-		// after it is what changes later, whether it is on the page or not.
-		s.cursor, more = &commit, false
-	} else if len(items) > 0 {
-		s.cursor = &last
-	}
-	if len(items) == 0 {
-		return nil, false, nil
-	}
-	return []event{{name: "items", id: strconv.FormatInt(last, 10), data: itemsBody(items)}}, more, nil
+	return s.advance(items), more, nil
 }
 
-// itemsBody returns {"items":[…]}.
-func itemsBody(items []Item) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"items":[`)
+// advance returns the event that tells the items, which follow the cursor.
+func (s *feedSource) advance(items []Item) []event {
+	if len(items) > 0 {
+		s.cursor = &items[len(items)-1].Position
+	}
+	return itemsEvent(items)
+}
+
+// itemsEvent returns the event that tells the items, none when there are none.
+func itemsEvent(items []Item) []event {
+	if len(items) == 0 {
+		return nil
+	}
+	var last int64
+	size := len(`{"items":[]}`)
+	for _, item := range items {
+		last = max(last, item.Position)
+		size += len(item.Data) + 1
+	}
+	body := append(make([]byte, 0, size), `{"items":[`...)
 	for i, item := range items {
 		if i > 0 {
-			b.WriteByte(',')
+			body = append(body, ',')
 		}
-		b.Write(item.Data)
+		body = append(body, item.Data...)
 	}
-	b.WriteString(`]}`)
-	return b.Bytes()
+	return []event{{name: "items", id: strconv.FormatInt(last, 10), data: append(body, `]}`...)}}
 }

@@ -45,6 +45,10 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 		defer e.hub.forget(s.path)
 		err = s.begin(ctx, r.LastEventID)
 	}
+	if err == nil && r.Feed != nil {
+		s.tail = e.join(r.Feed.Name, s.ranAt)
+		defer e.part(r.Feed.Name)
+	}
 	if err != nil {
 		p := e.problem(err)
 		if !p.Passes {
@@ -71,6 +75,7 @@ type stream struct {
 	path      *path
 	actor     domain.Actor
 	source    source
+	tail      *tail // of the feed that it follows, nil otherwise
 	out       http.ResponseWriter
 	control   *http.ResponseController
 	heartbeat time.Duration
@@ -196,10 +201,15 @@ func (s *stream) untilNext(now time.Time) time.Duration {
 	return max(wait, time.Millisecond)
 }
 
-// update runs the query and sends what is new.
+// update sends what is new: what another stream of the feed has read already,
+// else what the query answers now.
 func (s *stream) update(ctx context.Context) bool {
-	s.path.urgent.Store(false)
-	events, _, err := s.compute(ctx, nil)
+	events, ok := s.share(ctx)
+	var err error
+	if !ok {
+		s.path.urgent.Store(false)
+		events, _, err = s.compute(ctx, nil)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			s.end(err)
@@ -212,6 +222,34 @@ func (s *stream) update(ctx context.Context) bool {
 	}
 	s.nextSend = time.Now().Add(pace)
 	return s.send(events...)
+}
+
+// share returns what is new in a feed without asking for it again, and false
+// where that must be done: the stream is too far behind, or a commit may have
+// changed the caller's rights.
+//
+// The decision of the last run holds as of a commit when every commit up to it
+// has been compared and none of them concerned the decision.
+func (s *stream) share(ctx context.Context) ([]event, bool) {
+	feed, followed := s.source.(*feedSource)
+	if !followed || s.cut || s.tail == nil || feed.cursor == nil || s.path.urgent.Load() {
+		return nil, false
+	}
+	items, upTo, ok := s.tail.since(ctx, *feed.cursor, s.path.dirtyAt.Load(), func(ctx context.Context, after int64) (items []Item, more bool, commit int64, err error) {
+		_, err = s.engine.db.Observe(ctx, func(ctx context.Context, at int64) (err error) {
+			commit = at
+			items, more, err = feed.feed.Read(ctx, domain.Span{After: &after, Limit: domain.MaxFeedPage})
+			return err
+		})
+		return items, more, commit, err
+	})
+	compared := s.engine.hub.processed.Load() // before asking whether the rights are what they were
+	if !ok || len(items) > domain.MaxFeedPage || compared < upTo || s.path.urgent.Load() {
+		return nil, false
+	}
+	s.ranAt = upTo
+	s.engine.shared.Add(1)
+	return feed.advance(items), true
 }
 
 // beat tells that everything up to commit has been considered.
