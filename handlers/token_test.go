@@ -227,3 +227,21 @@ func TestLoginReturnsToThisOriginOnly(t *testing.T) {
 		t.Errorf("a wrong address: %d %s", a.Status, a.Body)
 	}
 }
+
+// TestNoSpellingOfAPathAvoidsTheToken asks without a token, in ways that a
+// client library would not let through.
+func TestNoSpellingOfAPathAvoidsTheToken(t *testing.T) {
+	s := newServer(t)
+	for _, path := range []string{
+		"/v1/me", "/%761/me", "/v1/%6de", "//v1/me", "/./v1/me", "/docs/../v1/me", "/v1//me", "/v1/me/.", "/V1/me", "/v1%2Fme",
+		"/v1/me;x=1", "/v1/me?", "/v1/me#x", "http://localhost/v1/me", "http://localhost//v1/me",
+	} {
+		for _, method := range []string{"GET", "HEAD", "OPTIONS", "CONNECT", "TRACE", "get"} {
+			r := s.raw(t, method+" "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+			redirect := r.StatusCode > 300 && r.StatusCode < 309 && strings.HasPrefix(r.Header.Get("Location"), "/v1/me")
+			if r.StatusCode < 400 && !redirect {
+				t.Errorf("%s %s: %d %v", method, path, r.StatusCode, r.Header)
+			}
+		}
+	}
+}

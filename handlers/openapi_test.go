@@ -1,0 +1,232 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// object is a part of the OpenAPI document.
+type object = map[string]any
+
+// document returns the OpenAPI document that the server publishes.
+func (s *server) document() (d object) {
+	s.t.Helper()
+	a := s.nobody().must("GET", "/openapi.json", nil)
+	if got := a.Header.Get("Content-Type"); got != "application/json" {
+		s.t.Errorf("Content-Type %q", got)
+	}
+	a.into(s.t, &d)
+	return d
+}
+
+// part returns what is at the path within v, nil when there is nothing.
+func part(v any, path ...string) any {
+	for _, name := range path {
+		o, ok := v.(object)
+		if !ok {
+			return nil
+		}
+		v = o[name]
+	}
+	return v
+}
+
+func TestEveryRouteIsInTheDocumentAndNothingElse(t *testing.T) {
+	s := newServer(t)
+	d := s.document()
+	if v, _ := d["openapi"].(string); !strings.HasPrefix(v, "3.1") {
+		t.Errorf("OpenAPI %v", d["openapi"])
+	}
+	routes := map[string]bool{}
+	for _, r := range s.API.Routes() {
+		routes[r.Method+" "+r.Path] = true
+		op := part(d, "paths", r.Path, strings.ToLower(r.Method))
+		if op == nil {
+			t.Errorf("%s %s is not in the document", r.Method, r.Path)
+			continue
+		}
+		checkOperation(t, r.Method+" "+r.Path, op)
+		if live := part(op, "responses", "200", "content", "text/event-stream") != nil; live != (r.Method == http.MethodGet) {
+			t.Errorf("%s %s: live %v", r.Method, r.Path, live)
+		}
+	}
+	ids := map[any]bool{}
+	for path, item := range d["paths"].(object) {
+		for method, op := range item.(object) {
+			name := strings.ToUpper(method) + " " + path
+			if !routes[name] && name != "POST /dev/token" {
+				t.Errorf("%s is in the document and no route", name)
+			}
+			if id := part(op, "operationId"); id == nil || ids[id] {
+				t.Errorf("%s: the operation id %v", name, id)
+			} else {
+				ids[id] = true
+			}
+		}
+	}
+}
+
+// checkOperation looks for what every operation tells.
+func checkOperation(t *testing.T, name string, op any) {
+	t.Helper()
+	for _, member := range []string{"summary", "operationId", "tags", "security", "responses"} {
+		if part(op, member) == nil {
+			t.Errorf("%s has no %s", name, member)
+		}
+	}
+	if part(op, "responses", "default", "content", "application/problem+json", "schema") == nil {
+		t.Errorf("%s does not describe its problems", name)
+	}
+	if part(op, "security") == nil || len(part(op, "security").([]any)) == 0 {
+		t.Errorf("%s needs no token", name)
+	}
+	parameters := map[any]bool{}
+	list, _ := part(op, "parameters").([]any)
+	for _, p := range list {
+		parameters[fmt.Sprint(part(p, "in"), " ", part(p, "name"))] = true
+	}
+	want := []string{"header Idempotency-Key"}
+	if strings.HasPrefix(name, "GET ") {
+		want = []string{"query heartbeat", "query lastEventId", "header Last-Event-ID", "header If-None-Match"}
+	}
+	for _, p := range want {
+		if !parameters[p] {
+			t.Errorf("%s has no parameter %s", name, p)
+		}
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if in, found := strings.CutPrefix(segment, "{"); found && !parameters["path "+strings.TrimSuffix(in, "}")] {
+			t.Errorf("%s has no parameter %s", name, segment)
+		}
+	}
+}
+
+func TestEverythingThatIsSentHasAMaximum(t *testing.T) {
+	s := newServer(t)
+	d := s.document()
+	checked := 0
+	for path, item := range d["paths"].(object) {
+		for method, op := range item.(object) {
+			name := strings.ToUpper(method) + " " + path
+			list, _ := part(op, "parameters").([]any)
+			for _, p := range list {
+				checked += bounded(t, d, fmt.Sprint(name, " ", part(p, "name")), part(p, "schema"))
+			}
+			if body := part(op, "requestBody", "content", "application/json", "schema"); body != nil {
+				checked += bounded(t, d, name+" body", body)
+			}
+		}
+	}
+	if checked < 40 {
+		t.Errorf("%d values were found, which are not all", checked)
+	}
+}
+
+// bounded checks the schema and those in it, and returns how many there were.
+func bounded(t *testing.T, d object, name string, schema any) (checked int) {
+	t.Helper()
+	if ref, found := part(schema, "$ref").(string); found {
+		return bounded(t, d, name, part(d, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...))
+	}
+	kinds := []any{part(schema, "type")}
+	if several, ok := kinds[0].([]any); ok {
+		kinds = several
+	}
+	for _, kind := range kinds {
+		switch kind {
+		case "string":
+			known := part(schema, "enum") != nil || part(schema, "format") == "date-time"
+			if part(schema, "maxLength") == nil && !known {
+				t.Errorf("%s: a string without a maximum", name)
+			}
+		case "integer", "number":
+			if part(schema, "maximum") == nil || part(schema, "minimum") == nil {
+				t.Errorf("%s: a number without bounds", name)
+			}
+		case "array":
+			if part(schema, "maxItems") == nil {
+				t.Errorf("%s: an array without a maximum", name)
+			}
+			checked += bounded(t, d, name+"[]", part(schema, "items"))
+		case "object":
+			if part(schema, "additionalProperties") != false {
+				t.Errorf("%s: an object that takes any member", name)
+			}
+			members, _ := part(schema, "properties").(object)
+			for member, inner := range members {
+				checked += bounded(t, d, name+"."+member, inner)
+			}
+		case "boolean", "null":
+		default:
+			t.Errorf("%s: the type %v", name, kind)
+		}
+	}
+	return checked + 1
+}
+
+// TestAnswersAreAsTheDocumentSays compares the members of real answers with the
+// schemas that describe them.
+func TestAnswersAreAsTheDocumentSays(t *testing.T) {
+	s := newServer(t)
+	d := s.document()
+	ada := s.signIn("ada")
+	meeting := ada.plan("Plan")
+	ada.must("POST", meeting+"/start", nil)
+	var m struct{ ID string }
+	ada.must("POST", meeting+"/messages", `{"content":"Hello"}`).into(t, &m)
+	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
+	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Changed"}`)
+	for _, r := range s.API.Routes() {
+		if r.Method != http.MethodGet {
+			continue
+		}
+		path := strings.NewReplacer("/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID)).Replace(r.Path)
+		var body any
+		ada.must("GET", path, nil).into(t, &body)
+		described(t, d, r.Path, part(d, "paths", r.Path, "get", "responses", "200", "content", "application/json", "schema"), body)
+	}
+	var body any
+	ada.do("GET", "/v1/nothing", nil).into(t, &body)
+	described(t, d, "problem", object{"$ref": "#/components/schemas/Problem"}, body)
+}
+
+// described checks that the value has the members that the schema says, and no
+// others.
+func described(t *testing.T, d object, name string, schema, value any) {
+	t.Helper()
+	if ref, found := part(schema, "$ref").(string); found {
+		described(t, d, name, part(d, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...), value)
+		return
+	}
+	switch v := value.(type) {
+	case object:
+		members, _ := part(schema, "properties").(object)
+		for member, inner := range v {
+			if members[member] == nil {
+				t.Errorf("%s.%s is not described", name, member)
+				continue
+			}
+			described(t, d, name+"."+member, members[member], inner)
+		}
+		required, _ := part(schema, "required").([]any)
+		for _, member := range required {
+			if _, found := v[member.(string)]; !found {
+				t.Errorf("%s.%s is required and missing", name, member)
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			described(t, d, name+"[]", part(schema, "items"), inner)
+		}
+	case nil:
+		if !strings.Contains(fmt.Sprint(part(schema, "type")), "null") {
+			t.Errorf("%s is null, which its type %v does not say", name, part(schema, "type"))
+		}
+	case string:
+		if !strings.Contains(fmt.Sprint(part(schema, "type")), "string") {
+			t.Errorf("%s is a string, which its type %v does not say", name, part(schema, "type"))
+		}
+	}
+}
