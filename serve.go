@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +30,10 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
-	// drainTime is what requests and jobs under way get after SIGTERM; what
-	// hosts wait before they kill is 30 seconds.
+	// drainTime and jobTime are what requests and then jobs under way get after
+	// SIGTERM; what hosts wait before they kill is 30 seconds.
 	drainTime = 20 * time.Second
+	jobTime   = 5 * time.Second
 	// maxProviderConns is how many connections to the identity provider are open
 	// at a time: those of newcomers, for a tenth of a second each.
 	maxProviderConns = 16
@@ -66,7 +66,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	}
 	defer closing(&err, s.close)
 	s.jobs.Start()
-	return s.serve(ctx, listener, log, func(url string) {
+	return s.serve(ctx, listener, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
 		if isTerminal(t.err) {
 			c.welcome(t.err, url)
@@ -103,6 +103,7 @@ const defaultURL = "http://127.0.0.1:8080"
 
 // service is everything that runs while the server does.
 type service struct {
+	log      *slog.Logger
 	api      *handlers.Server
 	jobs     *jobs.Runner
 	verifier *auth.Verifier
@@ -144,7 +145,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	if err != nil {
 		return nil, err
 	}
-	return &service{api: api, jobs: runner, verifier: verifier, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, jobs: runner, verifier: verifier, provider: id.tokens.Client}, nil
 }
 
 // identity is who says whom a token speaks for.
@@ -176,13 +177,13 @@ func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Sto
 }
 
 // serve answers requests until ctx ends, then lets those under way finish.
-func (s *service) serve(ctx context.Context, listener net.Listener, log *slog.Logger, listening func(url string)) error {
+func (s *service) serve(ctx context.Context, listener net.Listener, listening func(url string)) error {
 	server := &http.Server{
 		Handler:           s.api,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(listener) }()
@@ -192,23 +193,26 @@ func (s *service) serve(ctx context.Context, listener net.Listener, log *slog.Lo
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	log.Info("draining")
+	s.log.Info("draining")
 	s.api.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err := server.Shutdown(drain)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("requests were cut off", "after", drainTime)
+		s.log.Warn("requests were cut off", "after", drainTime)
 		err = server.Close()
-	}
-	if stop := s.jobs.Stop(drain); stop != nil {
-		log.Warn("jobs were cut off; they run again at the next start", "error", stop)
 	}
 	return err
 }
 
+// close ends what serves requests, then what runs besides them.
 func (s *service) close() error {
 	s.api.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), jobTime)
+	defer cancel()
+	if err := s.jobs.Stop(ctx); err != nil {
+		s.log.Warn("jobs were cut off; they run again at the next start", "error", err)
+	}
 	s.verifier.Close()
 	s.provider.CloseIdleConnections()
 	return nil
@@ -216,57 +220,3 @@ func (s *service) close() error {
 
 // closing closes something when a function ends, and keeps its error.
 func closing(err *error, close func() error) { *err = errors.Join(*err, close()) }
-
-// The kinds of jobs.
-const (
-	endAbandoned = "meetings.end-abandoned"
-	expireDay    = "idempotency.expire"
-)
-
-// watchForAbandonment follows the start of a meeting: one that nobody ends is
-// looked after by a job.
-func watchForAbandonment(tx *db.WriteTx, e events.Event) error {
-	at, active, err := meetings.AbandonedAt(tx, e.Meeting)
-	if err != nil || !active {
-		return err
-	}
-	return jobs.Enqueue(tx, jobs.Job{Kind: endAbandoned, Name: endAbandoned + ":" + string(e.Meeting), Payload: e.Meeting, RunAt: at})
-}
-
-// endAbandonedMeeting ends a meeting whose time has come, or asks again later.
-func endAbandonedMeeting(meets *meetings.Store) jobs.Handler {
-	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
-		var id domain.MeetingID
-		if err := json.Unmarshal(t.Payload, &id); err != nil {
-			return nil, err
-		}
-		return func(tx *db.WriteTx) error {
-			again, err := meets.EndAbandoned(tx, id)
-			if err != nil || again.IsZero() {
-				return err
-			}
-			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Payload: id, RunAt: again})
-		}, nil
-	}
-}
-
-// expireAnswers leaves the expiry of a day's kept answers to a job.
-func expireAnswers(tx *db.WriteTx, day int64, at time.Time) error {
-	return jobs.Enqueue(tx, jobs.Job{Kind: expireDay, Name: fmt.Sprintf("%s:%d", expireDay, day), Payload: day, RunAt: at})
-}
-
-// expireAnswersOf deletes a portion of a day's kept answers, and asks again
-// while there are more.
-func expireAnswersOf(_ context.Context, t jobs.Task) (jobs.Effect, error) {
-	var day int64
-	if err := json.Unmarshal(t.Payload, &day); err != nil {
-		return nil, err
-	}
-	return func(tx *db.WriteTx) error {
-		more, err := idempotency.DeleteDay(tx, day)
-		if err != nil || !more {
-			return err
-		}
-		return expireAnswers(tx, day, tx.Now)
-	}, nil
-}

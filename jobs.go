@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/events"
+	"connvo/domain/meetings"
+	"connvo/idempotency"
+	"connvo/jobs"
+)
+
+// The kinds of jobs.
+const (
+	endAbandoned = "meetings.end-abandoned"
+	expireDay    = "idempotency.expire"
+)
+
+// watchForAbandonment follows the start of a meeting: one that nobody ends is
+// looked after by a job.
+func watchForAbandonment(tx *db.WriteTx, e events.Event) error {
+	at, active, err := meetings.AbandonedAt(tx, e.Meeting)
+	if err != nil || !active {
+		return err
+	}
+	return jobs.Enqueue(tx, jobs.Job{Kind: endAbandoned, Name: endAbandoned + ":" + string(e.Meeting), Payload: e.Meeting, RunAt: at})
+}
+
+// endAbandonedMeeting ends a meeting whose time has come, or asks again later.
+func endAbandonedMeeting(meets *meetings.Store) jobs.Handler {
+	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
+		var id domain.MeetingID
+		if err := json.Unmarshal(t.Payload, &id); err != nil {
+			return nil, err
+		}
+		return func(tx *db.WriteTx) error {
+			again, err := meets.EndAbandoned(tx, id)
+			if err != nil || again.IsZero() {
+				return err
+			}
+			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Payload: id, RunAt: again})
+		}, nil
+	}
+}
+
+// expireAnswers leaves the expiry of a day's kept answers to a job.
+func expireAnswers(tx *db.WriteTx, day int64, at time.Time) error {
+	return jobs.Enqueue(tx, jobs.Job{Kind: expireDay, Name: fmt.Sprintf("%s:%d", expireDay, day), Payload: day, RunAt: at})
+}
+
+// expireAnswersOf deletes a portion of a day's kept answers, and asks again
+// while there are more.
+func expireAnswersOf(_ context.Context, t jobs.Task) (jobs.Effect, error) {
+	var day int64
+	if err := json.Unmarshal(t.Payload, &day); err != nil {
+		return nil, err
+	}
+	return func(tx *db.WriteTx) error {
+		more, err := idempotency.DeleteDay(tx, day)
+		if err != nil || !more {
+			return err
+		}
+		return expireAnswers(tx, day, tx.Now)
+	}, nil
+}
