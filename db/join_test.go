@@ -94,8 +94,8 @@ func TestWriteTakesANumberWhenItChangesSomething(t *testing.T) {
 		{"asked twice", func(tx *db.WriteTx) (int64, error) {
 			before := tx.Number()
 			err := inserting("d")(tx)
-			if before != 5 || tx.Number() != tx.Number() {
-				t.Errorf("before the change %d, then %d", before, tx.Number())
+			if after, again := tx.Number(), tx.Number(); before != 5 || after != again {
+				t.Errorf("before the change %d, then %d and %d", before, after, again)
 			}
 			return number(tx, err)
 		}, 6, 6},

@@ -102,12 +102,12 @@ func lockFile(path string) (release func() error, err error) {
 }
 
 // checkFile refuses what SQLite would take for a database or make into one by
-// mistake.
+// mistake, and makes the file where there is none.
 func checkFile(path string) error {
 	fi, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return makeFile(path)
 	case err != nil:
 		return fmt.Errorf("database %s: %w", path, err)
 	case !fi.Mode().IsRegular():
@@ -115,6 +115,19 @@ func checkFile(path string) error {
 	}
 	if err := syscall.Access(path, 0x2 /* W_OK */); err != nil {
 		return fmt.Errorf("database %s: the file cannot be written by this user", path)
+	}
+	return nil
+}
+
+// makeFile makes an empty file that only this user reads: it will hold what
+// people say, and keys. SQLite gives its log the same rights.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
 	}
 	return nil
 }

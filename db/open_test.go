@@ -250,3 +250,17 @@ func TestWhatWasStoredIsThereAfterReopening(t *testing.T) {
 		}
 	}
 }
+
+func TestNobodyElseReadsTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "connvo.db")
+	open(t, func(o *db.Options) { o.Path = path })
+	for _, name := range []string{path, path + "-wal", path + ".lock"} {
+		fi, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", filepath.Base(name), fi.Mode())
+		}
+	}
+}
