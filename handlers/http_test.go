@@ -208,6 +208,23 @@ func TestHeadIsGetWithoutItsBody(t *testing.T) {
 	}
 }
 
+// TestHeadIsNeverLive asks for the head of a stream: an answer without a body
+// that goes on for ever would keep its connection from the next request.
+func TestHeadIsNeverLive(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	for accept, status := range map[string]int{"text/event-stream": 406, "text/event-stream, application/json": 200} {
+		a := ada.do("HEAD", "/v1/me", nil, "Accept", accept)
+		if a.Status != status || a.Header.Get("Content-Type") == "text/event-stream" {
+			t.Errorf("%s: %d %v", accept, a.Status, a.Header)
+		}
+		ada.must("GET", "/v1/me", nil)
+	}
+	if n := s.API.Engine().Stats().Streams; n != 0 {
+		t.Errorf("%d streams are open", n)
+	}
+}
+
 func TestReadyUntilItDrains(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")

@@ -93,8 +93,11 @@ func withBody(r *http.Request, body []byte) {
 	}
 }
 
-// wantsStream reports whether the request subscribes to the query.
-func wantsStream(r *http.Request) bool { return accepts(r, "text/event-stream", false) }
+// wantsStream reports whether the request subscribes to the query. HEAD does
+// not: a stream without a body would hold its connection and say nothing.
+func wantsStream(r *http.Request) bool {
+	return r.Method == http.MethodGet && accepts(r, "text/event-stream", false)
+}
 
 // wantsJSON reports whether a JSON answer is acceptable.
 func wantsJSON(r *http.Request) bool { return accepts(r, "application/json", true) }
