@@ -257,8 +257,9 @@ func write[In, Out any](s *Server, r route, do func(ctx context.Context, who dom
 
 // answerWrite runs a write in one transaction with the keeping of its answer.
 func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, run func(ctx context.Context) (idempotency.Answer, error)) {
-	key := r.Header.Get("Idempotency-Key")
-	if _, sent := r.Header["Idempotency-Key"]; sent {
+	sent := r.Header["Idempotency-Key"]
+	key := strings.Join(sent, " ") // two are no key
+	if len(sent) > 0 {
 		if err := idempotency.CheckKey(key); err != nil {
 			s.refuse(w, r, err)
 			return

@@ -43,6 +43,22 @@ func TestManyRequestsWithOneKeyHaveOneEffect(t *testing.T) {
 	}
 }
 
+func TestKeyIsSentOnce(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	for _, keys := range [][]string{{""}, {"a", "b"}, {"a", "a"}, {"a", ""}} {
+		r := ada.request(t.Context(), "POST", "/v1/meetings", `{"title":"Plan"}`)
+		r.Header["Idempotency-Key"] = keys
+		a, err := s.send(r)
+		if err != nil || a.Status != http.StatusUnprocessableEntity || a.code() != "validation_failed" {
+			t.Errorf("%q: %d %s %v", keys, a.Status, a.Body, err)
+		}
+	}
+	if n := s.number(`SELECT count(*) FROM meetings`); n != 0 {
+		t.Errorf("%d meetings", n)
+	}
+}
+
 func TestKeyIsFreeAfterADay(t *testing.T) {
 	s := newServer(t)
 	post := func(title string) answer {
