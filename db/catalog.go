@@ -27,11 +27,13 @@ type Dependency struct {
 	Columns uint64
 }
 
-// dependencyKey is a Dependency without what merging adds up.
+// dependencyKey is a Dependency without what merging adds up. What decides stays
+// apart, or every change of the columns beside it would look like one of rights.
 type dependencyKey struct {
-	table uint16
-	whole bool
-	key   Key
+	table   uint16
+	whole   bool
+	decides bool
+	key     Key
 }
 
 // maxColumns leaves a bit for what rests on no column, such as count(*).
@@ -320,12 +322,11 @@ func (s *Snapshot) record(query string, args []any) error {
 	return nil
 }
 
-// add merges d with a dependency on the same rows.
+// add merges d with a dependency of its kind on the same rows.
 func (s *Snapshot) add(d Dependency) {
-	k := dependencyKey{table: d.Table, whole: d.Whole, key: d.Key}
+	k := dependencyKey{table: d.Table, whole: d.Whole, decides: d.Decides, key: d.Key}
 	if i, found := s.seen[k]; found {
 		s.Deps[i].Columns |= d.Columns
-		s.Deps[i].Decides = s.Deps[i].Decides || d.Decides
 		return
 	}
 	s.seen[k] = len(s.Deps)

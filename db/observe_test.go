@@ -124,8 +124,9 @@ func TestDependenciesOfOneSnapshotAreMerged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Deps) != 1 || !s.Deps[0].Decides || s.Deps[0].Columns != columns(topic, author, body) {
-		t.Errorf("%+v, want one that decides, with the columns of both", s.Deps)
+	if len(s.Deps) != 2 || !s.Deps[0].Decides || s.Deps[0].Columns != columns(topic, author) ||
+		s.Deps[1].Decides || s.Deps[1].Columns != columns(topic, body) {
+		t.Errorf("%+v, want one that decides and one that does not, each with its columns", s.Deps)
 	}
 	if dep := dependency(t, d, texts, "a"); dep.Decides {
 		t.Error("what decides in one snapshot decides in all")

@@ -138,6 +138,10 @@ func (s *Server) answerGet(in any, query realtime.Query, feed *realtime.Feed) *h
 		}
 		params := any(in).(interface{ live() *LiveParams }).live()
 		if feed != nil {
+			if r.URL.Query().Has("before") {
+				s.refuse(w, r, domain.FailField("query.before", "a page of the past does not change; ask for it without following it"))
+				return
+			}
 			feed.Name = feedName(r.URL)
 		}
 		request := realtime.Request{Actor: callOf(r.Context()).who, Heartbeat: params.Heartbeat, Query: query, Feed: feed}

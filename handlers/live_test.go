@@ -132,12 +132,20 @@ func TestItemsArriveOnceAndInOrderUnderConcurrentPosting(t *testing.T) {
 }
 
 // TestChangesAreJoinedWhenTheyComeFast changes something as fast as it goes.
-// What is sent is at most ten events a second, and the last one is the truth.
+// What is sent is at most ten events a second, and the last one is the truth;
+// also on a row that the caller's rights rest on.
 func TestChangesAreJoinedWhenTheyComeFast(t *testing.T) {
 	s := newServer(t)
 	ada, grace := s.signIn("ada"), s.signIn("grace")
-	st := ada.follow("/v1/users/" + string(grace.ID) + "?heartbeat=30")
+	joinsChanges(t, grace, "card", ada.follow("/v1/users/"+string(grace.ID)+"?heartbeat=30"))
+	joinsChanges(t, grace, "me", grace.follow("/v1/me?heartbeat=30"))
+}
+
+// joinsChanges gives who a hundred names and reads what st tells of them.
+func joinsChanges(t *testing.T, who *person, name string, st *stream) {
+	t.Helper()
 	st.ready()
+	defer st.close()
 	var card struct{ DisplayName string }
 	st.snapshot(&card)
 	began := time.Now()
@@ -145,11 +153,11 @@ func TestChangesAreJoinedWhenTheyComeFast(t *testing.T) {
 	go func() {
 		defer close(changed)
 		for i := range 100 {
-			grace.do("PATCH", "/v1/me", map[string]any{"displayName": fmt.Sprint("name ", i)})
+			who.do("PATCH", "/v1/me", map[string]any{"displayName": fmt.Sprint(name, " ", i)})
 		}
 	}()
 	snapshots, at := 0, int64(0)
-	for card.DisplayName != "name 99" {
+	for last := false; !last; last = card.DisplayName == name+" 99" {
 		id := st.snapshot(&card)
 		if snapshots++; id <= at {
 			t.Errorf("id %d after %d", id, at)
@@ -267,5 +275,27 @@ func TestFailureEndsAStreamAndPasses(t *testing.T) {
 	}
 	if a := ada.do("GET", meeting+"/messages", nil); a.Status != http.StatusInternalServerError {
 		t.Errorf("plain: %d", a.Status)
+	}
+}
+
+// TestPageOfThePastIsNotFollowed asks for a page that cannot change.
+func TestPageOfThePastIsNotFollowed(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	meeting := ada.plan("T")
+	a := ada.do("GET", meeting+"/messages?before=5", nil, "Accept", "text/event-stream")
+	if a.Status != 422 || a.code() != "validation_failed" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+// TestPageOfThePastIsNotFollowed asks for a page that cannot change.
+func TestPageOfThePastIsNotFollowed(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	meeting := ada.plan("T")
+	a := ada.do("GET", meeting+"/messages?before=5", nil, "Accept", "text/event-stream")
+	if a.Status != 422 || a.code() != "validation_failed" {
+		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }

@@ -58,6 +58,26 @@ func TestOnlyWhatConcernsAPathMarksIt(t *testing.T) {
 	}
 }
 
+// A row that is read for both is watched twice, and forgotten twice.
+func TestADecisionAndDataOnOneRow(t *testing.T) {
+	h, p := stillHub(), newPath()
+	decision := dep(1, 7, stateColumn)
+	decision.Decides = true
+	h.depend(p, []db.Dependency{decision, dep(1, 7, nameColumn)}, 1)
+	h.compare(db.ChangeSet{Commit: 2, Changes: []db.Change{changeOf(1, nameColumn, 7)}}, false)
+	if p.urgent.Load() || p.dirtyAt.Load() != 2 {
+		t.Errorf("urgent %v, marked at %d by a change of data", p.urgent.Load(), p.dirtyAt.Load())
+	}
+	h.compare(db.ChangeSet{Commit: 3, Changes: []db.Change{changeOf(1, stateColumn, 7)}}, false)
+	if !p.urgent.Load() {
+		t.Error("not urgent after a change of rights")
+	}
+	h.forget(p)
+	if len(h.index) != 0 {
+		t.Errorf("%d places are left", len(h.index))
+	}
+}
+
 func TestOnlyADecisionIsUrgent(t *testing.T) {
 	h, p := stillHub(), newPath()
 	decision := dep(2, 1, nameColumn)

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"connvo/domain"
@@ -103,8 +104,14 @@ func (s *stream) begin(ctx context.Context, lastEventID *string) error {
 	if err != nil {
 		return err
 	}
+	first := event{name: "ready", data: ready}
+	if len(events) == 0 {
+		// Nothing else has an id yet, and a client that has none could not say,
+		// after a break, from where to go on.
+		first.id = strconv.FormatInt(commit, 10)
+	}
 	s.header()
-	s.send(append([]event{{name: "ready", data: ready}}, events...)...)
+	s.send(append([]event{first}, events...)...)
 	return nil
 }
 
