@@ -288,14 +288,3 @@ func TestPageOfThePastIsNotFollowed(t *testing.T) {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }
-
-// TestPageOfThePastIsNotFollowed asks for a page that cannot change.
-func TestPageOfThePastIsNotFollowed(t *testing.T) {
-	s := newServer(t)
-	ada := s.signIn("ada")
-	meeting := ada.plan("T")
-	a := ada.do("GET", meeting+"/messages?before=5", nil, "Accept", "text/event-stream")
-	if a.Status != 422 || a.code() != "validation_failed" {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
-}
