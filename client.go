@@ -167,6 +167,9 @@ func (c *tailCommand) follow(ctx context.Context, t terminal, f *following) erro
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		f.begun, f.retry = false, 0
 		err := f.connect(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if last, found := errors.AsType[forGood](err); found {
 			return last.error
 		}

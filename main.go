@@ -63,7 +63,7 @@ func run(args []string, t terminal) int {
 		return exited // --help has been answered
 	}
 	if err != nil {
-		return failed(t, err)
+		return failed(t, fmt.Errorf("%w; see connvo --help", err))
 	}
 	if err := command.Run(); err != nil {
 		return failed(t, err)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -86,16 +87,21 @@ func listen(address string) (net.Listener, error) {
 	return l, err
 }
 
-// welcome tells somebody who has just started a server what to do with it.
+// welcome tells somebody who has just started a server what to do with it, in
+// lines that can be copied.
 func (c *serveCommand) welcome(w io.Writer, url string) {
 	if !c.demo() {
 		return
 	}
-	at := ""
+	at, program := "", os.Args[0]
 	if url != defaultURL {
 		at = " --url " + url
 	}
-	_, _ = fmt.Fprintf(w, "\nOpen %s in a browser, or follow it in another terminal:\n\n  connvo tail /v1/meetings --as ada@example.com%s\n\n", url, at) // the terminal may be gone
+	if strings.Contains(program, "go-build") {
+		program = "go run ." // which builds a program that is gone afterwards
+	}
+	_, _ = fmt.Fprintf(w, "\nOpen %s in a browser, or follow the demo chat in another terminal:\n\n  %s tail%s --as ada@example.com /v1/meetings/%s/messages\n\n",
+		url, program, at, domain.NewMeetingID(c.Region, demoULID)) // the terminal may be gone
 }
 
 // defaultURL is where the other commands look for a server.
@@ -202,6 +208,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener, listening fu
 		s.log.Warn("requests were cut off", "after", drainTime)
 		err = server.Close()
 	}
+	s.log.Info("stopped")
 	return err
 }
 

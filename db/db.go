@@ -69,6 +69,9 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 		o.Readers = DefaultReaders
 	}
 	useOpenFileDescriptionLocks(o.Log)
+	if err := checkHeader(o.Path); err != nil {
+		return nil, err
+	}
 	unlock, err := lockFile(o.Path)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -76,13 +77,42 @@ func useOpenFileDescriptionLocks(log *slog.Logger) {
 	}
 }
 
+// fileHeader is how every SQLite database begins.
+const fileHeader = "SQLite format 3\x00"
+
+// checkHeader refuses a file that is no database before anything is put beside
+// it. Nothing of this process holds a lock on the file yet that closing it could
+// drop.
+func checkHeader(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // there is none, or what is wrong shows when it is opened to be written
+	}
+	defer func() { _ = f.Close() }()
+	header := make([]byte, len(fileHeader))
+	n, err := io.ReadFull(f, header)
+	if err == io.EOF || string(header[:n]) == fileHeader {
+		return nil // an empty file becomes a database
+	}
+	if _, isPath := errors.AsType[*fs.PathError](err); isPath {
+		return nil // a directory, say
+	}
+	return fmt.Errorf("database %s: the file is not a SQLite database", path)
+}
+
+// absent reports whether there is nothing at path.
+func absent(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // lockFile makes this process the owner of the database at path, until it
 // releases the lock or ends, however it ends.
 func lockFile(path string) (release func() error, err error) {
 	name := path + ".lock"
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && absent(filepath.Dir(path)):
 		return nil, fmt.Errorf("database %s: the directory %s does not exist", path, filepath.Dir(path))
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return nil, fmt.Errorf("database %s: the directory %s cannot be written by this user", path, filepath.Dir(path))

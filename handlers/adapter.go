@@ -76,7 +76,7 @@ type feedBody[Item any] struct {
 func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Context, who domain.Actor, in *In, span domain.Span) (domain.Part[Item], error)) {
 	r.method = http.MethodGet
 	s.routes = append(s.routes, Route{Method: r.method, Path: r.path, Feed: true})
-	huma.Register(s.api, s.operation(r, reflect.TypeFor[feedBody[Item]](), "Live: items events, each item once."),
+	huma.Register(s.api, s.operation(r, reflect.TypeFor[feedBody[Item]](), "Live: items events, each change once; an item that was changed comes again with the same id and a greater position."),
 		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
 			who := callOf(ctx).who
 			span, err := any(in).(interface{ feed() *FeedParams }).feed().span()

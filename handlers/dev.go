@@ -48,6 +48,7 @@ func (s *Server) devRoutes() {
 		Summary:      "A token for anyone",
 		Description:  "The built-in identity provider of a first run. It is off where WorkOS is configured.",
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
+		Responses: map[string]*huma.Response{"default": s.problemResponse()},
 	}, func(ctx context.Context, in *tokenRequest) (*tokenAnswer, error) {
 		grant, err := s.dev.Token(ctx, auth.TokenRequest{Email: in.Body.Email, Name: in.Body.Name, OrgID: in.Body.OrgID, OrgRole: in.Body.OrgRole})
 		if err != nil {

@@ -128,7 +128,7 @@ type meetingFeedInput struct {
 
 func (s *Server) meetingRoutes() {
 	write(s, route{path: "/v1/meetings", id: "createMeeting", tag: "Meetings", status: http.StatusCreated,
-		summary: "Plan a meeting", about: "The caller becomes its host."}, s.createMeeting)
+		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first."}, s.listMeetings)
 	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting"}, s.getMeeting)

@@ -49,7 +49,7 @@ type messageEdit struct {
 func (s *Server) messageRoutes() {
 	const all, one = "/v1/meetings/{meetingId}/messages", "/v1/meetings/{meetingId}/messages/{messageId}"
 	write(s, route{path: all, id: "postMessage", tag: "Messages", status: http.StatusCreated,
-		summary: "Say something", about: "Not observers; while the meeting is active, who has joined; for 30 days after its end."}, s.postMessage)
+		summary: "Say something", about: "Not observers. Before a meeting any member, while it is active who has joined, and for 30 days after its end any member."}, s.postMessage)
 	feed(s, route{path: all, id: "listMessages", tag: "Messages",
 		summary: "The chat of a meeting", about: "Pages without after go by seq; after goes by position."}, s.listMessages)
 	write(s, route{method: http.MethodPatch, path: one, id: "editMessage", tag: "Messages", summary: "Edit my message"}, s.editMessage)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"encoding/json"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -27,7 +28,8 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 				Title:   "connvo",
 				Version: version,
 				Description: "Meetings, matched and live. Every GET under /v1 can be followed: asked with Accept: text/event-stream " +
-					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem) with the same answer, kept current.",
+					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem) with the same answer, kept current. " +
+					"On a development server sign in on the first page, or authorize with what connvo token prints.",
 			},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
@@ -41,6 +43,24 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{asProblem},
 	})
+}
+
+// problemResponse describes what a refused request is answered with.
+func (s *Server) problemResponse() *huma.Response {
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
+	return &huma.Response{
+		Description: "A problem document; its code says what went wrong.",
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+	}
+}
+
+// describe returns the OpenAPI document, without the schemas of huma's own
+// errors, which nobody is sent.
+func (s *Server) describe() ([]byte, error) {
+	for _, name := range []string{"ErrorModel", "ErrorDetail"} {
+		delete(s.api.OpenAPI().Components.Schemas.Map(), name)
+	}
+	return json.Marshal(s.api.OpenAPI())
 }
 
 // operation describes a route. live, when not empty, says how it is followed.
@@ -66,10 +86,7 @@ func (s *Server) operation(r route, out reflect.Type, live string) huma.Operatio
 		Security:        []map[string][]string{{"bearer": {}}},
 		Responses: map[string]*huma.Response{
 			strconv.Itoa(r.status): ok,
-			"default": {
-				Description: "A problem document; its code says what went wrong.",
-				Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: registry.Schema(reflect.TypeFor[problem](), true, "Problem")}},
-			},
+			"default":              s.problemResponse(),
 		},
 	}
 	if live != "" {

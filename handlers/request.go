@@ -42,11 +42,14 @@ func callOf(ctx context.Context) *call {
 // browser's cookie.
 func token(r *http.Request) (string, error) {
 	if header := r.Header.Get("Authorization"); header != "" {
-		scheme, value, found := strings.Cut(header, " ")
-		if !found || !strings.EqualFold(scheme, "Bearer") {
+		scheme, value, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
 			return "", domain.Fail(domain.Unauthenticated, "the Authorization header is not a bearer token")
 		}
-		return strings.TrimSpace(value), nil
+		if value = strings.TrimSpace(value); value == "" {
+			return "", domain.Fail(domain.Unauthenticated, "the bearer token is empty")
+		}
+		return value, nil
 	}
 	if c, err := r.Cookie(sessionCookie); err == nil && c.Value != "" {
 		return c.Value, nil

@@ -4,7 +4,6 @@ package handlers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -74,7 +73,7 @@ func New(c Config) (*Server, error) {
 	s.userRoutes()
 	s.meetingRoutes()
 	s.messageRoutes()
-	document, err := json.Marshal(s.api.OpenAPI())
+	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}

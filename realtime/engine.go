@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +25,11 @@ const (
 	pace = 100 * time.Millisecond
 	// writeTimeout ends the stream of a reader that takes nothing.
 	writeTimeout = 30 * time.Second
-	// retryMin and retryMax are what clients wait before they come again, each
-	// another while, so that they do not come at once.
-	retryMin = time.Second
-	retryMax = 10 * time.Second
+	// retryMin is the least that clients wait before they come again; a crowd is
+	// spread beyond it, so that returnRate of them come in a second.
+	retryMin   = time.Second
+	returnRate = 100
+	retryMax   = time.Minute
 )
 
 // Problem is an error as the client may read it.
@@ -111,6 +113,15 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return Stats{Streams: e.total, Runs: e.runs.Load(), Unchanged: e.unchanged.Load(), Shared: e.shared.Load()}
+}
+
+// retry returns how long a client should wait before it comes again: each
+// another while.
+func (e *Engine) retry() time.Duration {
+	e.mu.Lock()
+	crowd := time.Duration(e.total) * time.Second / returnRate
+	e.mu.Unlock()
+	return retryMin + rand.N(min(retryMin+crowd, retryMax))
 }
 
 // admit counts a stream of the user, or refuses it.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"math/big"
 	"net/http"
 	"os"
 	"strconv"
@@ -284,7 +283,7 @@ func (s *stream) end(err error) {
 	p := s.engine.problem(err)
 	e := event{name: "problem", data: p.Body}
 	if p.Passes {
-		e.retry = spread(retryMin, retryMax)
+		e.retry = s.engine.retry()
 	}
 	s.send(e)
 }
@@ -315,12 +314,3 @@ func (s *stream) send(events ...event) bool {
 
 // keptBuffer is what an idle stream keeps of its buffer.
 const keptBuffer = 1 << 10
-
-// spread returns a random duration between low and high.
-func spread(low, high time.Duration) time.Duration {
-	n, err := rand.Int(rand.Reader, big.NewInt(int64(high-low)))
-	if err != nil {
-		return high
-	}
-	return low + time.Duration(n.Int64())
-}

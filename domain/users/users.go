@@ -92,7 +92,7 @@ func RequireActive(tx db.Reader, who domain.Actor) error {
 func RequireInvitable(tx db.Reader, id domain.UserID, field string) error {
 	active, err := db.One(tx, db.Int, selectActive, id)
 	if errors.Is(err, db.ErrNone) || (err == nil && active == 0) {
-		return domain.FailField(field, "names no user who can be invited")
+		return domain.FailField(field, "names no user who can be invited; it is an id such as usr_…")
 	}
 	return err
 }
