@@ -19,7 +19,7 @@ import (
 
 // options is the command line.
 type options struct {
-	URL       string        `placeholder:"URL" help:"Server to drive, with the development identity provider and --rate-limits off. Without it, one is built and started on a fresh database for each scenario."`
+	URL       string        `placeholder:"URL" help:"Server to drive, with the development identity provider. Without it, one is built and started on a fresh database for each scenario."`
 	PID       int           `help:"Process id of the server at --url, for its CPU time and memory."`
 	Bin       string        `type:"existingfile" placeholder:"FILE" help:"Server program to start instead of building one."`
 	ServerArg []string      `sep:"none" placeholder:"ARG" help:"Further argument for the server that is started; may be repeated."`

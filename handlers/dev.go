@@ -24,8 +24,8 @@ type tokenRequest struct {
 	Body struct {
 		Email   string `json:"email" minLength:"3" maxLength:"320"`
 		Name    string `json:"name,omitempty" maxLength:"100"`
-		OrgID   string `json:"orgId,omitempty" maxLength:"128"`
-		OrgRole string `json:"orgRole,omitempty" maxLength:"128"`
+		OrgID   string `json:"orgId,omitempty" maxLength:"64"`
+		OrgRole string `json:"orgRole,omitempty" maxLength:"64"`
 	}
 }
 

@@ -39,6 +39,8 @@ const (
 	patience = 20 * time.Second
 	// second is the unit of heartbeats: ?heartbeat=1 is one in 20 ms.
 	second = 20 * time.Millisecond
+	// bodyTime is what a client has to send a body.
+	bodyTime = 300 * time.Millisecond
 )
 
 // server is a running server with everything real behind it: a database file,
@@ -83,7 +85,7 @@ func newServer(t testing.TB) *server {
 	s.API, err = handlers.New(handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev), Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meetings.NewStore(s.DB, happened, "loc"), Messages: messages.NewStore(s.DB, happened),
-		Version: "test", Dev: s.Dev, Second: second,
+		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -119,6 +119,7 @@ func TestEveryAnswerHasARequestID(t *testing.T) {
 	seen := map[string]bool{}
 	for _, path := range []string{"/v1/me", "/v1/me", "/v1/nothing", "/healthz", "/readyz", "/openapi.json", "/docs", "/", "/v1/me?limit=1", "/assets/none"} {
 		a := ada.do("GET", path, nil, "X-Request-Id", "mine")
+		<-s.finished // the log is written after the answer
 		id := a.Header.Get("X-Request-Id")
 		if len(id) < 16 || seen[id] {
 			t.Errorf("%s: request id %q", path, id)

@@ -270,11 +270,30 @@ func TestFailureEndsAStreamAndPasses(t *testing.T) {
 	if len(e.Retry) == 0 || strings.Contains(string(e.Data), "messages") {
 		t.Errorf("retry %q, %s", e.Retry, e.Data)
 	}
+	if log := s.Log.String(); !strings.Contains(log, "no such table") {
+		t.Errorf("the log does not say why: %s", log)
+	}
 	if e := ada.follow(meeting + "/messages").endsWith("internal"); len(e.Retry) == 0 {
 		t.Errorf("connecting again: %+v", e)
 	}
 	if a := ada.do("GET", meeting+"/messages", nil); a.Status != http.StatusInternalServerError {
 		t.Errorf("plain: %d", a.Status)
+	}
+}
+
+// TestStreamThatCannotBeginNowIsToldToComeAgain signs nobody in, because the
+// database is closed: an EventSource that was answered 503 would never return.
+func TestStreamThatCannotBeginNowIsToldToComeAgain(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	if err := s.DB.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if e := ada.follow("/v1/me").endsWith("unavailable"); len(e.Retry) == 0 {
+		t.Errorf("%+v", e)
+	}
+	if a := ada.do("GET", "/v1/me", nil); a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+		t.Errorf("plain: %d %v", a.Status, a.Header)
 	}
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -109,9 +110,9 @@ func problemOf(err error) *problem {
 	return p
 }
 
-// streamProblem is problemOf for a live stream.
-func streamProblem(err error) realtime.Problem {
-	p := problemOf(err)
+// streamProblem is problem for a live stream.
+func (s *Server) streamProblem(ctx context.Context, err error) realtime.Problem {
+	p := s.problem(ctx, err)
 	body, _ := json.Marshal(p) // strings and numbers always encode
 	passes := p.Status == http.StatusTooManyRequests || p.Status >= http.StatusInternalServerError
 	return realtime.Problem{Status: p.Status, Body: body, Passes: passes}

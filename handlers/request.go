@@ -7,6 +7,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,8 +18,8 @@ import (
 const (
 	// MaxBody is the largest body of a request, in bytes.
 	MaxBody = 1 << 20
-	// bodyTimeout ends a request whose body does not arrive.
-	bodyTimeout = 10 * time.Second
+	// DefaultBodyTimeout is what a client has to send a body.
+	DefaultBodyTimeout = 10 * time.Second
 	// answerTimeout ends an answer that is not taken.
 	answerTimeout = 30 * time.Second
 	// sessionCookie signs a browser in.
@@ -68,10 +70,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		w.Header().Set("Connection", "close") // rather than read what is refused
 		return nil, tooLarge
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // where there are no deadlines, the server's own hold
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	_ = control.SetReadDeadline(time.Time{})
+	if err == nil {
+		// The body's deadline would otherwise end a stream that has begun.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, tooLarge
@@ -85,6 +88,23 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, newProblem(http.StatusUnsupportedMediaType, "the body must be application/json")
 	}
 	return body, nil
+}
+
+// checkQuery refuses parameters that cannot be parsed, or that say two things.
+func checkQuery(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return newProblem(http.StatusBadRequest, "the parameters of the URL cannot be parsed")
+	}
+	for name, all := range values {
+		if len(all) > 1 {
+			return domain.FailField("query."+name, "is given %d times", len(all))
+		}
+	}
+	return nil
 }
 
 // withBody gives the next reader the bytes that were read.
@@ -105,6 +125,9 @@ func wantsStream(r *http.Request) bool {
 // wantsJSON reports whether a JSON answer is acceptable.
 func wantsJSON(r *http.Request) bool { return accepts(r, "application/json", true) }
 
+// refusedWeight is the weight of what is not acceptable, RFC 9110, section 12.4.2.
+var refusedWeight = regexp.MustCompile(`(^|;)\s*[qQ]=0(\.0*)?\s*(;|$)`)
+
 // accepts reports whether the Accept header names the media type, or, where
 // that counts, covers it with a wildcard. No header accepts everything.
 func accepts(r *http.Request, media string, wildcards bool) bool {
@@ -115,7 +138,7 @@ func accepts(r *http.Request, media string, wildcards bool) bool {
 	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
 		name, parameters, _ := strings.Cut(part, ";")
 		name = strings.ToLower(strings.TrimSpace(name))
-		if strings.ReplaceAll(parameters, " ", "") == "q=0" {
+		if refusedWeight.MatchString(parameters) {
 			continue
 		}
 		if name == media || (wildcards && (name == "*/*" || name == "application/*" || name == "application/problem+json")) {

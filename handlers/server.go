@@ -24,7 +24,7 @@ import (
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. All but Dev and Second are required.
+// Config is what a Server is made of. DB to Version are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -40,6 +40,9 @@ type Config struct {
 	Demo domain.MeetingID
 	// Second is the unit of heartbeats, a second when 0; tests shorten it.
 	Second time.Duration
+	// BodyTimeout ends a request whose body does not arrive; DefaultBodyTimeout
+	// when 0.
+	BodyTimeout time.Duration
 }
 
 // Server answers every request. It is safe for concurrent use.
@@ -61,13 +64,18 @@ type Server struct {
 	routes   []Route
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
+
+	bodyTimeout time.Duration
 }
 
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
-		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
+		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+	}
+	if s.bodyTimeout == 0 {
+		s.bodyTimeout = DefaultBodyTimeout
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.userRoutes()
@@ -83,7 +91,7 @@ func New(c Config) (*Server, error) {
 	if s.dev != nil {
 		s.devRoutes()
 	}
-	s.engine = realtime.New(realtime.Config{DB: c.DB, Problem: streamProblem, Log: c.Log, Second: c.Second})
+	s.engine = realtime.New(realtime.Config{DB: c.DB, Problem: s.streamProblem, Log: c.Log, Second: c.Second})
 	return s, nil
 }
 
@@ -133,6 +141,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A deadline stays with the connection, so each request sets its own, before
 	// anything is answered; a stream sets one for each event.
 	_ = http.NewResponseController(a).SetWriteDeadline(began.Add(answerTimeout)) // where there are none, nothing is lost
+	if r.ContentLength != 0 {
+		// Who never sends the body is given up; also by net/http itself, which
+		// reads what is left of it before it answers.
+		_ = http.NewResponseController(a).SetReadDeadline(began.Add(s.bodyTimeout))
+	}
 	s.dispatch(a, r, c)
 }
 
@@ -157,7 +170,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 // prepare asks what every operation of the API needs: who calls, and the body.
 func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err error) {
 	switch {
-	case strings.HasPrefix(r.URL.Path, "/v1/"):
+	case strings.HasPrefix(r.URL.Path, apiPrefix):
 		if c.who, err = s.authenticate(r); err != nil {
 			return err
 		}
@@ -172,8 +185,11 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err e
 		return err
 	}
 	withBody(r, c.body)
-	return nil
+	return checkQuery(r.URL.RawQuery)
 }
+
+// apiPrefix is what the paths of the API begin with.
+const apiPrefix = "/v1/"
 
 func (s *Server) authenticate(r *http.Request) (domain.Actor, error) {
 	t, err := token(r)
@@ -196,7 +212,12 @@ func unrouted(handler http.Handler, w http.ResponseWriter, r *http.Request) *pro
 }
 
 // refuse answers with the problem of err and logs what the client is not told.
+// An EventSource that is told anything but 200 never comes again, so what passes
+// is told in its stream.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, apiPrefix) && wantsStream(r) && s.engine.Refuse(r.Context(), w, err) {
+		return
+	}
 	s.problem(r.Context(), err).write(w)
 }
 

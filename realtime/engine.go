@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -42,8 +43,9 @@ type Problem struct {
 // Config is what an Engine needs. DB and Problem are required.
 type Config struct {
 	DB *db.DB
-	// Problem describes an error to the client.
-	Problem func(error) Problem
+	// Problem describes to the client the error that ends a stream, and logs what
+	// the client is not told. ctx is the request's.
+	Problem func(ctx context.Context, err error) Problem
 	// Log receives what ends streams unexpectedly; slog.Default() when nil.
 	Log *slog.Logger
 	// Second is the unit of heartbeats, a second when 0; tests shorten it.
@@ -53,7 +55,7 @@ type Config struct {
 // Engine serves live queries. Its methods are safe for concurrent use.
 type Engine struct {
 	db      *db.DB
-	problem func(error) Problem
+	problem func(context.Context, error) Problem
 	log     *slog.Logger
 	second  time.Duration
 	hub     *hub

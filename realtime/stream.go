@@ -50,16 +50,27 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 		defer e.part(r.Feed.Name)
 	}
 	if err != nil {
-		p := e.problem(err)
-		if !p.Passes {
-			return err
+		if e.Refuse(ctx, w, err) {
+			return nil
 		}
-		s.header()
-		s.end(err)
-		return nil
+		return err
 	}
 	s.run(ctx)
 	return nil
+}
+
+// Refuse answers a live GET that err keeps from beginning. What passes is told
+// in a stream, so that an EventSource comes again; else nothing is written and
+// it returns false.
+func (e *Engine) Refuse(ctx context.Context, w http.ResponseWriter, err error) bool {
+	p := e.problem(ctx, err)
+	if !p.Passes {
+		return false
+	}
+	s := &stream{engine: e, out: w, control: http.NewResponseController(w)}
+	s.header()
+	s.end(p)
+	return true
 }
 
 func sourceOf(r Request) source {
@@ -161,18 +172,19 @@ func (s *stream) run(ctx context.Context) {
 func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 	now := time.Now()
 	if !s.actor.Expires.IsZero() && !s.engine.db.Now().Before(s.actor.Expires) {
-		s.end(domain.Fail(domain.Unauthenticated, "the token has expired"))
+		s.end(s.engine.problem(ctx, domain.Fail(domain.Unauthenticated, "the token has expired")))
 		return false
 	}
 	beating := !now.Before(s.heartAt)
 	considered := s.engine.hub.processed.Load() // before asking whether anything is new
-	if s.dirty() && (beating || s.cut || !now.Before(s.nextSend) || s.path.urgent.Load()) {
-		if !s.update(ctx) {
+	if s.dirty() {
+		if (beating || s.cut || !now.Before(s.nextSend) || s.path.urgent.Load()) && !s.update(ctx) {
 			return false
 		}
-		if s.dirty() {
+		if s.cut {
 			return true
 		}
+		considered = s.ranAt // what has been marked since is not considered yet
 	}
 	if beating && !s.beat(max(considered, s.ranAt)) {
 		return false
@@ -182,7 +194,7 @@ func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 	case <-ctx.Done():
 		return false
 	case <-s.engine.draining:
-		s.end(errDraining)
+		s.end(s.engine.problem(ctx, errDraining))
 		return false
 	case <-s.path.wake:
 	case <-timer.C:
@@ -218,7 +230,7 @@ func (s *stream) update(ctx context.Context) bool {
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			s.end(err)
+			s.end(s.engine.problem(ctx, err))
 		}
 		return false
 	}
@@ -279,8 +291,7 @@ func (s *stream) header() {
 }
 
 // end sends the problem that ends the stream.
-func (s *stream) end(err error) {
-	p := s.engine.problem(err)
+func (s *stream) end(p Problem) {
 	e := event{name: "problem", data: p.Body}
 	if p.Passes {
 		e.retry = s.engine.retry()
