@@ -132,6 +132,10 @@ func TestNothingCommittedAfterALossIsSent(t *testing.T) {
 		meeting := joined(ada, grace)
 		st := grace.follow(meeting + "/messages?after=0")
 		st.ready()
+		// Others go on reading the same feed, and what they read is shared.
+		for range 20 {
+			go ada.follow(meeting + "/messages?after=0").drain()
+		}
 		stop, stopped := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(stopped)

@@ -33,15 +33,15 @@ type messageDraft struct {
 	}
 }
 
-type messageParam struct {
+// MessageParam names the message in the path.
+type MessageParam struct {
 	MeetingParam
 	MessageID string `path:"messageId" maxLength:"32" doc:"The message's id."`
 }
 
 type messageEdit struct {
-	MeetingParam
-	MessageID string `path:"messageId" maxLength:"32" doc:"The message's id."`
-	Body      struct {
+	MessageParam
+	Body struct {
 		Content string `json:"content" minLength:"1" maxLength:"4000"`
 	}
 }
@@ -76,7 +76,7 @@ func (s *Server) editMessage(ctx context.Context, who domain.Actor, in *messageE
 	return messageOf(m), err
 }
 
-func (s *Server) deleteMessage(ctx context.Context, who domain.Actor, in *messageParam) (nothing, error) {
+func (s *Server) deleteMessage(ctx context.Context, who domain.Actor, in *MessageParam) (nothing, error) {
 	return nothing{}, s.messages.Delete(ctx, who, in.meeting(), domain.MessageID(in.MessageID))
 }
 

@@ -160,6 +160,12 @@ func (st *stream) itemsUpTo(position int64) (all []item) {
 	}
 }
 
+// drain reads until the stream ends.
+func (st *stream) drain() {
+	for st.any() != nil {
+	}
+}
+
 // quietUntil returns once a heartbeat covers the commit; anything else before
 // it is a mistake.
 func (st *stream) quietUntil(commit int64) {

@@ -1,0 +1,178 @@
+package realtime
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"connvo/db"
+	"connvo/db/dbtest"
+	"connvo/domain"
+)
+
+// newEngine returns an engine over a fresh database whose heartbeats come often.
+func newEngine(t *testing.T) (*Engine, *db.DB) {
+	t.Helper()
+	d := dbtest.Open(t)
+	e := New(Config{DB: d, Second: time.Millisecond, Problem: func(_ context.Context, err error) Problem {
+		return Problem{Status: 403, Body: []byte(strconv.Quote(err.Error()))}
+	}})
+	t.Cleanup(e.Close)
+	return e, d
+}
+
+// follower is a stream of a feed that has been sent everything up to 4, of which
+// the tail holds two items more.
+func follower(e *Engine, read func() error) (*stream, *tail) {
+	cursor := int64(4)
+	s := &stream{engine: e, path: newPath(), ranAt: 4}
+	s.source = &feedSource{cursor: &cursor, feed: Feed{Read: func(context.Context, domain.Span) ([]Item, bool, error) {
+		return []Item{{Key: "b", Position: 6}}, false, read()
+	}}}
+	s.tail = &tail{from: 0, upTo: 5, items: []Item{{Key: "a", Position: 5}}}
+	return s, s.tail
+}
+
+// A tail may be ahead of the comparing of commits: one that is not compared yet
+// may have ended the right to read.
+func TestNothingIsSharedThatIsNotCompared(t *testing.T) {
+	e, _ := newEngine(t)
+	s, tail := follower(e, func() error { return nil })
+	tail.upTo = 6
+	tail.items = append(tail.items, Item{Key: "b", Position: 6})
+	s.path.dirtyAt.Store(5)
+	e.hub.processed.Store(5)
+	if events, ok := s.share(t.Context()); ok {
+		t.Fatalf("shared %+v", events)
+	}
+	e.hub.processed.Store(6)
+	if events, ok := s.share(t.Context()); !ok || len(events) != 1 || events[0].id != "6" || s.ranAt != 6 {
+		t.Fatalf("shared %v %+v, up to %d", ok, events, s.ranAt)
+	}
+}
+
+// A right may end while another stream's items are read.
+func TestNothingIsSharedWhenARightMayHaveEnded(t *testing.T) {
+	e, _ := newEngine(t)
+	var s *stream
+	s, _ = follower(e, func() error {
+		s.path.mark(0, true)
+		return nil
+	})
+	s.path.dirtyAt.Store(6) // beyond the tail, so that it is read
+	e.hub.processed.Store(1 << 20)
+	if events, ok := s.share(t.Context()); ok {
+		t.Fatalf("shared %+v", events)
+	}
+}
+
+const (
+	insertNumber  = `INSERT INTO meetings (id, state, organizer_id, org_id, kind, duration_ms, max_participants, recording, transcription, created_at, updated_at, title, description) SELECT 'm', 'active', id, '', 'webinar', 1, 1, 0, 0, 0, 0, '0', '' FROM users`
+	insertSomeone = `INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at) VALUES ('u', 's', 0, '', '', 0, 0)`
+	updateNumber  = `UPDATE meetings SET title = ? WHERE id = 'm'`
+	selectNumber  = "SELECT title FROM meetings WHERE id = ?1\n-- scope: meetings.id=?1"
+)
+
+// A heartbeat says that everything up to its commit has been considered. The
+// title is the number of the write that set it, so that a stream whose heartbeat
+// is ahead of its snapshot shows.
+func TestHeartbeatNeverRunsAhead(t *testing.T) {
+	e, d := newEngine(t)
+	if err := d.Write(t.Context(), func(tx *db.WriteTx) error {
+		if _, err := tx.Exec(insertSomeone); err != nil {
+			return err
+		}
+		_, err := tx.Exec(insertNumber)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := e.Serve(r.Context(), w, Request{Heartbeat: 1, Query: func(ctx context.Context) (body []byte, err error) {
+			err = d.Read(ctx, func(tx db.Reader) error {
+				body, err = db.One(tx, func(row db.Row) (b []byte, err error) { return b, row.Scan(&b) }, selectNumber, "m")
+				return err
+			})
+			return body, err
+		}})
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(func() {
+		e.Drain()
+		server.Close()
+	})
+
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			err := d.Write(context.Background(), func(tx *db.WriteTx) error {
+				_, err := tx.Exec(updateNumber, fmt.Sprint(tx.Next()))
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		<-stopped
+	}()
+
+	answer, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	checkBeats(t, answer, 400)
+}
+
+// checkBeats reads that many heartbeats. Every write changes the title to its
+// number, so the title is at least as new as what a heartbeat claims.
+func checkBeats(t *testing.T, answer *http.Response, beats int) {
+	t.Helper()
+	lines := bufio.NewScanner(answer.Body)
+	var name string
+	var title int64
+	for beats > 0 && lines.Scan() {
+		field, value, _ := strings.Cut(lines.Text(), ": ")
+		switch {
+		case field == "event":
+			name = value
+		case field == "data" && name == "snapshot":
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			title = n
+		case field == "data" && name == "heartbeat":
+			var beat struct{ Commit int64 }
+			if err := json.Unmarshal([]byte(value), &beat); err != nil {
+				t.Fatal(err)
+			}
+			if title > 0 && beat.Commit > title {
+				t.Fatalf("a heartbeat claims %d, the title is of %d", beat.Commit, title)
+			}
+			beats--
+		}
+	}
+	if beats > 0 {
+		t.Fatalf("%d heartbeats are missing: %v", beats, lines.Err())
+	}
+}
