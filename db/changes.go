@@ -60,44 +60,56 @@ func (w *writer) installHooks() error {
 	})
 }
 
-// capture notes one row that is about to change. It runs inside the statement.
+// capture notes one row that is about to change. It runs inside the statement,
+// which it cannot fail: a closure whose change cannot be told fails when it has
+// run.
 func (w *writer) capture(row sqlite.SQLitePreUpdateData) {
 	w.touched++
+	if err := w.note(row); err != nil && w.uncaptured == nil {
+		w.uncaptured = fmt.Errorf("capture a change of %s: %w", row.TableName, err)
+	}
+}
+
+func (w *writer) note(row sqlite.SQLitePreUpdateData) error {
 	number, found := w.db.catalog.numbers[row.TableName]
 	if !found {
-		return // a shadow table of an extension, or one that is unwatched
+		return nil // a shadow table of an extension, or one that is unwatched
 	}
 	t := &w.db.catalog.tables[number]
+	if n := row.Count(); n != len(t.columns) {
+		return fmt.Errorf("it has %d columns, not %d", n, len(t.columns))
+	}
 	c := Change{Table: number, Columns: allColumns, Keys: make([]Key, 0, 2*len(t.keys))}
 	switch row.Op {
 	case sqlitelib.SQLITE_INSERT:
 		after := make([]any, t.keyed)
 		if err := row.New(after...); err != nil {
-			w.db.log.Error("capture", "table", t.name, "error", err)
+			return err
 		}
 		c.addKeys(w.db.catalog.seed, t, after)
 	case sqlitelib.SQLITE_DELETE:
 		before := make([]any, t.keyed)
 		if err := row.Old(before...); err != nil {
-			w.db.log.Error("capture", "table", t.name, "error", err)
+			return err
 		}
 		c.addKeys(w.db.catalog.seed, t, before)
 	default:
 		before, after := make([]any, len(t.columns)), make([]any, len(t.columns))
 		if err := row.Old(before...); err != nil {
-			w.db.log.Error("capture", "table", t.name, "error", err)
+			return err
 		}
 		if err := row.New(after...); err != nil {
-			w.db.log.Error("capture", "table", t.name, "error", err)
+			return err
 		}
 		c.Columns = differing(before, after)
 		if c.Columns == 0 {
-			return
+			return nil
 		}
 		c.addKeys(w.db.catalog.seed, t, before)
 		c.addKeys(w.db.catalog.seed, t, after)
 	}
 	w.changes = append(w.changes, c)
+	return nil
 }
 
 // addKeys adds the values of t's key columns, each once.

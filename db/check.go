@@ -25,6 +25,9 @@ func Check(ctx context.Context, path, schema string) (findings []string, err err
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("database %s: there is no such file", path)
 	}
+	if path, err = onlyName(path); err != nil {
+		return nil, err
+	}
 	if err := checkHeader(path); err != nil {
 		return nil, err
 	}

@@ -69,6 +69,9 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 		o.Readers = DefaultReaders
 	}
 	useOpenFileDescriptionLocks(o.Log)
+	if o.Path, err = onlyName(o.Path); err != nil {
+		return nil, err
+	}
 	if err := checkHeader(o.Path); err != nil {
 		return nil, err
 	}
@@ -102,11 +105,11 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 		_ = writeConn.close()
 		return nil, openError(o.Path, err)
 	}
-	if d.readers, err = newReadPool(ctx, d.pool, o.Readers); err != nil {
+	if d.readers, err = newReadPool(ctx, d.pool, o.Readers, MaxReadQueue); err != nil {
 		_ = writeConn.close()
 		return nil, openError(o.Path, err)
 	}
-	if d.live, err = newReadPool(ctx, d.pool, o.Readers); err != nil {
+	if d.live, err = newReadPool(ctx, d.pool, o.Readers, MaxLiveQueue); err != nil {
 		_ = writeConn.close()
 		return nil, openError(o.Path, err)
 	}

@@ -31,10 +31,6 @@ const applicationID = 0x636e766f
 
 const (
 	pageSize = 4096
-	// walPages is when the writer copies the log back into the file: large
-	// enough that pages written often are copied once, small enough that the
-	// pause stays far under the slowest answer we allow.
-	walPages = 2000
 	// cacheKiB is the page cache of each connection.
 	cacheKiB = 8 << 10
 	// quickCheckBytes is the largest file that is checked whole at the start:
@@ -49,7 +45,7 @@ func dsn(path string, maxPages int) string {
 		"_txlock":    {"immediate"},
 		"_defensive": {"1"},
 		"_pragma": {
-			"busy_timeout(5000)",
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 			fmt.Sprintf("page_size(%d)", pageSize),
 			"synchronous(FULL)",
 			"foreign_keys(ON)",
@@ -57,6 +53,7 @@ func dsn(path string, maxPages int) string {
 			"temp_store(MEMORY)",
 			fmt.Sprintf("cache_size(-%d)", cacheKiB),
 			fmt.Sprintf("wal_autocheckpoint(%d)", walPages),
+			fmt.Sprintf("journal_size_limit(%d)", walFileBytes),
 		},
 	}
 	if maxPages > 0 {
@@ -98,6 +95,27 @@ func checkHeader(path string) error {
 		return nil // a directory, say
 	}
 	return fmt.Errorf("database %s: the file is not a SQLite database", path)
+}
+
+// onlyName returns the path of the file without symbolic links, so that a file
+// has one lock and one log whatever it is called by. What else is wrong with
+// path shows when the file is locked.
+func onlyName(path string) (string, error) {
+	name, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		return name, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return path, nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("database %s: it is a symbolic link to a file that does not exist", path)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return path, nil
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
 }
 
 // absent reports whether there is nothing at path.
@@ -142,11 +160,22 @@ func checkFile(path string) error {
 		return fmt.Errorf("database %s: %w", path, err)
 	case !fi.Mode().IsRegular():
 		return fmt.Errorf("database %s: it is not a regular file", path)
+	case names(fi) > 1:
+		// By another name it would have another lock and another log.
+		return fmt.Errorf("database %s: the file has %d names (hard links); remove all but one", path, names(fi))
 	}
 	if err := syscall.Access(path, 0x2 /* W_OK */); err != nil {
 		return fmt.Errorf("database %s: the file cannot be written by this user", path)
 	}
 	return nil
+}
+
+// names returns how many directory entries lead to a file.
+func names(fi fs.FileInfo) uint64 {
+	if s, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Nlink) // its type depends on the platform
+	}
+	return 1
 }
 
 // makeFile makes an empty file that only this user reads: it will hold what

@@ -264,3 +264,115 @@ func TestNobodyElseReadsTheFile(t *testing.T) {
 		}
 	}
 }
+
+// By another name the file would have another lock and another log.
+func TestFileIsTheSameByEveryName(t *testing.T) {
+	dir := t.TempDir()
+	path, alias := filepath.Join(dir, "real.db"), filepath.Join(dir, "alias.db")
+	if err := os.Symlink("real.db", alias); err != nil {
+		t.Fatal(err)
+	}
+	_, err := db.Open(t.Context(), options(alias))
+	if err == nil {
+		t.Fatal("opened a link to nothing")
+	}
+	refusedWith(t, err, "a symbolic link to a file that does not exist")
+	d, err := db.Open(t.Context(), options(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	linkedDir := filepath.Join(t.TempDir(), "linked")
+	if err := os.Symlink(dir, linkedDir); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{alias, filepath.Join(linkedDir, "real.db"), filepath.Join(linkedDir, "alias.db")}
+	for _, name := range names {
+		_, err := db.Open(t.Context(), options(name))
+		if err == nil {
+			t.Fatalf("opened twice, as %s", name)
+		}
+		refusedWith(t, err, "another process has it open")
+		if _, err = db.Check(t.Context(), name, schema); err == nil {
+			t.Fatalf("checked while it is open, as %s", name)
+		}
+		refusedWith(t, err, "another process has it open")
+	}
+	put(t, d, "key")
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		again, err := db.Open(t.Context(), options(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !stored(t, again, "key") {
+			t.Errorf("another file, as %s", name)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+		if found, err := db.Check(t.Context(), name, schema); err != nil || len(found) != 0 {
+			t.Errorf("check as %s: %v, %v", name, found, err)
+		}
+	}
+}
+
+// A fresh file in a linked directory has its lock where every name leads.
+func TestFreshFileInALinkedDirectoryHasOneLock(t *testing.T) {
+	dir, linked := t.TempDir(), filepath.Join(t.TempDir(), "linked")
+	if err := os.Symlink(dir, linked); err != nil {
+		t.Fatal(err)
+	}
+	d, err := db.Open(t.Context(), options(filepath.Join(linked, "test.db")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = db.Open(t.Context(), options(filepath.Join(dir, "test.db"))); err == nil {
+		t.Error("opened twice")
+	} else {
+		refusedWith(t, err, "another process has it open")
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFileWithTwoHardLinksIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	path, second := filepath.Join(dir, "test.db"), filepath.Join(dir, "second.db")
+	d, err := db.Open(t.Context(), options(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(path, second); err != nil {
+		t.Fatal(err)
+	}
+	refuse := func(name string) {
+		t.Helper()
+		_, err := db.Open(t.Context(), options(name))
+		if err == nil {
+			t.Fatalf("opened %s", name)
+		}
+		refusedWith(t, err, "2 names (hard links)")
+		if _, err = db.Check(t.Context(), name, schema); err == nil {
+			t.Fatalf("checked %s", name)
+		}
+		refusedWith(t, err, "2 names (hard links)")
+	}
+	refuse(second) // while the first is open
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refuse(path)
+	if err := os.Remove(second); err != nil {
+		t.Fatal(err)
+	}
+	again, err := db.Open(t.Context(), options(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}

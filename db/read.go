@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"connvo/domain"
 )
@@ -103,7 +104,8 @@ func (tx *Tx) Decided() error { return nil }
 type contextKey struct{}
 
 // Read runs f in a read transaction, or in the one that ctx carries. f must
-// not keep tx. While all readers are busy it waits, until ctx ends.
+// not keep tx. While all readers are busy it waits, until ctx ends; Unavailable
+// when too many wait.
 func (d *DB) Read(ctx context.Context, f func(tx Reader) error) error {
 	switch joined := ctx.Value(contextKey{}).(type) {
 	case *Tx:
@@ -238,15 +240,28 @@ func (c *conn) close() error {
 	return errors.Join(append(errs, c.raw.Close())...)
 }
 
+// The bounds of the reads that wait for a free connection; one more is
+// Unavailable at once.
+const (
+	// MaxReadQueue is how many requests wait; at 5,000 a second the last of
+	// them would wait a second, like that of the writer.
+	MaxReadQueue = 4096
+	// MaxLiveQueue is more than a server has live queries, 20,000: one commit
+	// may concern all of them, and none should end because they take turns.
+	MaxLiveQueue = 32_768
+)
+
 // readPool is a bounded set of connections that cannot write.
 type readPool struct {
-	idle  chan *conn
-	size  int
-	ended chan struct{}
+	idle    chan *conn
+	size    int
+	queue   int64        // how many may wait
+	waiting atomic.Int64 // how many do
+	ended   chan struct{}
 }
 
-func newReadPool(ctx context.Context, pool *sql.DB, size int) (*readPool, error) {
-	p := &readPool{idle: make(chan *conn, size), size: size, ended: make(chan struct{})}
+func newReadPool(ctx context.Context, pool *sql.DB, size int, queue int64) (*readPool, error) {
+	p := &readPool{idle: make(chan *conn, size), size: size, queue: queue, ended: make(chan struct{})}
 	for range size {
 		c, err := newConn(ctx, pool)
 		if err == nil {
@@ -265,6 +280,15 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 	case <-p.ended:
 		return nil, closedError()
 	default:
+	}
+	select {
+	case c := <-p.idle: // nobody waits: one who did would have been given it
+		return c, nil
+	default:
+	}
+	defer p.waiting.Add(-1)
+	if p.waiting.Add(1) > p.queue {
+		return nil, domain.Fail(domain.Unavailable, "too many reads are waiting")
 	}
 	select {
 	case c := <-p.idle:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -204,5 +205,45 @@ func TestPartPagesBothWays(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", c.about, err)
 		}
+	}
+}
+
+func TestFullQueueOfReadsRefusesAtOnce(t *testing.T) {
+	for name, lane := range map[string]struct {
+		bound int
+		read  func(d *db.DB, f func() error) error
+	}{
+		"requests": {db.MaxReadQueue, func(d *db.DB, f func() error) error {
+			return d.Read(context.Background(), func(db.Reader) error { return f() })
+		}},
+		"live queries": {db.MaxLiveQueue, func(d *db.DB, f func() error) error {
+			_, err := d.Observe(context.Background(), func(context.Context, int64) error { return f() })
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := open(t, func(o *db.Options) { o.Readers = 1 })
+				gate := make(chan struct{})
+				var ran atomic.Int64
+				for range 1 + lane.bound {
+					go func() {
+						if err := lane.read(d, func() error { <-gate; ran.Add(1); return nil }); err != nil {
+							t.Errorf("a waiting read: %v", err)
+						}
+					}()
+				}
+				synctest.Wait()
+				isUnavailable(t, lane.read(d, func() error { return nil }))
+				close(gate)
+				synctest.Wait()
+				if n := ran.Load(); n != int64(1+lane.bound) {
+					t.Errorf("%d of %d reads ran", n, 1+lane.bound)
+				}
+				if err := lane.read(d, func() error { return nil }); err != nil {
+					t.Errorf("the queue stays full: %v", err)
+				}
+			})
+		})
 	}
 }

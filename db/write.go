@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -209,5 +210,10 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error names the value; the stack is for the log.
+// Error names the value.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic in a write: %v", e.Value) }
+
+// LogValue is what a log shows of the error: where it comes from, too.
+func (e *PanicError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("panic", fmt.Sprint(e.Value)), slog.String("stack", string(e.Stack)))
+}

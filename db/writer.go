@@ -67,9 +67,13 @@ type writer struct {
 	sequence   int64    // the last number taken, committed or not
 	touched    int64    // rows changed since the start, those of refused closures excluded
 	changes    []Change // of the open transaction
+	uncaptured error    // why a change of the running closure cannot be published
 	atBegin    struct{ sequence, touched int64 }
 	rolledBack bool // SQLite has ended the transaction by itself
 	ending     bool // we are ending it
+
+	restartAt  time.Time // when the log may be restarted again
+	alarmPages int64     // a log of this length is reported
 }
 
 const updateSequence = `UPDATE sequence SET last = ? WHERE id = 1`
@@ -83,6 +87,7 @@ func startWriter(d *DB, c *conn, last int64) (*writer, error) {
 		conn:       c,
 		entropy:    ulid.Monotonic(rand.Reader, 0),
 		sequence:   last,
+		alarmPages: walAlarmPages,
 	}
 	w.committed.Store(last)
 	if err := w.installHooks(); err != nil {
@@ -149,7 +154,11 @@ func (w *writer) serve() {
 			}
 			g.background++
 		}
+		before := w.commits.Load()
 		w.commitGroup(g, c)
+		if w.commits.Load() != before {
+			w.boundLog()
+		}
 	}
 }
 
@@ -277,8 +286,10 @@ func (w *writer) commit() error {
 		err = w.conn.exec("COMMIT")
 	}
 	if err != nil {
-		w.db.log.Error("commit", "error", err)
 		w.end()
+		if domain.KindOf(err) == domain.Unavailable {
+			return err
+		}
 		return domain.Because(domain.Unavailable, err, "the database could not store the write")
 	}
 	if changed {
@@ -317,7 +328,11 @@ func (w *writer) runInSavepoint(f func(tx *WriteTx) error) error {
 	began := time.Now()
 	firstChange, firstNumber := len(w.changes), w.sequence
 	tx := &WriteTx{Now: w.db.Now(), w: w, touched: w.touched}
-	err := w.call(tx, f)
+	w.uncaptured = nil
+	err := call(tx, f)
+	if err == nil {
+		err = w.uncaptured
+	}
 	if err == nil {
 		tx.Number() // every write that changes something takes a number
 	}
@@ -343,12 +358,10 @@ func (w *writer) runInSavepoint(f func(tx *WriteTx) error) error {
 	return err
 }
 
-func (w *writer) call(tx *WriteTx, f func(tx *WriteTx) error) (err error) {
+func call(tx *WriteTx, f func(tx *WriteTx) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			p := &PanicError{Value: v, Stack: debug.Stack()}
-			w.db.log.Error("panic in a write", "value", fmt.Sprint(v), "stack", string(p.Stack))
-			err = p
+			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
 	if err := f(tx); err != nil {

@@ -24,14 +24,18 @@ CREATE TABLE pairs (
 CREATE INDEX pairs_by_rank ON pairs (rank, mark, value);
 `
 
-func openSmall(t testing.TB) *DB {
+func openSmall(t testing.TB, change ...func(*Options)) *DB {
 	t.Helper()
-	d, err := Open(t.Context(), Options{
+	o := Options{
 		Path:    filepath.Join(t.TempDir(), "test.db"),
 		Schema:  smallSchema,
 		Readers: 1,
 		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	d, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,116 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// The bounds of the write-ahead log, in pages of 4 KiB.
+const (
+	// walPages is when commits begin to copy the log back into the file without
+	// waiting for anyone: large enough that pages written often are copied once,
+	// small enough that the pause stays far under the slowest answer we allow.
+	walPages = 2000
+	// walRestartPages is when the writer waits for readers to begin the log
+	// anew: 16 MiB. While reads overlap, one of them always holds an older state,
+	// and a copy that does not wait never comes to the end of a log that grows.
+	walRestartPages = 2 * walPages
+	// walWait bounds that wait; it is many times what a read takes.
+	walWait = 50 * time.Millisecond
+	// walPoll is how often the writer looks whether they have ended: a fraction
+	// of what a commit takes.
+	walPoll = 250 * time.Microsecond
+	// walRetry is how long the writer leaves a log alone whose readers stayed
+	// longer than walWait, so that one long read costs a twentieth of its time.
+	walRetry = time.Second
+	// walAlarmPages is when a log that readers keep from being copied is
+	// reported: 256 MiB, minutes of writing. Each doubling is reported again.
+	walAlarmPages = 1 << 16
+	// walFileBytes is what is left of the log's file when it begins anew after
+	// having grown beyond it: its usual size and as much again.
+	walFileBytes = 2 * walRestartPages * pageSize
+)
+
+// busyTimeout is how long a statement waits for the lock of another process,
+// such as a backup.
+const busyTimeout = 5 * time.Second
+
+const (
+	measureLog = `PRAGMA wal_checkpoint(NOOP)`
+	restartLog = `PRAGMA wal_checkpoint(RESTART)`
+)
+
+// boundLog begins the log anew when it has grown too long. The writer calls it
+// between groups, so that nothing is added meanwhile: the reads that hold an
+// older state end, and those that begin see the last one and keep nobody
+// waiting. Readers never wait.
+func (w *writer) boundLog() {
+	_, pages, err := w.checkpoint(measureLog)
+	switch {
+	case err != nil:
+		w.db.log.Error("measure the log", "error", err)
+		return
+	case pages <= walRestartPages || time.Now().Before(w.restartAt):
+		return
+	}
+	busy, err := w.restart()
+	switch {
+	case err != nil:
+		w.db.log.Error("copy the log back", "pages", pages, "error", err)
+	case !busy:
+		w.alarmPages = walAlarmPages
+		return
+	case pages >= w.alarmPages:
+		w.db.log.Warn("a read that stays open keeps the log from being copied back", "pages", pages)
+		w.alarmPages = 2 * pages
+	}
+	w.restartAt = time.Now().Add(walRetry)
+}
+
+// restart copies the whole log back, so that the next commit writes at its
+// beginning. busy says that a reader has stayed too long for that.
+//
+// It asks again itself instead of letting SQLite wait: SQLite waits for one of
+// the few marks that readers hold to be free, which new readers of the last
+// state may take and keep; each time it is asked anew it sees what they hold now.
+func (w *writer) restart() (busy bool, err error) {
+	if err := w.setBusyTimeout(0); err != nil {
+		return false, err
+	}
+	for began := time.Now(); ; time.Sleep(walPoll) {
+		busy, _, err = w.checkpoint(restartLog)
+		if err != nil || !busy || time.Since(began) >= walWait {
+			break
+		}
+	}
+	if failed := w.setBusyTimeout(busyTimeout); err == nil {
+		err = failed
+	}
+	return busy, err
+}
+
+// setBusyTimeout is not a prepared statement: this PRAGMA takes effect when it
+// is prepared.
+func (w *writer) setBusyTimeout(d time.Duration) error {
+	_, err := w.conn.raw.ExecContext(context.Background(), fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds()))
+	return err
+}
+
+// checkpoint runs a statement that answers whether it was kept from its end,
+// and how many pages the log holds.
+func (w *writer) checkpoint(query string) (busy bool, pages int64, err error) {
+	rows, err := w.conn.query(query, nil)
+	if err != nil {
+		return false, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	var copied int64
+	if rows.Next() {
+		err = rows.Scan(&busy, &pages, &copied)
+	}
+	if err == nil {
+		err = rows.Err()
+	}
+	return busy, pages, failure(err)
+}
