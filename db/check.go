@@ -21,24 +21,14 @@ const (
 // returns what is wrong with it: damage, broken references, and where its
 // schema is not the one given. An error means that it could not be read.
 func Check(ctx context.Context, path, schema string) (findings []string, err error) {
-	useOpenFileDescriptionLocks(slog.Default())
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("database %s: there is no such file", path)
 	}
-	if path, err = onlyName(path); err != nil {
-		return nil, err
-	}
-	if err := checkHeader(path); err != nil {
-		return nil, err
-	}
-	unlock, err := lockFile(path)
+	path, unlock, err := claim(path, slog.Default())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	if err := checkFile(path); err != nil {
-		return nil, err
-	}
 	pool, err := sql.Open("sqlite", dsn(path, 0))
 	if err != nil {
 		return nil, openError(path, err)

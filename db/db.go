@@ -58,7 +58,8 @@ type DB struct {
 // Open opens the file, making it when there is none. It refuses, with one clear
 // sentence, a file that is not a database, is damaged, cannot be written, is
 // open in another process, or has another schema than o.Schema makes.
-func Open(ctx context.Context, o Options) (_ *DB, err error) {
+func Open(ctx context.Context, o Options) (*DB, error) {
+	var err error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -68,57 +69,47 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if o.Readers == 0 {
 		o.Readers = DefaultReaders
 	}
-	useOpenFileDescriptionLocks(o.Log)
-	if o.Path, err = onlyName(o.Path); err != nil {
+	d := &DB{now: o.Now, log: o.Log}
+	if d.path, d.unlock, err = claim(o.Path, o.Log); err != nil {
 		return nil, err
 	}
-	if err := checkHeader(o.Path); err != nil {
-		return nil, err
-	}
-	unlock, err := lockFile(o.Path)
-	if err != nil {
-		return nil, err
-	}
-	d := &DB{path: o.Path, now: o.Now, log: o.Log, unlock: unlock}
-	defer func() {
-		if err != nil {
-			_ = d.release()
-		}
-	}()
-	if err := checkFile(o.Path); err != nil {
-		return nil, err
-	}
-	d.pool, err = sql.Open("sqlite", dsn(o.Path, o.MaxPages))
-	if err != nil {
-		return nil, openError(o.Path, err)
-	}
-	writeConn, err := newConn(ctx, d.pool)
-	if err != nil {
-		return nil, openError(o.Path, err)
-	}
-	last, err := prepareSchema(ctx, writeConn.raw, o)
-	if err != nil {
-		_ = writeConn.close()
-		return nil, openError(o.Path, err)
-	}
-	if d.catalog, err = newCatalog(ctx, d.pool, unwatched(o.Schema)); err != nil {
-		_ = writeConn.close()
-		return nil, openError(o.Path, err)
-	}
-	if d.readers, err = newReadPool(ctx, d.pool, o.Readers, MaxReadQueue); err != nil {
-		_ = writeConn.close()
-		return nil, openError(o.Path, err)
-	}
-	if d.live, err = newReadPool(ctx, d.pool, o.Readers, MaxLiveQueue); err != nil {
-		_ = writeConn.close()
-		return nil, openError(o.Path, err)
-	}
-	d.writer, err = startWriter(d, writeConn, last)
-	if err != nil {
-		_ = writeConn.close()
-		return nil, openError(o.Path, err)
+	o.Path = d.path
+	if err := d.connect(ctx, o); err != nil {
+		_ = d.release()
+		return nil, openError(d.path, err)
 	}
 	return d, nil
+}
+
+// connect makes the schema or checks it, and the connections.
+func (d *DB) connect(ctx context.Context, o Options) (err error) {
+	if d.pool, err = sql.Open("sqlite", dsn(o.Path, o.MaxPages)); err != nil {
+		return err
+	}
+	conn, err := newConn(ctx, d.pool)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = conn.close()
+		}
+	}()
+	last, err := prepareSchema(ctx, conn.raw, o)
+	if err != nil {
+		return err
+	}
+	if d.catalog, err = newCatalog(ctx, d.pool, unwatched(o.Schema)); err != nil {
+		return err
+	}
+	if d.readers, err = newReadPool(ctx, d.pool, o.Readers, MaxReadQueue); err != nil {
+		return err
+	}
+	if d.live, err = newReadPool(ctx, d.pool, o.Readers, MaxLiveQueue); err != nil {
+		return err
+	}
+	d.writer, err = startWriter(d, conn, last)
+	return err
 }
 
 // Now returns the instant of the database's clock, in UTC, to the millisecond.

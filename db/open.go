@@ -124,6 +124,25 @@ func absent(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
+// claim makes this process the owner of the database at path and returns the one
+// name that the file has.
+func claim(path string, log *slog.Logger) (name string, release func() error, err error) {
+	useOpenFileDescriptionLocks(log)
+	if name, err = onlyName(path); err != nil {
+		return "", nil, err
+	}
+	if err := checkHeader(name); err != nil {
+		return "", nil, err
+	}
+	if release, err = lockFile(name); err != nil {
+		return "", nil, err
+	}
+	if err := checkFile(name); err != nil {
+		return "", nil, errors.Join(err, release())
+	}
+	return name, release, nil
+}
+
 // lockFile makes this process the owner of the database at path, until it
 // releases the lock or ends, however it ends.
 func lockFile(path string) (release func() error, err error) {
