@@ -4,6 +4,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -226,8 +227,11 @@ func (s *Server) problem(ctx context.Context, err error) *problem {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
 		cause := err
-		if e, found := cause.(*domain.Error); found && e.Cause != nil {
+		if e, found := errors.AsType[*domain.Error](err); found && e.Cause != nil {
 			cause = e.Cause
+		}
+		if p, found := errors.AsType[*db.PanicError](cause); found {
+			cause = p // which logs its stack
 		}
 		s.log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
 	}

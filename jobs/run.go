@@ -47,6 +47,9 @@ func (r *Runner) run(t Task) (stored bool) {
 	if err == nil {
 		return true
 	}
+	if p, found := errors.AsType[*db.PanicError](err); found {
+		log = log.With("panic", p) // with its stack
+	}
 	dies := !known || t.Attempt >= maxAttempts
 	if dies {
 		log.Error("job died", "error", err)
