@@ -238,8 +238,18 @@ func (s *stream) update(ctx context.Context) bool {
 		s.engine.unchanged.Add(1)
 		return true
 	}
-	s.nextSend = time.Now().Add(pace)
+	s.nextSend = nextTurn(s.nextSend, time.Now())
 	return s.send(events...)
+}
+
+// nextTurn returns when the next event may be sent after one that was due at due
+// and is sent now. A stream that always has something new keeps its beat: what
+// waking up took is not added to every turn.
+func nextTurn(due, now time.Time) time.Time {
+	if late := now.Sub(due); late < 0 || late > pace {
+		due = now
+	}
+	return due.Add(pace)
 }
 
 // share returns what is new in a feed without asking for it again, and false

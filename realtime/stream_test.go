@@ -176,3 +176,29 @@ func checkBeats(t *testing.T, answer *http.Response, beats int) {
 		t.Fatalf("%d heartbeats are missing: %v", beats, lines.Err())
 	}
 }
+
+// A stream that always has something new sends ten events a second, however
+// late each of them is; after a pause it does not make up for what it missed.
+func TestTurnsKeepTheirBeat(t *testing.T) {
+	start := time.Unix(1000, 0)
+	due, sent := start, 0
+	for now := start; now.Sub(start) < 10*time.Second; now = now.Add(7 * time.Millisecond) {
+		if !now.Before(due) {
+			due = nextTurn(due, now)
+			sent++
+		}
+	}
+	if sent < 99 || sent > 101 {
+		t.Errorf("%d events in ten seconds", sent)
+	}
+	for name, test := range map[string]struct{ late, next time.Duration }{
+		"in time":                 {0, pace},
+		"late by waking up":       {pace / 4, pace},
+		"after a pause":           {time.Minute, time.Minute + pace},
+		"urgent, before its turn": {-pace / 2, pace / 2},
+	} {
+		if got := nextTurn(start, start.Add(test.late)).Sub(start); got != test.next {
+			t.Errorf("%s: the next turn is in %v, want %v", name, got, test.next)
+		}
+	}
+}
