@@ -140,6 +140,30 @@ CREATE TABLE idempotency (
   PRIMARY KEY (day, key)
 ) STRICT, WITHOUT ROWID;
 
+-- Who did what, append-only; position tells the order of storing, at the instant
+-- of the deed, up to a second earlier. org_id is the organization whose admins may
+-- read the row, '' when there is none. They follow it live, so it is watched.
+CREATE TABLE audit (
+  position INTEGER PRIMARY KEY,
+  org_id   TEXT NOT NULL,
+  actor_id TEXT NOT NULL,
+  action   TEXT NOT NULL,
+  at       INTEGER NOT NULL,
+  resource TEXT NOT NULL,
+  outcome  TEXT NOT NULL CHECK (outcome IN ('allowed', 'refused')),
+  session  TEXT NOT NULL,
+  request  TEXT NOT NULL,
+  address  TEXT NOT NULL,
+  agent    TEXT NOT NULL,
+  detail   TEXT NOT NULL
+) STRICT;
+-- The pages of an organization. It holds what they are filtered by, so that a
+-- rare actor, action or span of time is looked for in its entries alone, five
+-- times quicker than in the rows; an index for each would halve the writes.
+CREATE INDEX audit_by_org ON audit (org_id, position, actor_id, action, at);
+-- Who touched one thing: too rare among a year's rows to be looked for.
+CREATE INDEX audit_by_resource ON audit (org_id, resource); -- and position, the row's key
+
 -- The development identity provider: its signing key, and the people it knows.
 CREATE TABLE dev_keys (
   id          TEXT PRIMARY KEY,

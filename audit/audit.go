@@ -1,0 +1,88 @@
+// Package audit is the record of who did what.
+//
+// The entry of a committed write joins that write's transaction (Record). That
+// of a refusal or a read, which have no transaction to join, is written within a
+// second by a Log.
+package audit
+
+import (
+	"fmt"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// Action says what somebody did or tried to do: the kind of thing it was done
+// to, a dot, the deed.
+type Action string
+
+// The actions.
+const (
+	StreamOpened  Action = "stream.opened"  // a live stream was asked for
+	StreamChanged Action = "stream.changed" // a live stream was asked to carry more
+)
+
+// Outcome says how it ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Allowed Outcome = "allowed"
+	Refused Outcome = "refused"
+)
+
+// Entry is one deed of one person. A text that is longer than its bound is cut
+// between two characters, NULs are left out, and what is no UTF-8 is replaced.
+type Entry struct {
+	Actor    domain.UserID // "" when nobody was signed in
+	Org      string        // the organization whose admins may read the entry; "" when none may
+	Session  string        // the session of the actor's token, or ""
+	Action   Action
+	Resource string // the id or the path of what it was done to, or ""
+	Outcome  Outcome
+	Detail   string // a JSON text, or ""; anything else, and what is too long, becomes a JSON string of its beginning
+	Request  string // the id of the request, or ""
+	Address  string // where the request came from, or ""
+	Agent    string // what its client calls itself, or ""
+}
+
+// Line is an entry as it is stored.
+type Line struct {
+	Position int64
+	At       time.Time // when it happened; the position grows with when it was stored
+	Entry
+}
+
+// Record stores e as having happened now, when tx commits and never otherwise.
+// It takes a number of the sequence. It fails for an entry without an action or
+// with an outcome that is none.
+func Record(tx *db.WriteTx, e Entry) error {
+	e, err := e.bounded()
+	if err != nil {
+		return err
+	}
+	return insert(tx, tx.Now, e)
+}
+
+// Feed returns a part of what happened in the organization, nothing for "", to
+// which those belong who have none. It joins the caller's transaction, which has
+// checked that the record may be read.
+func Feed(tx db.Reader, org string, span domain.Span) (domain.Part[Line], error) {
+	if org == "" {
+		return domain.Part[Line]{Items: []Line{}}, nil
+	}
+	return db.Part(tx, span, scanLine, db.Feed{
+		After:  selectLinesAfter,
+		Before: selectLinesBefore,
+	}, org)
+}
+
+func insert(tx *db.WriteTx, at time.Time, e Entry) error {
+	_, err := tx.Exec(insertLine, tx.Next(), e.Org, e.Actor, e.Action, at.UnixMilli(), e.Resource,
+		e.Outcome, e.Session, e.Request, e.Address, e.Agent, e.Detail)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", e.Action, err)
+	}
+	return nil
+}

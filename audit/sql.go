@@ -1,0 +1,36 @@
+package audit
+
+import (
+	"time"
+
+	"connvo/db"
+)
+
+const insertLine = `
+INSERT INTO audit (position, org_id, actor_id, action, at, resource, outcome, session, request, address, agent, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const selectLinesAfter = `
+SELECT position, org_id, actor_id, action, at, resource, outcome, session, request, address, agent, detail
+FROM audit
+WHERE org_id = ?1 AND position > ?2
+ORDER BY position
+LIMIT ?3
+-- scope: audit.org_id=?1`
+
+const selectLinesBefore = `
+SELECT position, org_id, actor_id, action, at, resource, outcome, session, request, address, agent, detail
+FROM audit
+WHERE org_id = ?1 AND position < ?2
+ORDER BY position DESC
+LIMIT ?3
+-- scope: audit.org_id=?1`
+
+func scanLine(r db.Row) (Line, error) {
+	var l Line
+	var at int64
+	err := r.Scan(&l.Position, &l.Org, &l.Actor, &l.Action, &at, &l.Resource,
+		&l.Outcome, &l.Session, &l.Request, &l.Address, &l.Agent, &l.Detail)
+	l.At = time.UnixMilli(at).UTC()
+	return l, err
+}
