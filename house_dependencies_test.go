@@ -26,6 +26,7 @@ var dependencies = map[string]string{
 	"github.com/rogpeppe/go-internal":    "testscript: the command line as conversations",
 	"github.com/swaggest/swgui":          "the page that shows the OpenAPI document, in the binary",
 	"go.uber.org/goleak":                 "tests: every goroutine has ended",
+	"golang.org/x/time":                  "rate: how many streams begin in a second, in the order in which they came",
 	"golang.org/x/sync":                  "singleflight: what many ask at once is computed once",
 	"modernc.org/sqlite":                 "the database, in pure Go",
 	"pgregory.net/rapid":                 "tests: random workloads that shrink to the smallest failure",

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"connvo/audit"
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
@@ -111,6 +112,7 @@ const defaultURL = "http://127.0.0.1:8080"
 type service struct {
 	log      *slog.Logger
 	api      *handlers.Server
+	audit    *audit.Log
 	jobs     *jobs.Runner
 	verifier *auth.Verifier
 	provider *http.Client // to the identity provider
@@ -125,6 +127,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	meets := meetings.NewStore(d, happened, c.Region)
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
+	record := audit.NewLog(d, log)
 	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		expireDay:    expireAnswersOf,
@@ -145,13 +148,14 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		}
 	}
 	api, err := handlers.New(handlers.Config{
-		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory), Kept: kept,
+		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
+		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, jobs: runner, verifier: verifier, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, provider: id.tokens.Client}, nil
 }
 
 // identity is who says whom a token speaks for.
@@ -219,6 +223,9 @@ func (s *service) close() error {
 	defer cancel()
 	if err := s.jobs.Stop(ctx); err != nil {
 		s.log.Warn("jobs were cut off; they run again at the next start", "error", err)
+	}
+	if err := s.audit.Close(ctx); err != nil {
+		s.log.Error("the record of who did what is incomplete", "error", err)
 	}
 	s.verifier.Close()
 	s.provider.CloseIdleConnections()

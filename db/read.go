@@ -169,6 +169,25 @@ func (d *DB) Observe(ctx context.Context, f func(ctx context.Context, commit int
 	return *s, err
 }
 
+// Record runs f and returns what the statements run with its context depend on,
+// also when f fails; the Snapshot of the whole transaction does not have them.
+// ctx is one that Observe has given, or nothing is recorded.
+func Record(ctx context.Context, f func() error) ([]Dependency, error) {
+	tx, observed := ctx.Value(contextKey{}).(*Tx)
+	if !observed || tx.snapshot == nil {
+		return nil, f()
+	}
+	whole := tx.snapshot
+	part := &Snapshot{catalog: whole.catalog, seen: map[dependencyKey]int{}}
+	tx.snapshot = part
+	defer func() { tx.snapshot = whole }()
+	err := f()
+	return part.Deps, err
+}
+
+// LiveReaders is how many transactions of Observe are open at most.
+func (d *DB) LiveReaders() int { return d.live.size }
+
 func inTransaction(conn *conn, f func() error) error {
 	if err := conn.exec("BEGIN DEFERRED"); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"connvo/domain"
 )
 
 // access is who may do what, as the contract's access matrix says, in meetings
@@ -19,6 +21,11 @@ var access = map[string][4]string{
 	"GET /v1/users/{userId}": always("everyone 200"),
 	"GET /v1/meetings":       always("everyone 200"),
 	"POST /v1/meetings":      always("everyone 201"),
+
+	"GET /v1/live":                  always("everyone 200"),
+	"PATCH /v1/live/{connectionId}": always("everyone 404 not_found"), // the caller's own is in multiplex_test.go
+	"POST /v1/stream-tickets":       always("everyone 201"),
+	"GET /v1/admin/streams":         always("admins 200"),
 
 	"GET /v1/meetings/{meetingId}":              always("members 200"),
 	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
@@ -41,6 +48,8 @@ func always(rule string) [4]string { return [4]string{rule, rule, rule, rule} }
 var bodies = map[string]string{
 	"PATCH /v1/me":                                        `{"displayName":"Me"}`,
 	"POST /v1/meetings":                                   `{"title":"Mine"}`,
+	"PATCH /v1/live/{connectionId}":                       `{"subscribe":["/v1/me"]}`,
+	"POST /v1/stream-tickets":                             `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/messages":              `{"content":"Hello"}`,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": `{"content":"Changed"}`,
 }
@@ -51,6 +60,7 @@ type callerKind struct{ name, role, status string }
 var callerKinds = []callerKind{
 	{name: "nobody"},
 	{name: "stranger"},
+	{name: "admin"}, // of an organization, which opens no meeting
 	{name: "deactivated", role: "host", status: "joined"},
 	{"invited", "participant", "invited"},
 	{"invited observer", "observer", "invited"},
@@ -69,7 +79,7 @@ var callerKinds = []callerKind{
 func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
-		"everyone": true, "members": true, "managers": manages, "joined": joined, "writers": writes,
+		"everyone": true, "admins": k.name == "admin", "members": true, "managers": manages, "joined": joined, "writers": writes,
 		"joined-writers": joined && writes, "invited": k.status == "invited",
 	}[word]
 }
@@ -81,7 +91,7 @@ func (k callerKind) answered(rule string) (status int, code string) {
 		return 401, "unauthenticated"
 	case k.name == "deactivated":
 		return 403, "forbidden"
-	case k.role == "" && !strings.HasPrefix(rule, "everyone "):
+	case k.role == "" && !strings.HasPrefix(rule, "everyone ") && !strings.HasPrefix(rule, "admins "):
 		return 404, "not_found"
 	}
 	rule, exception, _ := strings.Cut(rule, ", ")
@@ -105,6 +115,7 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 		callers[k.name] = s.signIn(strings.ReplaceAll(k.name, " ", "-"))
 	}
 	callers["deactivated"].deactivate()
+	callers["admin"] = s.signInAs("admin", "org_1", domain.OrgAdmin)
 	known := map[string]bool{}
 	for _, r := range s.API.Routes() {
 		name := r.Method + " " + r.Path
@@ -116,7 +127,7 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 		}
 		for i, state := range []string{"scheduled", "active", "concluded", "cancelled"} {
 			for _, k := range callerKinds {
-				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method}
+				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method, liveOnly: r.LiveOnly}
 				c.path = organizer.meetingOf(r.Path, state, k, callers[k.name])
 				c.status, c.code = k.answered(rules[i])
 				c.check(t)
@@ -133,7 +144,7 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 // meetingOf makes a meeting in the state, with the caller and a message of
 // theirs in it, and returns the route's path for it.
 func (p *person) meetingOf(route, state string, k callerKind, caller *person) string {
-	route = strings.ReplaceAll(route, "{userId}", string(p.ID))
+	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
 		return route
 	}
@@ -159,6 +170,7 @@ type accessCase struct {
 	kind         callerKind
 	caller       *person
 	method, path string
+	liveOnly     bool
 	status       int
 	code         string
 }
@@ -170,7 +182,11 @@ func (c accessCase) check(t *testing.T) {
 		body = b
 	}
 	a := c.caller.do(c.method, c.path, body)
-	if a.Status != c.status || a.code() != c.code {
+	if c.liveOnly && c.status == http.StatusOK {
+		if a.code() != "not_acceptable" {
+			t.Errorf("%s, not live: %d %s", c.name, a.Status, a.Body)
+		}
+	} else if a.Status != c.status || a.code() != c.code {
 		t.Errorf("%s, %s, %s: %d %s, want %d %s", c.name, c.state, c.kind.name, a.Status, a.Body, c.status, c.code)
 	}
 	if c.method != http.MethodGet {

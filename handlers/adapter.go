@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,10 +12,12 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
 	"connvo/idempotency"
@@ -30,31 +33,71 @@ type route struct {
 	about   string
 	tag     string
 	status  int // of the answer, 200 when 0
+	// shared says that all who may see the answer are answered the same, but for
+	// what its own method returns: it is read once for all of them.
+	shared bool
+	// every is how often the answer of a live query that comes from memory is
+	// asked for; 0 for one that comes from the database.
+	every time.Duration
 }
 
 // Route is an operation as the tests over all of them see it.
 type Route struct {
 	Method, Path string
 	Feed         bool // an append-only collection
+	Memory       bool // it neither reads the database nor changes it
+	LiveOnly     bool // there is no plain answer
 }
 
 // get registers a query. It is live too: what is kept of a subscription is the
 // parsed input and the call.
 func get[In, Out any](s *Server, r route, ask func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
 	r.method = http.MethodGet
-	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
+	s.routes = append(s.routes, Route{Method: r.method, Path: r.path, Memory: r.every > 0})
 	huma.Register(s.api, s.operation(r, reflect.TypeFor[Out](), "Live: a snapshot event with this answer first, then whenever it changes."),
 		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
 			who := callOf(ctx).who
-			query := func(ctx context.Context) ([]byte, error) {
+			query := func(ctx context.Context) (realtime.Answer, error) {
 				out, err := ask(ctx, who, in)
 				if err != nil {
-					return nil, err
+					return realtime.Answer{}, err
 				}
-				return json.Marshal(out)
+				return encode(out)
 			}
-			return s.answerGet(in, query, nil), nil
+			return s.answerGet(in, followed{query: query, shared: r.shared, every: r.every}), nil
 		})
+}
+
+// owned is an answer of which a part is the caller's alone: the last members of
+// its JSON, which own returns in a struct of their own.
+type owned interface{ own() any }
+
+// encode returns the JSON of an answer, and how much of it is the caller's alone.
+func encode(out any) (a realtime.Answer, err error) {
+	if a.Body, err = json.Marshal(out); err != nil {
+		return a, err
+	}
+	o, found := out.(owned)
+	if !found {
+		return a, nil
+	}
+	own, err := json.Marshal(o.own())
+	if err != nil {
+		return a, err
+	}
+	own = own[1:] // without the brace that opens it
+	if a.Own = len(own); !bytes.HasSuffix(a.Body, own) {
+		return a, errors.New("what is the caller's own does not stand last in the answer")
+	}
+	return a, nil
+}
+
+// followed is how a GET is answered, plain and live.
+type followed struct {
+	query  realtime.Query
+	feed   *realtime.Feed // nil for a query
+	shared bool
+	every  time.Duration
 }
 
 // feedItem is an item on the wire that knows its place in its feed.
@@ -83,12 +126,12 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 			if err != nil {
 				return nil, problemOf(err)
 			}
-			query := func(ctx context.Context) ([]byte, error) {
+			query := func(ctx context.Context) (realtime.Answer, error) {
 				part, err := ask(ctx, who, in, span)
 				if err != nil {
-					return nil, err
+					return realtime.Answer{}, err
 				}
-				return json.Marshal(pageOf(part, span))
+				return encode(pageOf(part, span))
 			}
 			live := &realtime.Feed{After: span.After, Limit: span.Limit, Read: func(ctx context.Context, span domain.Span) ([]realtime.Item, bool, error) {
 				part, err := ask(ctx, who, in, span)
@@ -98,7 +141,7 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 				items, err := encodeItems(part.Items)
 				return items, part.More, err
 			}}
-			return s.answerGet(in, query, live), nil
+			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared}), nil
 		})
 }
 
@@ -129,41 +172,68 @@ func encodeItems[Item feedItem](items []Item) ([]realtime.Item, error) {
 }
 
 // answerGet answers a GET whose input is valid, plain or live.
-func (s *Server) answerGet(in any, query realtime.Query, feed *realtime.Feed) *huma.StreamResponse {
+func (s *Server) answerGet(in any, f followed) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
-		if !wantsStream(r) {
-			s.answerPlain(w, r, query)
+		c := callOf(r.Context())
+		if !wantsStream(r) && c.resolves == nil {
+			s.answerPlain(w, r, f.query)
 			return
 		}
-		params := any(in).(interface{ live() *LiveParams }).live()
-		if feed != nil {
-			if r.URL.Query().Has("before") {
-				s.refuse(w, r, domain.FailField("query.before", "a page of the past does not change; ask for it without following it"))
-				return
-			}
-			feed.Name = feedName(r.URL)
-		}
-		request := realtime.Request{Actor: callOf(r.Context()).who, Heartbeat: params.Heartbeat, Query: query, Feed: feed}
-		if id := r.Header.Values("Last-Event-ID"); len(id) > 0 {
-			request.LastEventID = &id[0]
-		} else if params.LastEventID.set {
-			request.LastEventID = &params.LastEventID.value
-		}
-		if err := s.engine.Serve(r.Context(), w, request); err != nil {
+		p, err := f.path(r.URL)
+		switch {
+		case err != nil:
 			s.refuse(w, r, err)
+		case c.resolves != nil:
+			*c.resolves = p
+		default:
+			s.serve(w, r, any(in).(interface{ live() *LiveParams }).live(), realtime.Request{Paths: []realtime.Path{p}})
 		}
 	}}
 }
 
-// feedName is what all have in common who are told the same items: the path and
-// the filters, not where they are in it.
-func feedName(u *url.URL) string {
-	filters := u.Query()
-	for _, own := range []string{"after", "before", "limit", "heartbeat", "lastEventId"} {
-		filters.Del(own)
+// path returns what a live GET of the URL follows.
+func (f followed) path(u *url.URL) (p realtime.Path, err error) {
+	if f.feed != nil && u.Query().Has("before") {
+		return p, domain.FailField("query.before", "a page of the past does not change; ask for it without following it")
 	}
-	return u.Path + "?" + filters.Encode()
+	p = realtime.Path{Name: u.Path, Query: f.query, Every: f.every}
+	if f.feed != nil {
+		p.Query, p.Feed = nil, f.feed
+	}
+	if f.shared {
+		p.Topic = topicName(u, f.feed != nil)
+	}
+	return p, nil
+}
+
+// topicName is what all have in common who are answered the same: the path and
+// the parameters that say what is asked for, not where in a feed they are.
+func topicName(u *url.URL, feed bool) string {
+	parameters := u.Query()
+	for _, own := range []string{"heartbeat", "lastEventId", "ticket"} {
+		parameters.Del(own)
+	}
+	if feed {
+		for _, own := range []string{"after", "before", "limit"} {
+			parameters.Del(own)
+		}
+	}
+	return u.Path + "?" + parameters.Encode()
+}
+
+// serve answers with a live stream.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParams, request realtime.Request) {
+	request.Actor, request.Heartbeat = callOf(r.Context()).who, params.Heartbeat
+	if id := r.Header.Values("Last-Event-ID"); len(id) > 0 {
+		request.LastEventID = &id[0]
+	} else if params.LastEventID.set {
+		request.LastEventID = &params.LastEventID.value
+	}
+	request.Opened = func() error { return s.noteStream(r, audit.StreamOpened, request.Paths) }
+	if err := s.engine.Serve(r.Context(), w, request); err != nil {
+		s.refuse(w, r, err)
+	}
 }
 
 // answerPlain runs the query once.
@@ -172,11 +242,12 @@ func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realt
 		s.refuse(w, r, newProblem(http.StatusNotAcceptable, "the answer is application/json, or text/event-stream"))
 		return
 	}
-	body, err := query(r.Context())
+	a, err := query(r.Context())
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
+	body := a.Body
 	sum := sha256.Sum256(body)
 	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
 	h := w.Header()

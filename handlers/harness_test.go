@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"connvo/audit"
 	"connvo/auth"
 	"connvo/db"
 	"connvo/db/dbtest"
@@ -41,6 +42,10 @@ const (
 	second = 20 * time.Millisecond
 	// bodyTime is what a client has to send a body.
 	bodyTime = 300 * time.Millisecond
+	// streamTime is what a client has to take an event.
+	streamTime = time.Second
+	// admissions is how many streams begin in a second: no test waits for that.
+	admissions = 100_000
 )
 
 // server is a running server with everything real behind it: a database file,
@@ -73,6 +78,7 @@ func newServer(t testing.TB) *server {
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
 
 	happened := events.NewLog(nil)
+	record := audit.NewLog(s.DB, log)
 	people := users.NewStore(s.DB)
 	var err error
 	if s.Dev, err = auth.NewDevProvider(t.Context(), s.DB, people); err != nil {
@@ -83,9 +89,9 @@ func newServer(t testing.TB) *server {
 		t.Fatal(err)
 	}
 	s.API, err = handlers.New(handlers.Config{
-		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev), Kept: idempotency.NewStore(expireLater),
+		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev), Audit: record, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meetings.NewStore(s.DB, happened, "loc"), Messages: messages.NewStore(s.DB, happened),
-		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime,
+		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +106,9 @@ func newServer(t testing.TB) *server {
 			t.Errorf("%d live streams are left", n)
 		}
 		s.API.Close()
+		if err := record.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
 		verifier.Close()
 	})
 	return s
@@ -185,9 +194,12 @@ type person struct {
 
 // signIn returns the person with the e-mail address name@example.com, made at
 // the first time.
-func (s *server) signIn(name string) *person {
+func (s *server) signIn(name string) *person { return s.signInAs(name, "", "") }
+
+// signInAs is signIn as somebody of an organization.
+func (s *server) signInAs(name, org, role string) *person {
 	s.t.Helper()
-	grant, err := s.Dev.Token(s.t.Context(), auth.TokenRequest{Email: name + "@example.com", Name: name})
+	grant, err := s.Dev.Token(s.t.Context(), auth.TokenRequest{Email: name + "@example.com", Name: name, OrgID: org, OrgRole: role})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,6 +26,8 @@ func TestLiveEqualsFresh(t *testing.T) {
 		defer w.close()
 		t.Repeat(map[string]func(*rapid.T){
 			"watch":      w.watch,
+			"follow":     w.follow,
+			"change":     w.change,
 			"mutate":     w.mutate,
 			"burst":      w.burst,
 			"reconnect":  w.reconnect,
@@ -101,6 +104,9 @@ func checkCoverage(t *testing.T, s *lawServer) {
 	for _, r := range s.routes {
 		_, read := lawPaths[r.Path]
 		_, written := lawWrites[r.Method+" "+r.Path]
+		if r.Memory || r.LiveOnly {
+			continue // it is not of the database; that of many paths is followed besides
+		}
 		if (r.Method == http.MethodGet && !read) || (r.Method != http.MethodGet && !written) {
 			t.Errorf("%s %s is not under the law: add it to law_test.go", r.Method, r.Path)
 		}
@@ -164,12 +170,7 @@ func (w *lawWorld) send(t *rapid.T, who, method, path, body string) {
 }
 
 func (w *lawWorld) mutate(t *rapid.T) {
-	names := make([]string, 0, len(lawWrites))
-	for name := range lawWrites {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	name := rapid.SampledFrom(names).Draw(t, "route")
+	name := rapid.SampledFrom(slices.Sorted(maps.Keys(lawWrites))).Draw(t, "route")
 	method, _, _ := strings.Cut(name, " ")
 	path, body := lawWrites[name](t, w)
 	w.send(t, rapid.SampledFrom(w.people).Draw(t, "who"), method, path, body)
@@ -195,16 +196,42 @@ func (w *lawWorld) watch(t *rapid.T) {
 		w.settle(t)
 		return
 	}
-	names := make([]string, 0, len(lawPaths))
-	for name := range lawPaths {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	path := rapid.SampledFrom(lawPaths[rapid.SampledFrom(names).Draw(t, "route")](w)).Draw(t, "path")
 	who := rapid.SampledFrom(w.people).Draw(t, "who")
-	s := newLawStream(w.server, w.tokens[who], path, w.server.isFeed(path))
+	s := newLawStream(w.server, w.tokens[who], false, w.drawPath(t))
 	s.open(t)
 	w.streams = append(w.streams, s)
+}
+
+// drawPath is a random path of a random GET.
+func (w *lawWorld) drawPath(t *rapid.T) string {
+	route := rapid.SampledFrom(slices.Sorted(maps.Keys(lawPaths))).Draw(t, "route")
+	return rapid.SampledFrom(lawPaths[route](w)).Draw(t, "path")
+}
+
+// follow opens a stream on many random paths.
+func (w *lawWorld) follow(t *rapid.T) {
+	if len(w.streams) >= maxLawStreams {
+		w.settle(t)
+		return
+	}
+	var paths []string
+	for range rapid.IntRange(0, 6).Draw(t, "paths") {
+		paths = append(paths, w.drawPath(t))
+	}
+	who := rapid.SampledFrom(w.people).Draw(t, "who")
+	s := newLawStream(w.server, w.tokens[who], true, paths...)
+	s.open(t)
+	w.streams = append(w.streams, s)
+}
+
+// change lets an open stream follow other paths.
+func (w *lawWorld) change(t *rapid.T) {
+	open := slices.DeleteFunc(slices.Clone(w.streams), func(s *lawStream) bool { return !s.multiplexed || s.ended() })
+	if len(open) == 0 {
+		return
+	}
+	s := rapid.SampledFrom(open).Draw(t, "stream")
+	s.change(t, w.drawPath(t), rapid.Bool().Draw(t, "adds"))
 }
 
 // reconnect breaks a stream and takes it up where it was.

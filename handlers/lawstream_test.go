@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,42 +22,80 @@ import (
 // lawDeadline is when a stream that says nothing counts as broken.
 const lawDeadline = 30 * time.Second
 
-// lawStream follows one path and keeps what it was told, as a client would.
+// lawStream is a connection that follows one path, or many, and keeps what it
+// was told, as a client would.
 type lawStream struct {
-	server *lawServer
-	token  string
-	path   string
-	feed   bool
+	server      *lawServer
+	token       string
+	multiplexed bool
 
 	cancel context.CancelFunc
 	read   chan struct{} // closed when the reader has ended
 
-	mu       sync.Mutex // guards the rest
-	changed  chan struct{}
-	status   int    // of the answer, 200 for a stream
+	mu         sync.Mutex // guards the rest, and the paths
+	changed    chan struct{}
+	paths      map[string]*lawPath
+	removed    []string
+	status     int // of the answer, 200 for a stream
+	connection string
+	code       string // of the problem that ended it
+	lastID     string
+	commit     int64 // the last heartbeat's
+	broken     string
+}
+
+// lawPath is what was told of one path.
+type lawPath struct {
+	path     string
+	feed     bool
+	added    bool   // by a change: it is gone after a reconnect
+	told     bool   // in a round
 	code     string // of the problem that ended it
 	snapshot string
 	items    map[string]json.RawMessage // by id, the newest
-	start    int64                      // what the first connect had read up to
-	lastID   string
-	position int64 // the last one, ascending after the first page
-	paged    bool  // the newest page has come
-	commit   int64 // the last heartbeat's
-	broken   string
+	start    int64                      // what the first answer had read up to
+	position int64                      // the last one, ascending after the first page
+	paged    bool                       // the newest page has come
 }
 
-func newLawStream(s *lawServer, token, path string, feed bool) *lawStream {
-	return &lawStream{server: s, token: token, path: path, feed: feed, changed: make(chan struct{}), items: map[string]json.RawMessage{}}
+func newLawStream(s *lawServer, token string, multiplexed bool, paths ...string) *lawStream {
+	st := &lawStream{server: s, token: token, multiplexed: multiplexed, changed: make(chan struct{}), paths: map[string]*lawPath{}}
+	for _, path := range paths {
+		st.paths[path] = s.newLawPath(path)
+	}
+	return st
+}
+
+func (s *lawServer) newLawPath(path string) *lawPath {
+	return &lawPath{path: path, feed: s.isFeed(path), items: map[string]json.RawMessage{}}
+}
+
+// url is what the stream is opened with; it names no path that was added.
+func (s *lawStream) url() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parameters := url.Values{"heartbeat": {"1"}}
+	for name, p := range s.paths {
+		switch {
+		case !s.multiplexed && strings.Contains(name, "?"):
+			return name + "&heartbeat=1"
+		case !s.multiplexed:
+			return name + "?heartbeat=1"
+		case p.added:
+			delete(s.paths, name)
+		case p.code != "":
+			// It is over: a client that wants it again begins anew.
+		default:
+			parameters.Add("q", name)
+		}
+	}
+	return "/v1/live?" + parameters.Encode()
 }
 
 // open connects, going on where an earlier connection was.
 func (s *lawStream) open(t *rapid.T) {
 	ctx, cancel := context.WithCancel(s.server.ctx)
-	separator := "?"
-	if strings.Contains(s.path, "?") {
-		separator = "&"
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.url+s.path+separator+"heartbeat=1", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.server.url+s.url(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,11 +108,11 @@ func (s *lawStream) open(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cancel, s.read, s.status, s.commit = cancel, make(chan struct{}), answer.StatusCode, 0
+	s.cancel, s.read, s.status, s.commit, s.connection = cancel, make(chan struct{}), answer.StatusCode, 0, ""
 	if answer.StatusCode != http.StatusOK {
 		var p struct{ Code string }
 		if err := json.NewDecoder(answer.Body).Decode(&p); err != nil {
-			t.Fatalf("%s: status %d without a problem", s.path, answer.StatusCode)
+			t.Fatalf("%s: status %d without a problem", s.name(), answer.StatusCode)
 		}
 		s.code = p.Code
 		_ = answer.Body.Close()
@@ -79,7 +120,19 @@ func (s *lawStream) open(t *rapid.T) {
 		return
 	}
 	resumes := s.lastID != ""
+	if !resumes {
+		// Without a number nothing was established: what follows is complete.
+		for name, p := range s.paths {
+			if p.code == "" {
+				s.paths[name] = s.server.newLawPath(name)
+			}
+		}
+	}
 	go s.follow(answer.Body, resumes)
+}
+
+func (s *lawStream) name() string {
+	return strings.Join(slices.Sorted(maps.Keys(s.paths)), " ")
 }
 
 func (s *lawStream) close() {
@@ -114,47 +167,116 @@ func (s *lawStream) take(name, id, data string, resumes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if id != "" {
+		before, _ := strconv.ParseInt(s.lastID, 10, 64)
+		if after, err := strconv.ParseInt(id, 10, 64); err != nil || after < before {
+			s.broken = fmt.Sprintf("id %s after %s", id, s.lastID)
+		}
 		s.lastID = id
 	}
-	var err error
-	switch name {
-	case "ready":
-		var ready struct {
-			Resumed bool
-			Commit  int64
-		}
-		err = json.Unmarshal([]byte(data), &ready)
-		if ready.Resumed != resumes {
-			s.broken = fmt.Sprintf("resumed is %v", ready.Resumed)
-		}
-		if s.start == 0 {
-			s.start = ready.Commit
-		}
-	case "snapshot":
-		s.snapshot = data
-	case "items":
-		err = s.takeItems(data)
-	case "heartbeat":
-		var beat struct{ Commit int64 }
-		err = json.Unmarshal([]byte(data), &beat)
-		s.commit = beat.Commit
-	case "problem":
-		var p struct{ Code string }
-		err = json.Unmarshal([]byte(data), &p)
-		s.code = p.Code
-	default:
-		s.broken = "an event named " + name
-	}
-	if err != nil {
+	if err := s.note(name, data, resumes); err != nil {
 		s.broken = err.Error()
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
+func (s *lawStream) note(name, data string, resumes bool) error {
+	switch name {
+	case "ready":
+		var ready struct {
+			ConnectionID string
+			Resumed      bool
+			Commit       int64
+		}
+		err := json.Unmarshal([]byte(data), &ready)
+		if ready.Resumed != resumes {
+			return fmt.Errorf("resumed is %v", ready.Resumed)
+		}
+		s.connection = ready.ConnectionID
+		for _, p := range s.paths {
+			if p.start == 0 {
+				p.start = ready.Commit
+			}
+		}
+		return err
+	case "heartbeat":
+		var beat struct{ Commit int64 }
+		err := json.Unmarshal([]byte(data), &beat)
+		s.commit = beat.Commit
+		return err
+	case "round":
+		return s.noteRound(data)
+	case "problem":
+		var p struct{ Code string }
+		err := json.Unmarshal([]byte(data), &p)
+		s.code = p.Code
+		return err
+	}
+	for _, p := range s.paths {
+		return p.note(name, data)
+	}
+	return nil
+}
+
+// noteRound gives each path its part.
+func (s *lawStream) noteRound(data string) error {
+	if !s.multiplexed {
+		return errors.New("a round for one path")
+	}
+	var round struct {
+		Commit  int64
+		Results []struct {
+			Q, Event string
+			Body     json.RawMessage
+		}
+	}
+	if err := json.Unmarshal([]byte(data), &round); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, r := range round.Results {
+		p, found := s.paths[r.Q]
+		if !found {
+			continue // it was removed meanwhile
+		}
+		if seen[r.Q] {
+			return fmt.Errorf("%s twice in a round", r.Q)
+		}
+		seen[r.Q] = true
+		if p.start == 0 {
+			p.start = round.Commit
+		}
+		p.told = true
+		if err := p.note(r.Event, string(r.Body)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note takes one answer about the path.
+func (p *lawPath) note(name, data string) error {
+	if p.code != "" {
+		return fmt.Errorf("%s: %s after its end", p.path, name)
+	}
+	switch name {
+	case "snapshot":
+		p.snapshot = data
+		return nil
+	case "items":
+		return p.takeItems(data)
+	case "problem":
+		var problem struct{ Code string }
+		err := json.Unmarshal([]byte(data), &problem)
+		p.code = problem.Code
+		return err
+	}
+	return fmt.Errorf("an event named %s", name)
+}
+
 // takeItems merges items by id, as api clients do, and checks that positions
 // ascend and nothing comes twice.
-func (s *lawStream) takeItems(data string) error {
+func (s *lawPath) takeItems(data string) error {
 	var list struct{ Items []json.RawMessage }
 	if err := json.Unmarshal([]byte(data), &list); err != nil {
 		return err
@@ -163,14 +285,14 @@ func (s *lawStream) takeItems(data string) error {
 	for _, item := range list.Items {
 		id, position := itemOf(item)
 		if !newest && position <= s.position {
-			s.broken = fmt.Sprintf("position %d after %d", position, s.position)
+			return fmt.Errorf("%s: position %d after %d", s.path, position, s.position)
 		}
 		s.items[id] = item
 		s.position = max(s.position, position)
 	}
 	s.paged = true
 	if len(list.Items) > 200 {
-		s.broken = fmt.Sprintf("%d items at once", len(list.Items))
+		return fmt.Errorf("%s: %d items at once", s.path, len(list.Items))
 	}
 	return nil
 }
@@ -205,7 +327,7 @@ func (s *lawStream) awaitCommit(t *rapid.T, commit int64) {
 		s.mu.Unlock()
 		switch {
 		case broken != "":
-			t.Fatalf("%s: %s", s.path, broken)
+			t.Fatalf("%s: %s", s.name(), broken)
 		case done:
 			return
 		}
@@ -216,11 +338,11 @@ func (s *lawStream) awaitCommit(t *rapid.T, commit int64) {
 			code := s.code
 			s.mu.Unlock()
 			if code == "" {
-				t.Fatalf("%s: ended without a problem", s.path)
+				t.Fatalf("%s: ended without a problem", s.name())
 			}
 			return
 		case <-deadline:
-			t.Fatalf("%s: no heartbeat has passed commit %d", s.path, commit)
+			t.Fatalf("%s: no heartbeat has passed commit %d", s.name(), commit)
 		}
 	}
 }
@@ -229,11 +351,20 @@ func (s *lawStream) awaitCommit(t *rapid.T, commit int64) {
 func (s *lawStream) compare(t *rapid.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.feed {
-		s.compareFeed(t)
-		return
+	for _, p := range s.paths {
+		if s.code != "" {
+			p.code = s.code
+		}
+		if p.feed {
+			p.compareFeed(t, s.server, s.token)
+		} else {
+			p.compare(t, s.server, s.token)
+		}
 	}
-	fresh := s.server.do(t, s.token, http.MethodGet, s.path, "")
+}
+
+func (s *lawPath) compare(t *rapid.T, server *lawServer, token string) {
+	fresh := server.do(t, token, http.MethodGet, s.path, "")
 	if s.code != "" {
 		// Since it ended a right may have come back, or another have gone.
 		if !slices.Contains([]string{"forbidden", "not_found"}, s.code) {
@@ -248,12 +379,12 @@ func (s *lawStream) compare(t *rapid.T) {
 
 // compareFeed reads the feed from the start and compares it with what has come:
 // everything, when the stream began there; else what is newer than its start.
-func (s *lawStream) compareFeed(t *rapid.T) {
+func (s *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
 	path, _, _ := strings.Cut(s.path, "?")
 	everything := strings.Contains(s.path, "after=")
 	fresh := map[string]json.RawMessage{}
 	for after := int64(0); ; {
-		answer := s.server.do(t, s.token, http.MethodGet, fmt.Sprintf("%s?after=%d&limit=200", path, after), "")
+		answer := server.do(t, token, http.MethodGet, fmt.Sprintf("%s?after=%d&limit=200", path, after), "")
 		if answer.status != http.StatusOK {
 			if s.code == "" {
 				t.Fatalf("%s: goes on, a fresh answer is %d %s", s.path, answer.status, answer.body)
@@ -295,5 +426,60 @@ func (s *lawStream) compareFeed(t *rapid.T) {
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		t.Fatalf("%s: %s", s.path, strings.Join(missing, "\n"))
+	}
+}
+
+// change adds a path to the open stream, or takes one away for good.
+func (s *lawStream) change(t *rapid.T, path string, adds bool) {
+	s.await(t, "is not ready", func() bool { return s.connection != "" })
+	s.mu.Lock()
+	p, follows := s.paths[path]
+	connection, gone := s.connection, slices.Contains(s.removed, path)
+	what := "unsubscribe"
+	if adds && !follows && !gone {
+		what, p = "subscribe", s.server.newLawPath(path)
+		p.added = true
+		s.paths[path] = p
+	}
+	s.mu.Unlock()
+	if gone || p == nil || adds == follows {
+		return // nothing to do, or the path might just end
+	}
+	answer := s.server.do(t, s.token, http.MethodPatch, "/v1/live/"+connection, fmt.Sprintf(`{%q:[%q]}`, what, path))
+	if adds {
+		s.await(t, path+" is not told", func() bool { return p.told || answer.status != http.StatusNoContent })
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if answer.status != http.StatusNoContent && answer.status != http.StatusForbidden && s.code == "" {
+		t.Fatalf("PATCH of %s: %d %s", path, answer.status, answer.body)
+	}
+	if adds && answer.status != http.StatusNoContent {
+		delete(s.paths, path)
+	}
+	if !adds {
+		s.removed = append(s.removed, path)
+		delete(s.paths, path)
+	}
+}
+
+// await waits until something holds or the stream has ended. done is called with
+// mu held.
+func (s *lawStream) await(t *rapid.T, complaint string, done func() bool) {
+	deadline := time.After(lawDeadline)
+	for {
+		s.mu.Lock()
+		ok, changed := done() || s.code != "", s.changed
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-s.read:
+			return
+		case <-deadline:
+			t.Fatalf("%s: %s", s.name(), complaint)
+		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"connvo/db"
 )
 
 // TestStreamOnTheWire looks at the bytes, which a client library interprets.
@@ -176,12 +178,9 @@ func TestMoreThanAPageOfItemsComesInSeveralEvents(t *testing.T) {
 	meeting := ada.plan("Plan")
 	id := strings.TrimPrefix(meeting, "/v1/meetings/")
 	const many = 450
-	s.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?3)
-INSERT INTO messages (seq, meeting_id, position, user_id, created_at, content) SELECT 1000 + i, ?1, 1000 + i, ?2, 0, 'message ' || i FROM n`, id, ada.ID, many)
-	s.exec(`UPDATE sequence SET last = 2000 WHERE id = 1`)
+	position := s.sayMany(ada, id, many) - many
 	st := ada.follow(meeting + "/messages?after=0&heartbeat=30")
 	st.ready()
-	position := int64(1000)
 	for _, size := range []int{200, 200, 50} {
 		items, last := st.items()
 		if len(items) != size || last != items[size-1].Position {
@@ -193,6 +192,26 @@ INSERT INTO messages (seq, meeting_id, position, user_id, created_at, content) S
 			}
 		}
 	}
+}
+
+// sayMany posts messages beneath the API, in one transaction, and returns the
+// position of the last.
+func (s *server) sayMany(author *person, meeting string, many int) (last int64) {
+	s.t.Helper()
+	err := s.DB.Write(s.t.Context(), func(tx *db.WriteTx) error {
+		for range many {
+			last = tx.Next()
+			_, err := tx.Exec(`INSERT INTO messages (seq, meeting_id, position, user_id, created_at, content) VALUES (?1, ?2, ?1, ?3, 0, 'message')`, last, meeting, author.ID)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return last
 }
 
 func TestWhatItemsHoldArrivesAsItIs(t *testing.T) {

@@ -28,10 +28,17 @@ type meeting struct {
 	ParticipantCount int64            `json:"participantCount" doc:"How many are members, whether they have joined or not."`
 	OrgID            *string          `json:"orgId"`
 	Video            videoPlan        `json:"video"`
-	Viewer           viewer           `json:"viewer" doc:"What the caller is in the meeting."`
 	CreatedAt        string           `json:"createdAt" format:"date-time"`
 	UpdatedAt        string           `json:"updatedAt" format:"date-time"`
+	Viewing
 }
+
+// Viewing is the part of a meeting that differs from caller to caller.
+type Viewing struct {
+	Viewer viewer `json:"viewer" doc:"What the caller is in the meeting."`
+}
+
+func (m meeting) own() any { return m.Viewing }
 
 func (m meeting) location() string { return "/v1/meetings/" + string(m.ID) }
 
@@ -131,7 +138,7 @@ func (s *Server) meetingRoutes() {
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first."}, s.listMeetings)
-	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting"}, s.getMeeting)
+	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting", shared: true}, s.getMeeting)
 	for _, step := range []struct {
 		name, summary, about string
 		do                   func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
@@ -147,9 +154,9 @@ func (s *Server) meetingRoutes() {
 				return meetingOf(m), err
 			})
 	}
-	get(s, route{path: "/v1/meetings/{meetingId}/participants", id: "listParticipants", tag: "Meetings", summary: "A meeting's members"}, s.listParticipants)
+	get(s, route{path: "/v1/meetings/{meetingId}/participants", id: "listParticipants", tag: "Meetings", summary: "A meeting's members", shared: true}, s.listParticipants)
 	feed(s, route{path: "/v1/meetings/{meetingId}/events", id: "listEvents", tag: "Meetings",
-		summary: "What happened in a meeting", about: "In order."}, s.listEvents)
+		summary: "What happened in a meeting", about: "In order.", shared: true}, s.listEvents)
 }
 
 func (s *Server) createMeeting(ctx context.Context, who domain.Actor, in *meetingDraft) (meeting, error) {
@@ -225,7 +232,7 @@ func meetingOf(m meetings.Meeting) meeting {
 		ScheduledAt: maybe(m.ScheduledAt), DurationMs: m.Duration.Milliseconds(), StartedAt: maybe(m.StartedAt), EndedAt: maybe(m.EndedAt),
 		MaxParticipants: m.MaxParticipants, ParticipantCount: m.Participants, OrgID: text(m.Org),
 		Video:     videoPlan{Provider: "webrtc", Features: videoFeatures{Transcription: m.Transcription}},
-		Viewer:    viewer{Role: string(m.Viewer.Role), Status: string(m.Viewer.Status)},
 		CreatedAt: instant(m.CreatedAt), UpdatedAt: instant(m.UpdatedAt),
+		Viewing: Viewing{viewer{Role: string(m.Viewer.Role), Status: string(m.Viewer.Status)}},
 	}
 }

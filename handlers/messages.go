@@ -51,7 +51,7 @@ func (s *Server) messageRoutes() {
 	write(s, route{path: all, id: "postMessage", tag: "Messages", status: http.StatusCreated,
 		summary: "Say something", about: "Not observers. Before a meeting any member, while it is active who has joined, and for 30 days after its end any member."}, s.postMessage)
 	feed(s, route{path: all, id: "listMessages", tag: "Messages",
-		summary: "The chat of a meeting", about: "Pages without after go by seq; after goes by position."}, s.listMessages)
+		summary: "The chat of a meeting", about: "Pages without after go by seq; after goes by position.", shared: true}, s.listMessages)
 	write(s, route{method: http.MethodPatch, path: one, id: "editMessage", tag: "Messages", summary: "Edit my message"}, s.editMessage)
 	write(s, route{method: http.MethodDelete, path: one, id: "deleteMessage", tag: "Messages",
 		summary: "Delete a message", about: "The author's own; host and cohosts delete anyone's."}, s.deleteMessage)

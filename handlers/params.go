@@ -13,6 +13,7 @@ import (
 type LiveParams struct {
 	Heartbeat   int            `query:"heartbeat" minimum:"1" maximum:"30" doc:"Seconds between heartbeats of a live stream; 15 when left out."`
 	LastEventID optionalString `query:"lastEventId" maxLength:"64" doc:"Where a live stream goes on, for a first connect; later the Last-Event-ID header says it."`
+	Ticket      string         `query:"ticket" maxLength:"64" doc:"Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives."`
 }
 
 func (p *LiveParams) live() *LiveParams { return p }

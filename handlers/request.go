@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"connvo/domain"
+	"connvo/realtime"
 )
 
 const (
@@ -31,6 +33,9 @@ type call struct {
 	id   string // the request id
 	who  domain.Actor
 	body []byte // the whole body as it was sent
+	// resolves takes what a path of a multiplexed stream follows; nil for a
+	// request that came over the network.
+	resolves *realtime.Path
 }
 
 type callKey struct{}
@@ -91,16 +96,16 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 }
 
 // checkQuery refuses parameters that cannot be parsed, or that say two things.
-func checkQuery(raw string) error {
-	if raw == "" {
+func checkQuery(u *url.URL) error {
+	if u.RawQuery == "" {
 		return nil
 	}
-	values, err := url.ParseQuery(raw)
+	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return newProblem(http.StatusBadRequest, "the parameters of the URL cannot be parsed")
 	}
 	for name, all := range values {
-		if len(all) > 1 {
+		if len(all) > 1 && !(u.Path == livePath && name == "q") {
 			return domain.FailField("query."+name, "is given %d times", len(all))
 		}
 	}
@@ -146,4 +151,13 @@ func accepts(r *http.Request, media string, wildcards bool) bool {
 		}
 	}
 	return false
+}
+
+// address returns where the request came from.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }

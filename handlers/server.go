@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"connvo/audit"
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
@@ -30,6 +31,7 @@ type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
 	Auth     *auth.Authenticator
+	Audit    *audit.Log
 	Kept     *idempotency.Store
 	Users    *users.Store
 	Meetings *meetings.Store
@@ -44,6 +46,10 @@ type Config struct {
 	// BodyTimeout ends a request whose body does not arrive; DefaultBodyTimeout
 	// when 0.
 	BodyTimeout time.Duration
+	// StreamAdmissions and StreamTimeout are realtime.Config's Admissions and
+	// WriteTimeout.
+	StreamAdmissions int
+	StreamTimeout    time.Duration
 }
 
 // Server answers every request. It is safe for concurrent use.
@@ -51,6 +57,8 @@ type Server struct {
 	db       *db.DB
 	log      *slog.Logger
 	auth     *auth.Authenticator
+	audit    *audit.Log
+	tickets  *tickets
 	kept     *idempotency.Store
 	users    *users.Store
 	meetings *meetings.Store
@@ -72,7 +80,7 @@ type Server struct {
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		db: c.DB, log: c.Log, auth: c.Auth, kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 	}
 	if s.bodyTimeout == 0 {
@@ -82,6 +90,8 @@ func New(c Config) (*Server, error) {
 	s.userRoutes()
 	s.meetingRoutes()
 	s.messageRoutes()
+	s.liveRoutes()
+	s.adminRoutes()
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -92,7 +102,9 @@ func New(c Config) (*Server, error) {
 	if s.dev != nil {
 		s.devRoutes()
 	}
-	s.engine = realtime.New(realtime.Config{DB: c.DB, Problem: s.streamProblem, Log: c.Log, Second: c.Second})
+	s.engine = realtime.New(realtime.Config{
+		DB: c.DB, Problem: s.streamProblem, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
+	})
 	return s, nil
 }
 
@@ -161,7 +173,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
 	}
-	if err := s.prepare(w, r, c); err != nil {
+	if err := s.prepare(w, r, c); errors.Is(err, errSpentTicket) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	} else if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
@@ -186,13 +201,16 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err e
 		return err
 	}
 	withBody(r, c.body)
-	return checkQuery(r.URL.RawQuery)
+	return checkQuery(r.URL)
 }
 
 // apiPrefix is what the paths of the API begin with.
 const apiPrefix = "/v1/"
 
 func (s *Server) authenticate(r *http.Request) (domain.Actor, error) {
+	if id := r.URL.Query().Get("ticket"); id != "" && wantsStream(r) {
+		return s.tickets.redeem(id, targetOf(r.URL))
+	}
 	t, err := token(r)
 	if err != nil {
 		return domain.Actor{}, err
@@ -267,7 +285,11 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 type discarded struct {
 	header http.Header
 	status int
+	body   []byte // its beginning
 }
+
+// maxDiscarded is more than a problem document has.
+const maxDiscarded = 64 << 10
 
 // Header returns the header that is thrown away.
 func (d *discarded) Header() http.Header { return d.header }
@@ -276,4 +298,7 @@ func (d *discarded) Header() http.Header { return d.header }
 func (d *discarded) WriteHeader(status int) { d.status = status }
 
 // Write takes everything.
-func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discarded) Write(b []byte) (int, error) {
+	d.body = append(d.body, b[:min(len(b), maxDiscarded-len(d.body))]...)
+	return len(b), nil
+}

@@ -45,7 +45,7 @@ type userInput struct {
 func (s *Server) userRoutes() {
 	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
 	write(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"}, s.updateMe)
-	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card"}, s.getUser)
+	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card", shared: true}, s.getUser)
 }
 
 func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {

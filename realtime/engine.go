@@ -4,9 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"connvo/db"
 	"connvo/domain"
@@ -22,15 +25,20 @@ const (
 	// DefaultHeartbeat keeps idle proxies from closing a stream; they do after
 	// 30 to 60 s.
 	DefaultHeartbeat = 15 * time.Second
+	// DefaultAdmissions is how many streams begin in a second when more would: a
+	// crowd that comes back after a restart must not keep writes waiting.
+	DefaultAdmissions = 100
+	// maxArrival is how long a stream waits for its turn to begin; who would wait
+	// longer is told when to come again. Idle proxies close after 30 s.
+	maxArrival = 20 * time.Second
 	// pace is the least time between two events: ten a second.
 	pace = 100 * time.Millisecond
-	// writeTimeout ends the stream of a reader that takes nothing.
-	writeTimeout = 30 * time.Second
+	// DefaultWriteTimeout ends the stream of a reader that takes nothing.
+	DefaultWriteTimeout = 30 * time.Second
 	// retryMin is the least that clients wait before they come again; a crowd is
-	// spread beyond it, so that returnRate of them come in a second.
-	retryMin   = time.Second
-	returnRate = 100
-	retryMax   = time.Minute
+	// spread beyond it, so that they come as fast as they are let in.
+	retryMin = time.Second
+	retryMax = time.Minute
 )
 
 // Problem is an error as the client may read it.
@@ -46,32 +54,49 @@ type Config struct {
 	// Problem describes to the client the error that ends a stream, and logs what
 	// the client is not told. ctx is the request's.
 	Problem func(ctx context.Context, err error) Problem
+	// Standing refuses an actor who may not be served at all any more. It reads
+	// the database with ctx; nil for no such rule.
+	Standing func(ctx context.Context, who domain.Actor) error
 	// Log receives what ends streams unexpectedly; slog.Default() when nil.
 	Log *slog.Logger
+	// Admissions is how many streams may begin in a second, after a first burst
+	// of as many; DefaultAdmissions when 0.
+	Admissions int
+	// WriteTimeout ends the stream of a reader that takes nothing for so long;
+	// DefaultWriteTimeout when 0.
+	WriteTimeout time.Duration
 	// Second is the unit of heartbeats, a second when 0; tests shorten it.
 	Second time.Duration
 }
 
 // Engine serves live queries. Its methods are safe for concurrent use.
 type Engine struct {
-	db      *db.DB
-	problem func(context.Context, error) Problem
-	log     *slog.Logger
-	second  time.Duration
-	hub     *hub
+	db           *db.DB
+	problem      func(context.Context, error) Problem
+	standing     func(context.Context, domain.Actor) error
+	log          *slog.Logger
+	second       time.Duration
+	writeTimeout time.Duration
+	admissions   int
+	hub          *hub
+	arrivals     *rate.Limiter
+	gate         chan struct{} // holds a token for each stream that asks the database, which keeps a core busy
 
 	draining chan struct{}
 	drain    sync.Once
 
-	mu     sync.Mutex // guards the rest
-	total  int
-	byUser map[domain.UserID]int
-	tails  map[string]*tail // by feed, of those that are followed
+	mu      sync.Mutex // guards the rest of this block
+	streams map[string]*stream
+	byUser  map[domain.UserID]userStreams
+	topics  map[string]*topic // by name, of those that are followed
 
-	runs      atomic.Int64
-	unchanged atomic.Int64
-	shared    atomic.Int64
+	held   atomic.Int64 // the bytes that topics hold
+	runs   runs
+	shared atomic.Int64
 }
+
+// userStreams is how many streams one user has open.
+type userStreams struct{ all, multiplexed int }
 
 // New returns an engine that follows the commits of c.DB. Close it before the
 // database.
@@ -82,13 +107,24 @@ func New(c Config) *Engine {
 	if c.Second == 0 {
 		c.Second = time.Second
 	}
-	e := &Engine{
-		db: c.DB, problem: c.Problem, log: c.Log, second: c.Second,
-		hub:      startHub(c.DB.Committed()),
-		draining: make(chan struct{}),
-		byUser:   map[domain.UserID]int{},
-		tails:    map[string]*tail{},
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = DefaultWriteTimeout
 	}
+	if c.Admissions == 0 {
+		c.Admissions = DefaultAdmissions
+	}
+	e := &Engine{
+		db: c.DB, problem: c.Problem, standing: c.Standing, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
+		admissions: c.Admissions,
+		hub:        newHub(c.DB.Committed()),
+		arrivals:   rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),
+		gate:       make(chan struct{}, min(c.DB.LiveReaders(), max(2, runtime.GOMAXPROCS(0)))),
+		draining:   make(chan struct{}),
+		streams:    map[string]*stream{},
+		byUser:     map[domain.UserID]userStreams{},
+		topics:     map[string]*topic{},
+	}
+	go e.hub.serve()
 	c.DB.OnCommit(e.hub.publish)
 	return e
 }
@@ -102,32 +138,17 @@ func (e *Engine) Close() {
 	e.hub.stop()
 }
 
-// Stats are the figures of an engine.
-type Stats struct {
-	Streams   int   // open now
-	Runs      int64 // of live queries, first ones included
-	Unchanged int64 // runs after which nothing had to be sent
-	Shared    int64 // deliveries that took what another stream had read
-}
-
-// Stats returns the engine's figures.
-func (e *Engine) Stats() Stats {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return Stats{Streams: e.total, Runs: e.runs.Load(), Unchanged: e.unchanged.Load(), Shared: e.shared.Load()}
-}
-
 // retry returns how long a client should wait before it comes again: each
 // another while.
 func (e *Engine) retry() time.Duration {
 	e.mu.Lock()
-	crowd := time.Duration(e.total) * time.Second / returnRate
+	crowd := time.Duration(len(e.streams)) * time.Second / time.Duration(e.admissions)
 	e.mu.Unlock()
 	return retryMin + rand.N(min(retryMin+crowd, retryMax))
 }
 
 // admit counts a stream of the user, or refuses it.
-func (e *Engine) admit(user domain.UserID) error {
+func (e *Engine) admit(s *stream) error {
 	select {
 	case <-e.draining:
 		return errDraining
@@ -135,23 +156,62 @@ func (e *Engine) admit(user domain.UserID) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	user := e.byUser[s.actor.User]
 	switch {
-	case e.total >= MaxStreams:
+	case len(e.streams) >= MaxStreams:
 		return domain.Fail(domain.Unavailable, "the server has as many live streams as it can hold")
-	case e.byUser[user] >= MaxStreamsPerUser:
+	case user.all >= MaxStreamsPerUser:
 		return domain.Fail(domain.RateLimited, "a user may have %d live streams at once", MaxStreamsPerUser)
+	case s.multiplexed && user.multiplexed >= MaxMultiplexedPerUser:
+		return domain.Fail(domain.RateLimited, "a user may have %d connections of /v1/live at once", MaxMultiplexedPerUser)
 	}
-	e.total++
-	e.byUser[user]++
+	e.streams[s.id] = s
+	e.byUser[s.actor.User] = user.plus(1, s.multiplexed)
 	return nil
 }
 
-func (e *Engine) leave(user domain.UserID) {
+// leave ends what admit began.
+func (e *Engine) leave(s *stream) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.total--
-	if e.byUser[user]--; e.byUser[user] == 0 {
-		delete(e.byUser, user)
+	delete(e.streams, s.id)
+	user := e.byUser[s.actor.User].plus(-1, s.multiplexed)
+	if user.all == 0 {
+		delete(e.byUser, s.actor.User)
+		return
+	}
+	e.byUser[s.actor.User] = user
+}
+
+func (u userStreams) plus(n int, multiplexed bool) userStreams {
+	u.all += n
+	if multiplexed {
+		u.multiplexed += n
+	}
+	return u
+}
+
+// arrive waits until the stream may begin, in the order in which they came.
+func (e *Engine) arrive(ctx context.Context) error {
+	place := e.arrivals.Reserve()
+	wait := place.Delay()
+	if wait == 0 {
+		return nil
+	}
+	if wait > maxArrival {
+		place.Cancel()
+		return domain.Fail(domain.Unavailable, "too many streams begin at once; come again a little later")
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-e.draining:
+		return errDraining
+	case <-ctx.Done():
+		place.Cancel()
+		return ctx.Err()
 	}
 }
 

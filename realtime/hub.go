@@ -6,8 +6,11 @@
 package realtime
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"connvo/db"
 )
@@ -24,30 +27,53 @@ type place struct {
 	key   db.Key
 }
 
-// watch is one dependency of a path.
+// watch is one dependency of what is watched.
 type watch struct {
-	path    *path
+	by      *watched
 	columns uint64
-	decides bool
 }
 
-// path is one live query on one connection.
-type path struct {
-	wake    chan struct{} // holds one token when something was marked
-	dirtyAt atomic.Int64  // the newest commit that concerned it
-	urgent  atomic.Bool   // one of them may have ended the right to read
-	deps    []db.Dependency
+// watched is a set of dependencies and the connections that are told when a
+// commit concerns one of them.
+type watched struct {
+	dirtyAt atomic.Int64    // the newest commit that concerned it
+	deps    []db.Dependency // guarded by hub.mu
+	depsAt  int64           // guarded by hub.mu: the commit at which deps were read
+	readers []*reader       // guarded by hub.mu
 }
 
-func newPath() *path { return &path{wake: make(chan struct{}, 1)} }
-
-func (p *path) mark(commit int64, decides bool) {
-	if decides {
-		p.urgent.Store(true)
+// mark notes that the commit concerns w and wakes who reads it.
+func (w *watched) mark(commit int64, now time.Time) {
+	w.dirtyAt.Store(commit)
+	for _, r := range w.readers {
+		r.bell.ring(now)
 	}
-	p.dirtyAt.Store(commit)
+}
+
+// reader is one connection's place in the list of a watched.
+type reader struct {
+	bell *bell
+	at   int // its index in watched.readers, guarded by hub.mu
+}
+
+// bell wakes the goroutine of a connection, and remembers since when.
+type bell struct {
+	rung  chan struct{} // holds one token when something was marked
+	since atomic.Int64  // Unix nanoseconds of the first mark that is not served; 0 when there is none
+}
+
+func newBell() *bell { return &bell{rung: make(chan struct{}, 1)} }
+
+// ring wakes for a commit.
+func (b *bell) ring(now time.Time) {
+	b.since.CompareAndSwap(0, now.UnixNano())
+	b.wake()
+}
+
+// wake wakes for anything else.
+func (b *bell) wake() {
 	select {
-	case p.wake <- struct{}{}:
+	case b.rung <- struct{}{}:
 	default:
 	}
 }
@@ -62,23 +88,23 @@ type hub struct {
 	stopping  chan struct{}
 	stopped   chan struct{}
 
-	mu    sync.Mutex // guards places, paths, path.deps; and orders processed
-	index map[place][]watch
-	paths map[*path]struct{}
+	mu       sync.Mutex // guards index, all, what watched says; and orders processed
+	index    map[place][]watch
+	all      map[*watched]struct{}
+	compared chan struct{} // guarded by mu: closed at the next comparison; nil while nobody waits
 
 	processed atomic.Int64 // every commit up to it has been compared
 }
 
-func startHub(processed int64) *hub {
+func newHub(processed int64) *hub {
 	h := &hub{
 		ready:    make(chan struct{}, 1),
 		stopping: make(chan struct{}),
 		stopped:  make(chan struct{}),
 		index:    map[place][]watch{},
-		paths:    map[*path]struct{}{},
+		all:      map[*watched]struct{}{},
 	}
 	h.processed.Store(processed)
-	go h.serve()
 	return h
 }
 
@@ -124,105 +150,142 @@ func (h *hub) serve() {
 // compare marks what the commit concerns: everything, when commits before it
 // were forgotten.
 func (h *hub) compare(set db.ChangeSet, everything bool) {
+	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if everything {
-		for p := range h.paths {
-			p.mark(set.Commit, true)
+		for w := range h.all {
+			w.mark(set.Commit, now)
 		}
 	}
 	for _, c := range set.Changes {
-		h.markAt(place{table: c.Table, whole: true}, c, set.Commit)
+		h.markAt(place{table: c.Table, whole: true}, c, set.Commit, now)
 		for _, k := range c.Keys {
-			h.markAt(place{table: c.Table, key: k}, c, set.Commit)
+			h.markAt(place{table: c.Table, key: k}, c, set.Commit, now)
 		}
 	}
 	h.processed.Store(set.Commit)
+	if h.compared != nil {
+		close(h.compared)
+		h.compared = nil
+	}
 }
 
-func (h *hub) markAt(at place, c db.Change, commit int64) {
+func (h *hub) markAt(at place, c db.Change, commit int64, now time.Time) {
 	for _, w := range h.index[at] {
-		if w.columns&c.Columns != 0 {
-			w.path.mark(commit, w.decides)
+		// Several rows of one commit may concern it; it is marked once.
+		if w.columns&c.Columns != 0 && w.by.dirtyAt.Load() < commit {
+			w.by.mark(commit, now)
 		}
 	}
 }
 
-// depend replaces what p depends on by what a run at the given commit has read.
-// Commits between that run and now that were compared before p depended on them
-// mark it at once.
-func (h *hub) depend(p *path, deps []db.Dependency, commit int64) {
+// await waits until every commit up to the given one has been compared.
+func (h *hub) await(ctx context.Context, commit int64) error {
+	for h.processed.Load() < commit {
+		h.mu.Lock()
+		if h.processed.Load() >= commit {
+			h.mu.Unlock()
+			return nil
+		}
+		if h.compared == nil {
+			h.compared = make(chan struct{})
+		}
+		compared := h.compared
+		h.mu.Unlock()
+		select {
+		case <-compared:
+		case <-h.stopping:
+			return errDraining
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// join adds r to those whom w wakes.
+func (h *hub) join(w *watched, r *reader) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if equal(p.deps, deps) {
-		return
+	r.at = len(w.readers)
+	w.readers = append(w.readers, r)
+	h.all[w] = struct{}{}
+}
+
+// part removes r from those whom w wakes. With the last of them go the
+// dependencies.
+func (h *hub) part(w *watched, r *reader) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := len(w.readers) - 1
+	w.readers[r.at] = w.readers[last]
+	w.readers[r.at].at = r.at
+	w.readers[last] = nil
+	w.readers = w.readers[:last]
+	if last == 0 {
+		h.remove(w)
+		delete(h.all, w)
 	}
-	known := map[db.Dependency]struct{}{}
-	for _, d := range p.deps {
+}
+
+// registration is what became of the dependencies that a run has read.
+type registration uint8
+
+const (
+	unchanged registration = iota // they were watched already
+	replaced                      // they are watched from now on
+	outrun                        // a newer run has read others: these are not watched
+)
+
+// depend replaces what w depends on by what a run at the given commit has read,
+// unless a newer run has read something else. Commits between that run and now
+// that were compared before w depended on them mark it at once.
+func (h *hub) depend(w *watched, deps []db.Dependency, commit int64) registration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if slices.Equal(w.deps, deps) {
+		w.depsAt = max(w.depsAt, commit)
+		return unchanged
+	}
+	if commit < w.depsAt {
+		return outrun
+	}
+	known := make(map[db.Dependency]struct{}, len(w.deps))
+	for _, d := range w.deps {
 		known[d] = struct{}{}
 	}
-	unguarded := false
-	for _, d := range deps {
-		if _, found := known[d]; !found {
-			unguarded = true
-		}
-	}
-	h.remove(p)
-	p.deps = deps
-	h.paths[p] = struct{}{}
+	unguarded := slices.ContainsFunc(deps, func(d db.Dependency) bool { _, found := known[d]; return !found })
+	h.remove(w)
+	w.deps, w.depsAt = slices.Clone(deps), commit
 	for _, d := range deps {
 		at := placeOf(d)
-		h.index[at] = append(h.index[at], watch{path: p, columns: d.Columns, decides: d.Decides})
+		h.index[at] = append(h.index[at], watch{by: w, columns: d.Columns})
 	}
 	if processed := h.processed.Load(); unguarded && processed > commit {
-		p.mark(processed, true) // it may have been a decision
+		w.mark(processed, time.Now())
 	}
+	return replaced
 }
 
-// forget removes p and all it depends on.
-func (h *hub) forget(p *path) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.remove(p)
-	delete(h.paths, p)
-}
-
-// remove takes p out of the index. h.mu is held.
-func (h *hub) remove(p *path) {
-	for _, d := range p.deps {
+// remove takes w out of the index. h.mu is held.
+func (h *hub) remove(w *watched) {
+	for _, d := range w.deps {
 		at := placeOf(d)
 		watches := h.index[at]
-		for i := range watches {
-			if watches[i].path != p {
-				continue
-			}
-			last := len(watches) - 1
-			watches[i] = watches[last]
-			watches[last] = watch{}
-			watches = watches[:last]
-			break
-		}
-		if len(watches) == 0 {
+		i := slices.IndexFunc(watches, func(o watch) bool { return o.by == w })
+		last := len(watches) - 1
+		watches[i] = watches[last]
+		watches[last] = watch{}
+		if last == 0 {
 			delete(h.index, at)
 			continue
 		}
-		h.index[at] = watches
+		h.index[at] = watches[:last]
 	}
-	p.deps = nil
+	w.deps = nil
 }
 
 func placeOf(d db.Dependency) place {
 	return place{table: d.Table, whole: d.Whole, key: d.Key}
-}
-
-func equal(a, b []db.Dependency) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

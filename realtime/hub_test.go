@@ -12,7 +12,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // stillHub returns a hub whose goroutine does not run: the test compares.
-func stillHub() *hub { return &hub{index: map[place][]watch{}, paths: map[*path]struct{}{}} }
+func stillHub() *hub { return newHub(0) }
+
+// readWatched returns a watched that one connection reads.
+func readWatched(h *hub) (*watched, *reader) {
+	w, r := &watched{}, &reader{bell: newBell()}
+	h.join(w, r)
+	return w, r
+}
 
 const nameColumn, stateColumn uint64 = 1 << 1, 1 << 2
 
@@ -45,11 +52,15 @@ func TestOnlyWhatConcernsAPathMarksIt(t *testing.T) {
 		"any row of a whole table":    {db.Dependency{Table: 1, Whole: true, Columns: nameColumn}, changeOf(1, nameColumn, 8), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, p := stillHub(), newPath()
+			h := stillHub()
+			p, r := readWatched(h)
 			h.depend(p, []db.Dependency{test.dep}, 1)
 			h.compare(db.ChangeSet{Commit: 2, Changes: []db.Change{test.change}}, false)
 			if marked := p.dirtyAt.Load() == 2; marked != test.marked {
 				t.Errorf("marked %v, want %v", marked, test.marked)
+			}
+			if rung := len(r.bell.rung) == 1 && r.bell.since.Load() > 0; rung != test.marked {
+				t.Errorf("woken %v, want %v", rung, test.marked)
 			}
 			if h.processed.Load() != 2 {
 				t.Errorf("processed %d", h.processed.Load())
@@ -58,45 +69,31 @@ func TestOnlyWhatConcernsAPathMarksIt(t *testing.T) {
 	}
 }
 
-// A row that is read for both is watched twice, and forgotten twice.
-func TestADecisionAndDataOnOneRow(t *testing.T) {
-	h, p := stillHub(), newPath()
-	decision := dep(1, 7, stateColumn)
-	decision.Decides = true
-	h.depend(p, []db.Dependency{decision, dep(1, 7, nameColumn)}, 1)
-	h.compare(db.ChangeSet{Commit: 2, Changes: []db.Change{changeOf(1, nameColumn, 7)}}, false)
-	if p.urgent.Load() || p.dirtyAt.Load() != 2 {
-		t.Errorf("urgent %v, marked at %d by a change of data", p.urgent.Load(), p.dirtyAt.Load())
+// What is known at an older commit than what is watched already, and differs,
+// is not watched.
+func TestAnOlderRunDoesNotReplaceANewerOne(t *testing.T) {
+	h := stillHub()
+	p, _ := readWatched(h)
+	if got := h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 5); got != replaced {
+		t.Errorf("the first run: %d", got)
 	}
-	h.compare(db.ChangeSet{Commit: 3, Changes: []db.Change{changeOf(1, stateColumn, 7)}}, false)
-	if !p.urgent.Load() {
-		t.Error("not urgent after a change of rights")
+	if got := h.depend(p, []db.Dependency{dep(1, 8, nameColumn)}, 4); got != outrun {
+		t.Errorf("an older run that has read something else: %d", got)
 	}
-	h.forget(p)
-	if len(h.index) != 0 {
-		t.Errorf("%d places are left", len(h.index))
+	if got := h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 4); got != unchanged {
+		t.Errorf("an older run that has read the same: %d", got)
 	}
-}
-
-func TestOnlyADecisionIsUrgent(t *testing.T) {
-	h, p := stillHub(), newPath()
-	decision := dep(2, 1, nameColumn)
-	decision.Decides = true
-	h.depend(p, []db.Dependency{dep(1, 7, nameColumn), decision}, 1)
-	h.compare(db.ChangeSet{Commit: 2, Changes: []db.Change{changeOf(1, nameColumn, 7)}}, false)
-	if p.urgent.Load() {
-		t.Error("a change of data is urgent")
-	}
-	h.compare(db.ChangeSet{Commit: 3, Changes: []db.Change{changeOf(2, nameColumn, 1)}}, false)
-	if !p.urgent.Load() {
-		t.Error("a change of rights is not urgent")
+	h.compare(db.ChangeSet{Commit: 6, Changes: []db.Change{changeOf(1, nameColumn, 8)}}, false)
+	if p.dirtyAt.Load() != 0 {
+		t.Error("marked by what only the older run has read")
 	}
 }
 
 // A commit that is compared between the run of a query and its registration
 // must not be missed.
 func TestACommitBetweenReadingAndWatchingMarks(t *testing.T) {
-	h, p := stillHub(), newPath()
+	h := stillHub()
+	p, _ := readWatched(h)
 	h.compare(db.ChangeSet{Commit: 5, Changes: []db.Change{changeOf(1, nameColumn, 7)}}, false)
 	h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 4)
 	if p.dirtyAt.Load() != 5 {
@@ -111,7 +108,8 @@ func TestACommitBetweenReadingAndWatchingMarks(t *testing.T) {
 }
 
 func TestForgottenCommitsMarkEverything(t *testing.T) {
-	h, p := stillHub(), newPath()
+	h := stillHub()
+	p, _ := readWatched(h)
 	h.ready = make(chan struct{}, 1)
 	h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 1)
 	for i := range maxPending + 1 {
@@ -126,18 +124,26 @@ func TestForgottenCommitsMarkEverything(t *testing.T) {
 	}
 }
 
-func TestAForgottenPathLeavesNothing(t *testing.T) {
-	h, p, q := stillHub(), newPath(), newPath()
+func TestWhatNobodyReadsLeavesNothing(t *testing.T) {
+	h := stillHub()
+	p, r := readWatched(h)
+	q, other := readWatched(h)
+	second := &reader{bell: newBell()}
+	h.join(p, second)
 	h.depend(p, []db.Dependency{dep(1, 7, nameColumn), dep(1, 8, nameColumn)}, 1)
 	h.depend(q, []db.Dependency{dep(1, 7, nameColumn)}, 1)
-	h.forget(p)
+	h.part(p, r)
+	if len(h.index) != 2 {
+		t.Error("its dependencies went with the first of its two readers")
+	}
+	h.part(p, second)
 	h.compare(db.ChangeSet{Commit: 2, Changes: []db.Change{changeOf(1, nameColumn, 7)}}, false)
-	if p.dirtyAt.Load() != 0 || q.dirtyAt.Load() != 2 {
+	if p.dirtyAt.Load() != 0 || q.dirtyAt.Load() != 2 || len(r.bell.rung)+len(second.bell.rung) > 0 {
 		t.Errorf("marked at %d and %d", p.dirtyAt.Load(), q.dirtyAt.Load())
 	}
-	h.forget(q)
-	if len(h.index) != 0 || len(h.paths) != 0 {
-		t.Errorf("%d places and %d paths are left", len(h.index), len(h.paths))
+	h.part(q, other)
+	if len(h.index) != 0 || len(h.all) != 0 {
+		t.Errorf("%d places and %d watched are left", len(h.index), len(h.all))
 	}
 }
 
@@ -152,11 +158,12 @@ func TestIndexAgreesWithTheDefinition(t *testing.T) {
 			}
 			return d
 		})
-		deps := map[*path][]db.Dependency{}
-		var paths []*path
+		deps := map[*watched][]db.Dependency{}
+		readers := map[*watched]*reader{}
+		var paths []*watched
 		for range rapid.IntRange(1, 6).Draw(t, "paths") {
-			p := newPath()
-			paths = append(paths, p)
+			p, r := readWatched(h)
+			paths, readers[p] = append(paths, p), r
 		}
 		for commit := int64(1); commit < 30; commit++ {
 			p := paths[rapid.IntRange(0, len(paths)-1).Draw(t, "path")]
@@ -165,7 +172,8 @@ func TestIndexAgreesWithTheDefinition(t *testing.T) {
 				deps[p] = rapid.SliceOfNDistinct(drawDep, 0, 4, func(d db.Dependency) place { return placeOf(d) }).Draw(t, "deps")
 				h.depend(p, deps[p], commit)
 			case 1:
-				h.forget(p)
+				h.part(p, readers[p])
+				h.join(p, readers[p])
 				delete(deps, p)
 			default:
 				c := changeOf(rapid.Uint16Range(0, 2).Draw(t, "table"), rapid.Uint64Range(1, 7).Draw(t, "columns"),

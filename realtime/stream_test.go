@@ -14,7 +14,6 @@ import (
 
 	"connvo/db"
 	"connvo/db/dbtest"
-	"connvo/domain"
 )
 
 // newEngine returns an engine over a fresh database whose heartbeats come often.
@@ -26,51 +25,6 @@ func newEngine(t *testing.T) (*Engine, *db.DB) {
 	}})
 	t.Cleanup(e.Close)
 	return e, d
-}
-
-// follower is a stream of a feed that has been sent everything up to 4, of which
-// the tail holds two items more.
-func follower(e *Engine, read func() error) (*stream, *tail) {
-	cursor := int64(4)
-	s := &stream{engine: e, path: newPath(), ranAt: 4}
-	s.source = &feedSource{cursor: &cursor, feed: Feed{Read: func(context.Context, domain.Span) ([]Item, bool, error) {
-		return []Item{{Key: "b", Position: 6}}, false, read()
-	}}}
-	s.tail = &tail{from: 0, upTo: 5, items: []Item{{Key: "a", Position: 5}}}
-	return s, s.tail
-}
-
-// A tail may be ahead of the comparing of commits: one that is not compared yet
-// may have ended the right to read.
-func TestNothingIsSharedThatIsNotCompared(t *testing.T) {
-	e, _ := newEngine(t)
-	s, tail := follower(e, func() error { return nil })
-	tail.upTo = 6
-	tail.items = append(tail.items, Item{Key: "b", Position: 6})
-	s.path.dirtyAt.Store(5)
-	e.hub.processed.Store(5)
-	if events, ok := s.share(t.Context()); ok {
-		t.Fatalf("shared %+v", events)
-	}
-	e.hub.processed.Store(6)
-	if events, ok := s.share(t.Context()); !ok || len(events) != 1 || events[0].id != "6" || s.ranAt != 6 {
-		t.Fatalf("shared %v %+v, up to %d", ok, events, s.ranAt)
-	}
-}
-
-// A right may end while another stream's items are read.
-func TestNothingIsSharedWhenARightMayHaveEnded(t *testing.T) {
-	e, _ := newEngine(t)
-	var s *stream
-	s, _ = follower(e, func() error {
-		s.path.mark(0, true)
-		return nil
-	})
-	s.path.dirtyAt.Store(6) // beyond the tail, so that it is read
-	e.hub.processed.Store(1 << 20)
-	if events, ok := s.share(t.Context()); ok {
-		t.Fatalf("shared %+v", events)
-	}
 }
 
 const (
@@ -95,13 +49,13 @@ func TestHeartbeatNeverRunsAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := e.Serve(r.Context(), w, Request{Heartbeat: 1, Query: func(ctx context.Context) (body []byte, err error) {
+		err := e.Serve(r.Context(), w, Request{Heartbeat: 1, Paths: []Path{{Query: func(ctx context.Context) (a Answer, err error) {
 			err = d.Read(ctx, func(tx db.Reader) error {
-				body, err = db.One(tx, func(row db.Row) (b []byte, err error) { return b, row.Scan(&b) }, selectNumber, "m")
+				a.Body, err = db.One(tx, func(row db.Row) (b []byte, err error) { return b, row.Scan(&b) }, selectNumber, "m")
 				return err
 			})
-			return body, err
-		}})
+			return a, err
+		}}}})
 		if err != nil {
 			t.Error(err)
 		}

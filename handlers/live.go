@@ -1,0 +1,210 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"connvo/audit"
+	"connvo/realtime"
+)
+
+const (
+	// livePath is the one connection that follows many queries.
+	livePath = "/v1/live"
+	// maxPath bounds a path that is followed.
+	maxPath = 2048
+)
+
+type liveInput struct {
+	LiveParams
+	Q []string `query:"q,explode" maxItems:"100" maxLength:"2048" doc:"A path to follow, such as /v1/me, percent-encoded; may be repeated."`
+}
+
+type liveChange struct {
+	ConnectionID string `path:"connectionId" maxLength:"64" doc:"What the connection's ready event has told."`
+	Body         struct {
+		Subscribe   []string `json:"subscribe,omitempty" maxItems:"100" maxLength:"2048" nullable:"false" doc:"Paths to follow as long as the connection lasts; a feed with after goes on from there."`
+		Unsubscribe []string `json:"unsubscribe,omitempty" maxItems:"100" maxLength:"2048" nullable:"false" doc:"Paths to follow no longer."`
+	}
+}
+
+type ticketRequest struct {
+	Body struct {
+		Path string `json:"path" minLength:"1" maxLength:"65536" doc:"The path of the stream with its parameters, such as /v1/me or /v1/live?q=%2Fv1%2Fme."`
+	}
+}
+
+type ticketGrant struct {
+	Ticket    string `json:"ticket"`
+	ExpiresIn int64  `json:"expiresIn" doc:"Seconds within which the stream must be opened."`
+}
+
+func (s *Server) liveRoutes() {
+	s.routes = append(s.routes, Route{Method: http.MethodGet, Path: livePath, LiveOnly: true})
+	op := s.operation(route{method: http.MethodGet, path: livePath, id: "follow", tag: "Live", summary: "Many queries on one connection",
+		about: "Asked with Accept: text/event-stream. ready comes first, then rounds: each is read in one transaction and holds every path that has changed. " +
+			"Its id is the number up to which everything has been sent for every path of the URL."},
+		reflect.TypeFor[liveRound](), "The data of each round.")
+	ok := op.Responses["200"]
+	ok.Content["text/event-stream"].Schema = ok.Content["application/json"].Schema
+	delete(ok.Content, "application/json") // there is no plain answer
+	delete(ok.Headers, "ETag")
+	delete(op.Responses, "304")
+	huma.Register(s.api, op, func(_ context.Context, in *liveInput) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(hc huma.Context) {
+			r, w := humago.Unwrap(hc)
+			s.follow(w, r, in)
+		}}, nil
+	})
+	act(s, route{method: http.MethodPatch, path: livePath + "/{connectionId}", id: "changeFollowed", tag: "Live",
+		summary: "Follow more or fewer paths on an open connection",
+		about:   "By the caller who opened it. Nothing happens unless every path can be followed. After a break the client asks again, feeds with after."}, s.changeFollowed)
+	act(s, route{path: "/v1/stream-tickets", id: "createTicket", tag: "Live", status: http.StatusCreated, summary: "A ticket for one stream",
+		about: "For an EventSource that cannot send a token: it opens one stream of the path, once, as its parameter ticket. Once used it is answered 204, which ends the EventSource; " +
+			"after a break take a new one and pass lastEventId."}, s.createTicket)
+}
+
+// liveRound is what a round holds, for the OpenAPI document.
+type liveRound struct {
+	Commit  int64        `json:"commit"`
+	Results []liveResult `json:"results"`
+}
+
+type liveResult struct {
+	Q     string          `json:"q" doc:"The path as it was given."`
+	Event string          `json:"event" enum:"snapshot,items,problem"`
+	Body  json.RawMessage `json:"body"`
+}
+
+// follow answers with a stream that follows many paths.
+func (s *Server) follow(w http.ResponseWriter, r *http.Request, in *liveInput) {
+	resolves := callOf(r.Context()).resolves
+	if resolves == nil && !wantsStream(r) {
+		s.refuse(w, r, newProblem(http.StatusNotAcceptable, "this is a stream only: ask with Accept: text/event-stream"))
+		return
+	}
+	paths, err := s.resolveAll(r, in.Q, "query.q")
+	switch {
+	case err != nil:
+		s.refuse(w, r, err)
+	case resolves != nil:
+		resolves.Name = livePath
+	default:
+		s.serve(w, r, &in.LiveParams, realtime.Request{Paths: paths, Multiplexed: true})
+	}
+}
+
+func (s *Server) changeFollowed(r *http.Request, c *call, in *liveChange) (nothing, error) {
+	paths, err := s.resolveAll(r, in.Body.Subscribe, "body.subscribe")
+	if err != nil {
+		return nothing{}, err
+	}
+	return nothing{}, s.engine.Change(c.who, in.ConnectionID, paths, in.Body.Unsubscribe, func() error {
+		return s.noteStream(r, audit.StreamChanged, paths)
+	})
+}
+
+// resolveAll returns what the paths follow, each once, or everything that is
+// wrong with them. Rights are not asked for: they are decided when the paths are
+// read.
+func (s *Server) resolveAll(r *http.Request, names []string, location string) ([]realtime.Path, error) {
+	paths := make([]realtime.Path, 0, len(names))
+	seen := make(map[string]bool, len(names))
+	var wrong []fieldError
+	for i, name := range names {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		p, err := s.resolve(r, name)
+		if err != nil {
+			wrong = append(wrong, fieldError{Location: fmt.Sprintf("%s[%d]", location, i), Message: err.Error()})
+			continue
+		}
+		paths = append(paths, p)
+	}
+	if len(wrong) > 0 {
+		return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", wrong...)
+	}
+	return paths, nil
+}
+
+// resolve returns what the path follows.
+func (s *Server) resolve(r *http.Request, name string) (realtime.Path, error) {
+	if len(name) > maxPath {
+		return realtime.Path{}, newProblem(http.StatusUnprocessableEntity, fmt.Sprintf("the path is longer than %d characters", maxPath))
+	}
+	p, err := s.rehearse(r, name)
+	if err == nil && p.Query == nil && p.Feed == nil {
+		err = newProblem(http.StatusNotAcceptable, "the path cannot be followed among others")
+	}
+	p.Name = name
+	return p, err
+}
+
+// rehearse routes, parses and validates a live GET of the path as a request for
+// it would be, and returns what it would follow.
+func (s *Server) rehearse(r *http.Request, name string) (p realtime.Path, err error) {
+	u, err := url.ParseRequestURI(name)
+	if err != nil || !strings.HasPrefix(name, apiPrefix) || strings.ContainsAny(u.Path, "\x00\r\n") {
+		return p, newProblem(http.StatusUnprocessableEntity, "is no path of the API, such as /v1/me")
+	}
+	outer := callOf(r.Context())
+	c := &call{id: outer.id, who: outer.who, resolves: &p}
+	inner := (&http.Request{
+		Method: http.MethodGet, URL: u, RequestURI: name, Host: r.Host, Header: http.Header{}, Body: http.NoBody,
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+	}).WithContext(context.WithValue(r.Context(), callKey{}, c))
+	handler, pattern := s.mux.Handler(inner)
+	if pattern == "" {
+		return p, unrouted(handler, &discarded{header: http.Header{}}, inner)
+	}
+	if err := checkQuery(u); err != nil {
+		return p, err
+	}
+	answer := &discarded{header: http.Header{}}
+	s.mux.ServeHTTP(answer, inner)
+	if answer.status != 0 {
+		return p, answer.problem()
+	}
+	return p, nil
+}
+
+// problem is the problem document that was answered.
+func (d *discarded) problem() *problem {
+	p := &problem{}
+	if err := json.Unmarshal(d.body, p); err != nil || p.Status == 0 {
+		return newProblem(http.StatusNotAcceptable, "the path cannot be followed")
+	}
+	if len(p.Errors) > 0 {
+		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
+	}
+	return p
+}
+
+// noteStream records that the caller has opened a stream of the paths, or added
+// them to one.
+func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
+	c := callOf(r.Context())
+	e := audit.Entry{
+		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: r.URL.Path, Outcome: audit.Allowed,
+		Request: c.id, Address: address(r), Agent: r.UserAgent(),
+	}
+	if len(paths) != 1 || paths[0].Name != r.URL.Path {
+		names := make([]string, len(paths))
+		for i, p := range paths {
+			names[i] = p.Name
+		}
+		detail, _ := json.Marshal(map[string]any{"paths": names}) // strings always encode
+		e.Detail = string(detail)
+	}
+	return s.audit.Note(e)
+}

@@ -1,0 +1,70 @@
+package realtime
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	"connvo/domain"
+)
+
+// beat tells that everything up to commit has been considered.
+func (s *stream) beat(commit int64, now time.Time) bool {
+	s.heartAt = time.Now().Add(s.heartbeat)
+	for _, sub := range s.subs {
+		sub.topic.tidy(now)
+	}
+	body, err := json.Marshal(heartbeatBody{At: s.engine.db.Now().Format(domain.TimeFormat), Commit: commit})
+	if err != nil {
+		return false
+	}
+	return s.send(event{name: "heartbeat", data: body})
+}
+
+// header begins the answer.
+func (s *stream) header() {
+	h := s.out.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("Content-Encoding", "none") // proxies that compress would hold events back
+	s.out.WriteHeader(http.StatusOK)
+}
+
+// end sends the problem that ends the stream.
+func (s *stream) end(p Problem) {
+	e := event{name: "problem", data: p.Body}
+	if p.Passes {
+		e.retry = s.engine.retry()
+	}
+	s.send(e)
+}
+
+// send writes the events, all or none, and reports whether the client took them.
+func (s *stream) send(events ...event) bool {
+	s.buffer = s.buffer[:0]
+	for _, e := range events {
+		var err error
+		if s.buffer, err = appendEvent(s.buffer, e); err != nil {
+			s.engine.log.Error("event", "name", e.name, "error", err)
+			return false
+		}
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.engine.writeTimeout)) // a writer without deadlines blocks no one else
+	_, err := s.out.Write(s.buffer)
+	if err == nil {
+		err = s.control.Flush()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.engine.log.Info("stream ended", "code", "slow_consumer", "user", s.actor.User)
+	}
+	if cap(s.buffer) > keptBuffer {
+		s.buffer = nil
+	}
+	return err == nil
+}
+
+// keptBuffer is what an idle stream keeps of its buffer.
+const keptBuffer = 1 << 10

@@ -1,0 +1,276 @@
+package realtime
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// Answer is the answer of a query, encoded.
+type Answer struct {
+	Body []byte
+	// Own is how many of the last bytes of Body are the caller's alone, such as
+	// their role. They may rest on nothing but the decision about their rights.
+	Own int
+}
+
+// Query is a live query whose whole answer is sent whenever it has changed.
+type Query func(ctx context.Context) (Answer, error)
+
+// Item is one item of a feed, encoded. Its data is shared and not changed.
+type Item struct {
+	Key      string // names it within the feed, also after a change
+	Position int64  // of its last change
+	Data     []byte
+}
+
+// Feed is a live query over an append-only collection, of which only what is
+// new is sent.
+type Feed struct {
+	// Read returns a part of the feed, ascending, and whether there is more.
+	Read func(ctx context.Context, span domain.Span) ([]Item, bool, error)
+	// After is where to begin, nil for the newest page.
+	After *int64
+	// Limit is the size of the newest page.
+	Limit int
+}
+
+// Path is what a client follows. Exactly one of Query and Feed is set.
+type Path struct {
+	// Name is what the client calls it, on a connection that follows many.
+	Name  string
+	Query Query
+	Feed  *Feed
+	// Topic is the same for all who are answered the same, but for their own
+	// part; "" for an answer that depends on the caller.
+	Topic string
+	// Every is how often an answer that comes from memory is asked for, and 0 for
+	// one that comes from the database.
+	Every time.Duration
+}
+
+// sub is one path on one connection. It is used by the connection's goroutine.
+type sub struct {
+	path   Path
+	topic  *topic
+	rights watched // what the decision about the caller's rights rests on
+
+	ofTopic, ofRights reader
+
+	lasting   bool  // the URL names it, so that a resume covers it
+	asked     bool  // it was asked once
+	told      bool  // on a connection that follows many: a round has told its answer
+	again     bool  // what the last run depends on is not watched
+	cut       bool  // the last run left something for the next
+	decidedAt int64 // the commit at which the caller's rights were decided last
+	ranAt     int64 // everything up to it was sent, but for what was cut
+	nextRun   time.Time
+
+	sum    digest // of what was sent last, without the caller's own part
+	own    []byte
+	cursor int64 // of a feed: everything up to it was sent
+	paged  bool  // the newest page was sent, or is not wanted: cursor counts
+}
+
+// subscribe begins to follow the path for the connection with the bell.
+func (e *Engine) subscribe(p Path, b *bell, lasting bool) *sub {
+	s := &sub{path: p, topic: e.topic(p.Topic), lasting: lasting}
+	if p.Feed != nil && p.Feed.After != nil {
+		s.cursor, s.paged = *p.Feed.After, true
+	}
+	s.ofTopic.bell, s.ofRights.bell = b, b
+	e.hub.join(&s.topic.watched, &s.ofTopic)
+	e.hub.join(&s.rights, &s.ofRights)
+	return s
+}
+
+// unsubscribe ends what subscribe began.
+func (e *Engine) unsubscribe(s *sub) {
+	e.hub.part(&s.topic.watched, &s.ofTopic)
+	e.hub.part(&s.rights, &s.ofRights)
+	e.leaveTopic(s.topic)
+}
+
+// resume goes on from the position that the client has reached; where that is
+// not known, from the beginning. A query's answer is always complete.
+func (s *sub) resume(position int64, known bool) {
+	if s.path.Feed == nil {
+		return
+	}
+	s.cursor, s.paged = 0, true
+	if known {
+		s.cursor = position
+	}
+}
+
+// undecided reports whether a commit may have changed the caller's rights.
+func (s *sub) undecided() bool { return !s.asked || s.rights.dirtyAt.Load() > s.decidedAt }
+
+// dirty reports whether there may be something to send.
+func (s *sub) dirty(now time.Time) bool {
+	return s.undecided() || s.cut || s.again || s.topic.dirtyAt.Load() > s.ranAt || s.due(now)
+}
+
+func (s *sub) due(now time.Time) bool { return s.path.Every > 0 && !now.Before(s.nextRun) }
+
+// update is what a turn has found for one path.
+type update struct {
+	sub    *sub
+	commit int64 // what follows is as of it
+	ran    bool  // the database was asked
+	deps   []db.Dependency
+
+	body  []byte // of a query's answer, the part that is shared
+	own   []byte
+	sum   digest
+	items []Item // of a feed
+	first bool   // they are the newest page
+	more  bool   // there are more than these
+	err   error
+}
+
+// changed reports whether the update brings anything that was not sent.
+func (u *update) changed() bool {
+	if u.err != nil {
+		return true
+	}
+	if u.sub.path.Feed != nil {
+		return len(u.items) > 0
+	}
+	return u.sum != u.sub.sum || !bytes.Equal(u.own, u.sub.own)
+}
+
+// take returns what is new as of the commit without asking for it again, and
+// false where that must be done. Every commit up to the given one must have been
+// compared; the caller's rights stand if none of them has made s undecided.
+func (s *sub) take(commit int64) (u update, ok bool) {
+	u = update{sub: s, commit: commit, own: s.own}
+	switch {
+	case s.undecided() || s.again || s.path.Every > 0:
+		return u, false
+	case s.path.Feed == nil:
+		u.body, u.sum, ok = s.topic.answer(commit, s.sum)
+		return u, ok
+	case !s.paged:
+		return u, false
+	}
+	u.items, ok = s.topic.beyond(commit, s.cursor)
+	return u, ok && len(u.items) <= domain.MaxFeedPage
+}
+
+// ask runs the query in the transaction that ctx carries, with the caller's
+// rights as they are in it.
+func (s *sub) ask(ctx context.Context, commit int64) update {
+	u := update{sub: s, commit: commit, ran: true}
+	u.deps, u.err = db.Record(ctx, func() (err error) {
+		if s.path.Feed == nil {
+			var a Answer
+			a, err = s.path.Query(ctx)
+			shared := len(a.Body) - a.Own
+			u.body, u.own, u.sum = a.Body[:shared], a.Body[shared:], digestOf(a.Body[:shared])
+			return err
+		}
+		span := domain.Span{Limit: s.path.Feed.Limit}
+		if u.first = !s.paged; s.paged {
+			span = domain.Span{After: &s.cursor, Limit: domain.MaxFeedPage}
+		}
+		u.items, u.more, err = s.path.Feed.Read(ctx, span)
+		return err
+	})
+	return u
+}
+
+// learn notes what an update has read and what that depends on: the data for all
+// who share it, the decision for this caller.
+func (s *sub) learn(h *hub, u update) {
+	var data, rights []db.Dependency
+	for _, d := range u.deps {
+		if d.Decides {
+			rights = append(rights, d)
+		} else {
+			data = append(data, d)
+		}
+	}
+	h.depend(&s.rights, rights, u.commit)
+	var watched bool
+	switch {
+	case s.path.Feed == nil:
+		watched = s.topic.learnAnswer(h, data, u.commit, u.body, u.sum)
+	case u.first:
+		watched = s.topic.learnItems(h, data, u.commit, u.commit, nil, true)
+	default:
+		watched = s.topic.learnItems(h, data, u.commit, s.cursor, u.items, !u.more)
+	}
+	s.asked, s.again, s.decidedAt = true, !watched, u.commit
+}
+
+// advance notes that the update is about to be sent.
+func (s *sub) advance(u update) {
+	s.ranAt, s.cut = u.commit, u.more
+	if s.path.Feed == nil {
+		s.sum = u.sum
+		if !bytes.Equal(s.own, u.own) {
+			s.own = slices.Clone(u.own)
+		}
+		return
+	}
+	switch {
+	case u.first:
+		// The newest page shows the feed as it is at this commit; what comes after
+		// it is what changes later, whether it is on the page or not.
+		s.cursor, s.paged, s.cut = u.commit, true, false
+	case len(u.items) > 0:
+		s.cursor = u.items[len(u.items)-1].Position
+	}
+}
+
+// fit leaves of a feed's items those up to the horizon and up to a number of
+// bytes, but at least one.
+func (u *update) fit(horizon int64, size int) {
+	for i, item := range u.items {
+		if item.Position > horizon || (i > 0 && size < len(item.Data)) {
+			u.items, u.more = u.items[:i], true
+			return
+		}
+		size -= len(item.Data)
+	}
+}
+
+// event returns what is told of the update on a connection of its own.
+func (u *update) event() event {
+	if u.sub.path.Feed != nil {
+		var last int64
+		for _, item := range u.items {
+			last = max(last, item.Position)
+		}
+		return event{name: "items", id: strconv.FormatInt(last, 10), data: u.encode()}
+	}
+	return event{name: "snapshot", id: strconv.FormatInt(u.commit, 10), data: u.encode()}
+}
+
+// encode returns the body of the update.
+func (u *update) encode() []byte {
+	if u.sub.path.Feed == nil {
+		if len(u.own) == 0 {
+			return u.body
+		}
+		return slices.Concat(u.body, u.own)
+	}
+	size := len(`{"items":[]}`)
+	for _, item := range u.items {
+		size += len(item.Data) + 1
+	}
+	body := append(make([]byte, 0, size), `{"items":[`...)
+	for i, item := range u.items {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, item.Data...)
+	}
+	return append(body, `]}`...)
+}
