@@ -34,7 +34,7 @@ check: ## Formatting, go vet and staticcheck.
 
 .PHONY: bench
 bench: ## Measure the database alone, then a whole server over HTTP.
-	go test -run '^$$' -bench . -benchmem ./db ./domain/messages
+	go test -run '^$$' -bench . -benchmem ./db ./audit ./domain/messages
 	go run ./bench all
 
 .PHONY: fuzz
