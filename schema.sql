@@ -6,7 +6,7 @@
 --   numbers called seq, position or commit come from the one sequence.
 -- A query may be live only over tables whose changes are published. These are
 -- not, because no query answers from them:
--- unwatched: sequence meta idempotency dev_keys dev_users
+-- unwatched: sequence meta idempotency dev_keys dev_users last_seen
 
 -- The one sequence that numbers every write, in commit order.
 CREATE TABLE sequence (
@@ -36,6 +36,22 @@ CREATE TABLE users (
   created_at   INTEGER NOT NULL,
   updated_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- When people were last seen, to within 5 minutes: apart from users, so that
+-- writing it makes nobody's query run again.
+CREATE TABLE last_seen (
+  user_id TEXT PRIMARY KEY REFERENCES users (id),
+  seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Sessions, as the identity provider names them, that have ended while tokens of
+-- theirs may still be valid. A row is forgotten when none can be any more.
+CREATE TABLE ended_sessions (
+  session   TEXT PRIMARY KEY CHECK (session <> ''),
+  forget_at INTEGER NOT NULL,
+  ended_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ended_sessions_by_time ON ended_sessions (forget_at);
 
 CREATE TABLE meetings (
   id               TEXT PRIMARY KEY,

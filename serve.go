@@ -115,6 +115,7 @@ type service struct {
 	audit    *audit.Log
 	jobs     *jobs.Runner
 	verifier *auth.Verifier
+	seen     *auth.LastSeen
 	provider *http.Client // to the identity provider
 }
 
@@ -147,15 +148,16 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 			return nil, fmt.Errorf("demo: %w", err)
 		}
 	}
+	seen := auth.NewLastSeen(people, d.Now, log)
 	api, err := handlers.New(handlers.Config{
-		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory), Audit: record, Kept: kept,
+		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, provider: id.tokens.Client}, nil
 }
 
 // identity is who says whom a token speaks for.
@@ -221,6 +223,9 @@ func (s *service) close() error {
 	s.api.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), jobTime)
 	defer cancel()
+	if err := s.seen.Close(ctx); err != nil {
+		s.log.Warn("when people were last seen was not stored", "error", err)
+	}
 	if err := s.jobs.Stop(ctx); err != nil {
 		s.log.Warn("jobs were cut off; they run again at the next start", "error", err)
 	}

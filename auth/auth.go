@@ -36,40 +36,38 @@ type Authenticator struct {
 	verifier  *Verifier
 	people    *users.Store
 	directory Directory
+	seen      *LastSeen
 	arrivals  singleflight.Group // of people without an account, by subject
 }
 
 // NewAuthenticator returns an authenticator that believes the tokens that v
-// verifies, and asks directory about people it has not seen before.
-func NewAuthenticator(v *Verifier, people *users.Store, directory Directory) *Authenticator {
-	return &Authenticator{verifier: v, people: people, directory: directory}
+// verifies, asks directory about people it has not seen before, and notes in
+// seen whom it lets in.
+func NewAuthenticator(v *Verifier, people *users.Store, directory Directory, seen *LastSeen) *Authenticator {
+	return &Authenticator{verifier: v, people: people, directory: directory, seen: seen}
 }
 
 // Authenticate returns whom the token speaks for. The first token of a person
 // makes their account. Organization and role are those of the newest source,
 // which an older token does not change.
 //
-// Errors: Unauthenticated as Verifier.Verify says, and when the directory does
-// not know the subject; Forbidden for a deactivated user; Unavailable when the
-// identity provider or the database cannot answer now.
+// Errors: Unauthenticated as Verifier.Verify says, when the token's session has
+// ended, and when the directory does not know the subject; Forbidden for a
+// deactivated user; Unavailable when the identity provider or the database
+// cannot answer now.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.Actor, error) {
 	c, err := a.verifier.Verify(ctx, token)
 	if err != nil {
 		return domain.Actor{}, err
 	}
-	account, err := a.people.BySubject(ctx, c.Subject)
-	if errors.Is(err, db.ErrNone) {
-		account, err = a.arrive(ctx, c)
-	}
-	if err == nil && c.news(account) {
-		account, err = a.people.SignIn(ctx, users.Identity{Subject: c.Subject, Org: c.Org, OrgRole: c.OrgRole, At: c.IssuedAt})
-	}
+	account, err := a.account(ctx, c)
 	if err != nil {
 		return domain.Actor{}, err
 	}
 	if !account.Active {
 		return domain.Actor{}, domain.Fail(domain.Forbidden, "this user is deactivated")
 	}
+	a.seen.Note(account.User)
 	return domain.Actor{
 		User:    account.User,
 		Org:     account.Org,
@@ -77,6 +75,40 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.
 		Session: c.Session,
 		Expires: c.Expires,
 	}, nil
+}
+
+// SignOut ends the session of the token, for whomever it speaks: also for a user
+// who is deactivated, or was never seen.
+//
+// Errors: Unauthenticated and Unavailable as Verifier.Verify says; Conflict when
+// the token belongs to no session.
+func (a *Authenticator) SignOut(ctx context.Context, token string) error {
+	c, err := a.verifier.Verify(ctx, token)
+	if err != nil {
+		return err
+	}
+	return a.people.EndSession(ctx, domain.Actor{Session: c.Session, Expires: c.Expires})
+}
+
+// account returns the account that the claims are about, made or brought up to
+// date as they say, unless their session has ended.
+func (a *Authenticator) account(ctx context.Context, c Claims) (users.Account, error) {
+	account, err := a.people.BySubject(ctx, c.Subject, c.Session)
+	if errors.Is(err, db.ErrNone) {
+		if err = a.arrive(ctx, c); err == nil {
+			// Those who arrived together share an account, and no session.
+			account, err = a.people.BySubject(ctx, c.Subject, c.Session)
+		}
+	}
+	switch {
+	case err != nil:
+		return users.Account{}, err
+	case account.Ended:
+		return users.Account{}, refuse("the session has ended")
+	case !c.news(account):
+		return account, nil
+	}
+	return a.people.SignIn(ctx, users.Identity{Subject: c.Subject, Org: c.Org, OrgRole: c.OrgRole, At: c.IssuedAt})
 }
 
 // news reports whether the token tells more recently than the account of
@@ -88,23 +120,22 @@ func (c Claims) news(account users.Account) bool {
 // arrive makes the account of a person who has none. However many requests
 // arrive together, the directory is asked once; it goes on when the request
 // that asks ends, for the sake of the others.
-func (a *Authenticator) arrive(ctx context.Context, c Claims) (users.Account, error) {
-	account, err, _ := a.arrivals.Do(c.Subject, func() (any, error) {
+func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
+	_, err, _ := a.arrivals.Do(c.Subject, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), directoryTimeout)
 		defer cancel()
 		// An earlier arrival may have ended since the account was looked for.
-		account, err := a.people.BySubject(ctx, c.Subject)
-		if !errors.Is(err, db.ErrNone) {
-			return account, err
+		if _, err := a.people.BySubject(ctx, c.Subject, c.Session); !errors.Is(err, db.ErrNone) {
+			return nil, err
 		}
 		p, err := a.directory.Person(ctx, c.Subject)
 		if err != nil {
-			return users.Account{}, strangerError(err)
+			return nil, strangerError(err)
 		}
 		if len(p.AvatarURL) > users.MaxAvatarURL {
 			p.AvatarURL = "" // a picture is not worth refusing a person
 		}
-		return a.people.SignIn(ctx, users.Identity{
+		_, err = a.people.SignIn(ctx, users.Identity{
 			Subject:   c.Subject,
 			Email:     p.Email,
 			Name:      p.Name,
@@ -113,8 +144,9 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) (users.Account, er
 			OrgRole:   c.OrgRole,
 			At:        c.IssuedAt,
 		})
+		return nil, err
 	})
-	return account.(users.Account), err
+	return err
 }
 
 // strangerError is what the caller learns when the directory has not told who

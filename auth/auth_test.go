@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,7 @@ type house struct {
 	people    *users.Store
 	directory *directory
 	provider  *provider
+	seen      *auth.LastSeen
 	auth      *auth.Authenticator
 }
 
@@ -56,8 +58,21 @@ func newHouse(t testing.TB) *house {
 	}
 	h.db = dbtest.Open(t, func(o *db.Options) { o.Now = h.clock.Now })
 	h.people = users.NewStore(h.db)
-	h.auth = auth.NewAuthenticator(h.provider.verifier(t, h.clock.Now), h.people, h.directory)
+	h.seen = lastSeen(t, h.people, h.clock.Now)
+	h.auth = auth.NewAuthenticator(h.provider.verifier(t, h.clock.Now), h.people, h.directory, h.seen)
 	return h
+}
+
+// lastSeen returns a LastSeen that is closed when the test ends.
+func lastSeen(t testing.TB, people *users.Store, now func() time.Time) *auth.LastSeen {
+	t.Helper()
+	l := auth.NewLastSeen(people, now, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() {
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
 }
 
 func (h *house) mustAuthenticate(t testing.TB, token string) domain.Actor {

@@ -39,7 +39,7 @@ func newWorkshop(t *testing.T, c *clock, options ...func(*db.Options)) *workshop
 		t.Fatal(err)
 	}
 	t.Cleanup(v.Close)
-	w.auth = auth.NewAuthenticator(v, people, w.dev)
+	w.auth = auth.NewAuthenticator(v, people, w.dev, lastSeen(t, people, c.Now))
 	return w
 }
 

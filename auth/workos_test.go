@@ -233,7 +233,7 @@ func TestWorkOSFirstSight(t *testing.T) {
 		t.Fatal(err)
 	}
 	people := users.NewStore(dbtest.Open(t, func(o *db.Options) { o.Now = now.Now }))
-	a := auth.NewAuthenticator(verifier, people, directory)
+	a := auth.NewAuthenticator(verifier, people, directory, lastSeen(t, people, now.Now))
 
 	token := func(issuer, subject string) string {
 		return good(t, now.Now(), jwt.MapClaims{"iss": issuer, "sub": subject, "client_id": clientID})

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -88,8 +89,9 @@ func newServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := auth.NewLastSeen(people, s.Clock.Now, log)
 	s.API, err = handlers.New(handlers.Config{
-		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev), Audit: record, Kept: idempotency.NewStore(expireLater),
+		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: record, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meetings.NewStore(s.DB, happened, "loc"), Messages: messages.NewStore(s.DB, happened),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
@@ -106,7 +108,7 @@ func newServer(t testing.TB) *server {
 			t.Errorf("%d live streams are left", n)
 		}
 		s.API.Close()
-		if err := record.Close(context.Background()); err != nil {
+		if err := errors.Join(record.Close(context.Background()), seen.Close(context.Background())); err != nil {
 			t.Error(err)
 		}
 		verifier.Close()

@@ -58,7 +58,7 @@ func TestEveryRouteIsInTheDocumentAndNothingElse(t *testing.T) {
 	for path, item := range d["paths"].(object) {
 		for method, op := range item.(object) {
 			name := strings.ToUpper(method) + " " + path
-			if !routes[name] && name != "POST /dev/token" {
+			if !routes[name] && name != "POST /dev/token" && name != "POST /auth/logout" {
 				t.Errorf("%s is in the document and no route", name)
 			}
 			if id := part(op, "operationId"); id == nil || ids[id] {

@@ -87,6 +87,7 @@ func New(c Config) (*Server, error) {
 		s.bodyTimeout = DefaultBodyTimeout
 	}
 	s.api = newAPI(s.mux, c.Version)
+	s.sessionRoutes()
 	s.userRoutes()
 	s.meetingRoutes()
 	s.messageRoutes()

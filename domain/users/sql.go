@@ -14,9 +14,19 @@ WHERE id = ?1
 -- decides`
 
 const selectAccount = `
-SELECT id, active, org_id, org_role, claims_at
-FROM users
-WHERE subject = ?1`
+SELECT u.id, u.active, u.org_id, u.org_role, u.claims_at, e.session IS NOT NULL
+FROM users AS u
+LEFT JOIN ended_sessions AS e ON e.session = ?2
+WHERE u.subject = ?1`
+
+const selectStanding = `
+SELECT u.active, e.session IS NOT NULL
+FROM users AS u
+LEFT JOIN ended_sessions AS e ON e.session = ?2
+WHERE u.id = ?1
+-- scope: users.id=?1
+-- scope: ended_sessions.session=?2
+-- decides`
 
 const selectUser = `
 SELECT id, email, display_name, avatar_url, org_id, org_role, created_at, updated_at
@@ -50,12 +60,45 @@ UPDATE users
 SET display_name = ?, avatar_url = ?, updated_at = ?
 WHERE id = ?`
 
+const insertEnded = `
+INSERT INTO ended_sessions (session, forget_at, ended_at)
+VALUES (?, ?, ?)
+ON CONFLICT (session) DO NOTHING`
+
+const deleteForgotten = `
+DELETE FROM ended_sessions
+WHERE session IN (
+  SELECT session
+  FROM ended_sessions
+  WHERE forget_at <= ?1
+  ORDER BY forget_at
+  LIMIT ?2
+)`
+
+// upsertSeen takes an object of instants by user. Who is no user, or not any
+// more, is left out.
+const upsertSeen = `
+INSERT INTO last_seen (user_id, seen_at)
+SELECT u.id, s.value
+FROM json_each(?1) AS s
+JOIN users AS u ON u.id = s.key
+WHERE TRUE
+ON CONFLICT (user_id) DO UPDATE
+SET seen_at = excluded.seen_at
+WHERE excluded.seen_at >= last_seen.seen_at + ?2`
+
 func scanAccount(r db.Row) (Account, error) {
 	var a Account
 	var at int64
-	err := r.Scan(&a.User, &a.Active, &a.Org, &a.OrgRole, &at)
+	err := r.Scan(&a.User, &a.Active, &a.Org, &a.OrgRole, &at, &a.Ended)
 	a.ClaimsAt = time.UnixMilli(at).UTC()
 	return a, err
+}
+
+func scanStanding(r db.Row) (standing, error) {
+	var s standing
+	err := r.Scan(&s.active, &s.ended)
+	return s, err
 }
 
 func scanUser(r db.Row) (User, error) {

@@ -58,6 +58,7 @@ type Account struct {
 	Org      string
 	OrgRole  string
 	ClaimsAt time.Time // when the provider last told organization and role
+	Ended    bool      // the session that was asked about has ended
 }
 
 // Change is what a person may change about themselves; nil leaves a field.
@@ -112,24 +113,25 @@ func Cards(tx db.Reader, ids []domain.UserID) (map[domain.UserID]Card, error) {
 	return cards, err
 }
 
-// BySubject returns the account of the provider's subject, or db.ErrNone. It
-// asks for no rights: it is how a caller becomes somebody.
-func (s *Store) BySubject(ctx context.Context, subject string) (Account, error) {
+// BySubject returns the account of the provider's subject, or db.ErrNone, and
+// whether session, "" for none, has ended. It asks for no rights: it is how a
+// caller becomes somebody.
+func (s *Store) BySubject(ctx context.Context, subject, session string) (Account, error) {
 	var a Account
 	err := s.db.Read(ctx, func(tx db.Reader) (err error) {
-		a, err = db.One(tx, scanAccount, selectAccount, subject)
+		a, err = db.One(tx, scanAccount, selectAccount, subject, session)
 		return err
 	})
 	return a, err
 }
 
 // SignIn stores what the provider tells about a person and returns the account,
-// making it at the first sight of the subject. Organization and role are taken
+// which says nothing of a session, making it at the first sight of the subject. Organization and role are taken
 // from the newest source only; what people have changed themselves is kept.
 func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
 	var a Account
 	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
-		a, err = db.One(tx, scanAccount, selectAccount, id.Subject)
+		a, err = db.One(tx, scanAccount, selectAccount, id.Subject, "")
 		if errors.Is(err, db.ErrNone) {
 			a = Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: id.Org, OrgRole: id.OrgRole, ClaimsAt: id.At}
 			_, err = tx.Exec(insertUser, a.User, id.Subject, id.Org, id.OrgRole, id.At.UnixMilli(), id.Email,

@@ -1,0 +1,73 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+const (
+	// endedFor is how long the end of a session is remembered beyond the token
+	// that ended it: others of the session may be younger, and none that was
+	// issued by then is valid a day longer.
+	endedFor = 24 * time.Hour
+	// maxForgotten is how many rows the end of a session deletes at most, whose
+	// time has come: more than the one it adds, so that they do not pile up, and
+	// a fraction of a millisecond of the writer's time.
+	maxForgotten = 50
+)
+
+// standing is whether somebody may be served at all.
+type standing struct{ active, ended bool }
+
+// RequireStanding refuses an actor who is not to be served any more. It allows
+// nothing by itself, so the transaction is not decided.
+func RequireStanding(tx db.Reader, who domain.Actor) error {
+	st, err := db.One(tx, scanStanding, selectStanding, who.User, who.Session)
+	switch {
+	case errors.Is(err, db.ErrNone):
+		return domain.Fail(domain.Unauthenticated, "the user of this token does not exist")
+	case err != nil:
+		return err
+	case st.ended:
+		return domain.Fail(domain.Unauthenticated, "the session has ended")
+	case !st.active:
+		return domain.Fail(domain.Forbidden, "this user is deactivated")
+	}
+	return nil
+}
+
+// Standing says whether an actor may still be served. A change of organization
+// or role is none of its business.
+//
+// Errors: Unauthenticated when the user does not exist or the session has ended;
+// Forbidden when the user is deactivated.
+func (s *Store) Standing(ctx context.Context, who domain.Actor) error {
+	return s.db.Read(ctx, func(tx db.Reader) error { return RequireStanding(tx, who) })
+}
+
+// EndSession makes every token of the caller's session worth nothing, from its
+// commit on. It asks for no rights: whoever may do nothing else may still leave.
+// A session that has ended already stays as it is.
+//
+// Errors: Conflict when the actor's token belongs to no session.
+func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
+	if who.Session == "" {
+		return domain.Fail(domain.Conflict, "the token belongs to no session, so that it is valid until it expires")
+	}
+	return s.db.Write(ctx, func(tx *db.WriteTx) error {
+		last := tx.Now
+		if who.Expires.After(last) {
+			last = who.Expires
+		}
+		added, err := tx.Exec(insertEnded, who.Session, last.Add(endedFor).UnixMilli(), tx.Now.UnixMilli())
+		if err != nil || added == 0 {
+			return err
+		}
+		_, err = tx.Exec(deleteForgotten, tx.Now.UnixMilli(), maxForgotten)
+		return err
+	})
+}
