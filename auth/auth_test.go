@@ -45,7 +45,6 @@ type house struct {
 	people    *users.Store
 	directory *directory
 	provider  *provider
-	seen      *auth.LastSeen
 	auth      *auth.Authenticator
 }
 
@@ -58,8 +57,7 @@ func newHouse(t testing.TB) *house {
 	}
 	h.db = dbtest.Open(t, func(o *db.Options) { o.Now = h.clock.Now })
 	h.people = users.NewStore(h.db)
-	h.seen = lastSeen(t, h.people, h.clock.Now)
-	h.auth = auth.NewAuthenticator(h.provider.verifier(t, h.clock.Now), h.people, h.directory, h.seen)
+	h.auth = auth.NewAuthenticator(h.provider.verifier(t, h.clock.Now), h.people, h.directory, lastSeen(t, h.people, h.clock.Now))
 	return h
 }
 

@@ -1,0 +1,164 @@
+package handlers_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const logoutPath = "/auth/logout"
+
+// ended is how many sessions have ended.
+func (s *server) ended() int64 { return s.number(`SELECT count(*) FROM ended_sessions`) }
+
+// signsOut fails the test unless the answer says that nobody is signed in now.
+func signsOut(t *testing.T, name string, a answer) {
+	t.Helper()
+	cookie := a.Header.Get("Set-Cookie")
+	for _, part := range []string{"connvo_session=;", "Path=/", "Max-Age=0", "HttpOnly", "SameSite=Lax"} {
+		if !strings.Contains(cookie, part) {
+			t.Errorf("%s: the cookie %q has no %s", name, cookie, part)
+		}
+	}
+	if a.Status != http.StatusNoContent || len(a.Body) > 0 || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s: %d %v %s", name, a.Status, a.Header, a.Body)
+	}
+}
+
+// in fails the test unless the person's token is believed, or refused, in the
+// header and in the cookie, plain and live.
+func (p *person) in(t *testing.T, believed bool) {
+	t.Helper()
+	for _, header := range [][]string{
+		{"Authorization", "Bearer " + p.Token},
+		{"Authorization", "", "Cookie", "connvo_session=" + p.Token},
+	} {
+		a := p.do("GET", "/v1/me", nil, header...)
+		if believed && a.Status != http.StatusOK {
+			t.Errorf("%s is refused: %d %s", header[0], a.Status, a.Body)
+		}
+		if believed {
+			continue
+		}
+		live := p.do("GET", "/v1/me", nil, append(header, "Accept", "text/event-stream")...)
+		write := p.do("POST", "/v1/meetings", `{"title":"Plan"}`, header...)
+		for _, a := range []answer{a, live, write} {
+			if a.Status != http.StatusUnauthorized || a.code() != "unauthenticated" || !strings.Contains(string(a.Body), "the session has ended") {
+				t.Errorf("%s: %d %s", header[0], a.Status, a.Body)
+			}
+		}
+	}
+}
+
+func TestLogoutEndsTheSessionOfTheToken(t *testing.T) {
+	s := newServer(t)
+	laptop, phone, grace := s.signIn("ada"), s.signIn("ada"), s.signIn("grace")
+	if laptop.ID != phone.ID || laptop.Token == phone.Token {
+		t.Fatal("these are not two sessions of one person")
+	}
+	laptop.in(t, true)
+	signsOut(t, "bearer", laptop.do("POST", logoutPath, nil))
+	laptop.in(t, false)
+	phone.in(t, true)
+	grace.in(t, true)
+	if n := s.ended(); n != 1 {
+		t.Errorf("%d sessions have ended", n)
+	}
+	signsOut(t, "twice", laptop.do("POST", logoutPath, nil))
+	s.signIn("ada").in(t, true)
+}
+
+func TestLogoutEndsTheSessionOfTheCookie(t *testing.T) {
+	s := newServer(t)
+	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
+	login := s.nobody().do("POST", "/dev/login", "email=ada%40example.com", form...)
+	cookie, _, _ := strings.Cut(login.Header.Get("Set-Cookie"), ";")
+	browser := &person{s: s, Token: strings.TrimPrefix(cookie, "connvo_session=")}
+	browser.in(t, true)
+	signsOut(t, "cookie", s.nobody().do("POST", logoutPath, nil, "Cookie", cookie, "Sec-Fetch-Site", "same-origin", "Origin", s.URL))
+	browser.in(t, false)
+
+	// With two tokens, nothing is left signed in.
+	header, other := s.signIn("ada"), s.signIn("grace")
+	signsOut(t, "both", header.do("POST", logoutPath, nil, "Cookie", "connvo_session="+other.Token))
+	header.in(t, false)
+	other.in(t, false)
+	behind := s.signIn("ada")
+	signsOut(t, "behind a proxy's password", s.nobody().do("POST", logoutPath, nil,
+		"Authorization", "Basic YTpi", "Cookie", "connvo_session="+behind.Token))
+	behind.in(t, false)
+}
+
+func TestLogoutOfAnotherSiteIsRefused(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	for _, header := range [][]string{
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Sec-Fetch-Site", "same-site"},
+		{"Origin", "https://evil.example"},
+		{"Origin", "null"},
+	} {
+		a := s.nobody().do("POST", logoutPath, nil, append(header, "Cookie", "connvo_session="+ada.Token)...)
+		if a.Status != http.StatusForbidden || a.code() != "forbidden" || a.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%v: %d %v %s", header, a.Status, a.Header, a.Body)
+		}
+	}
+	if a := ada.do("GET", logoutPath, nil); a.Status != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d %s", a.Status, a.Body)
+	}
+	ada.in(t, true)
+}
+
+func TestLogoutWithoutASessionIsNoError(t *testing.T) {
+	s := newServer(t)
+	signsOut(t, "nobody", s.nobody().do("POST", logoutPath, nil))
+	ada := s.signIn("ada")
+	for name, token := range forged(t, ada.Token) {
+		signsOut(t, name, s.nobody().do("POST", logoutPath, nil, "Authorization", "Bearer "+token))
+		signsOut(t, name, s.nobody().do("POST", logoutPath, nil, "Cookie", "connvo_session="+token))
+	}
+	if n := s.ended(); n != 0 {
+		t.Errorf("%d sessions have ended", n)
+	}
+	ada.in(t, true)
+}
+
+func TestLogoutOfADeactivatedUser(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	ada.deactivate()
+	signsOut(t, "deactivated", ada.do("POST", logoutPath, nil))
+	s.exec(`UPDATE users SET active = 1 WHERE id = ?`, ada.ID)
+	ada.in(t, false)
+}
+
+// What the server could not do is not said to be done, and the cookie is still
+// there to try again.
+func TestLogoutThatCannotBeStoredIsNoLogout(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	s.exec(`ALTER TABLE ended_sessions RENAME TO elsewhere`)
+	a := s.nobody().do("POST", logoutPath, nil, "Cookie", "connvo_session="+ada.Token)
+	s.exec(`ALTER TABLE elsewhere RENAME TO ended_sessions`)
+	if a.Status != http.StatusInternalServerError || a.Header.Get("Set-Cookie") != "" {
+		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
+	}
+	ada.in(t, true)
+	if a := ada.do("POST", logoutPath+"?everywhere=true", nil); a.Status != http.StatusUnprocessableEntity {
+		t.Errorf("an unknown parameter: %d %s", a.Status, a.Body)
+	}
+	ada.in(t, true)
+}
+
+func TestLogoutIsInTheDocument(t *testing.T) {
+	s := newServer(t)
+	op := part(s.document(), "paths", logoutPath, "post")
+	for _, member := range []string{"summary", "description", "operationId", "tags", "security"} {
+		if part(op, member) == nil {
+			t.Errorf("it has no %s", member)
+		}
+	}
+	if part(op, "responses", "204", "headers", "Set-Cookie") == nil || part(op, "responses", "default", "content", "application/problem+json", "schema") == nil {
+		t.Errorf("its answers: %v", part(op, "responses"))
+	}
+}
