@@ -1,9 +1,12 @@
 package handlers_test
 
 import (
+	"crypto/x509"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const logoutPath = "/auth/logout"
@@ -34,10 +37,10 @@ func (p *person) in(t *testing.T, believed bool) {
 		{"Authorization", "", "Cookie", "connvo_session=" + p.Token},
 	} {
 		a := p.do("GET", "/v1/me", nil, header...)
-		if believed && a.Status != http.StatusOK {
-			t.Errorf("%s is refused: %d %s", header[0], a.Status, a.Body)
+		if believed != (a.Status == http.StatusOK) {
+			t.Errorf("%s: %d %s, want it believed %v", header[0], a.Status, a.Body, believed)
 		}
-		if believed {
+		if a.Status == http.StatusOK {
 			continue
 		}
 		live := p.do("GET", "/v1/me", nil, append(header, "Accept", "text/event-stream")...)
@@ -119,6 +122,32 @@ func TestLogoutWithoutASessionIsNoError(t *testing.T) {
 	}
 	if n := s.ended(); n != 0 {
 		t.Errorf("%d sessions have ended", n)
+	}
+	ada.in(t, true)
+}
+
+// A token that belongs to no session stays valid, which is said; a browser
+// forgets it all the same.
+func TestLogoutWithATokenOfNoSession(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	claims := jwt.MapClaims{}
+	parsed, _, err := jwt.NewParser().ParseUnverified(ada.Token, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(claims, "sid")
+	key, err := x509.ParsePKCS8PrivateKey(signingKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ada.Token, err = parsed.SignedString(key); err != nil {
+		t.Fatal(err)
+	}
+	ada.in(t, true)
+	a := s.nobody().do("POST", logoutPath, nil, "Cookie", "connvo_session="+ada.Token)
+	if a.Status != http.StatusConflict || a.code() != "conflict" || !strings.HasPrefix(a.Header.Get("Set-Cookie"), "connvo_session=;") {
+		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
 	}
 	ada.in(t, true)
 }
