@@ -31,13 +31,13 @@ type gallery struct {
 // maxSeen is how many people are noted in 5 minutes.
 const maxSeen = 16384
 
-func inGallery(t *testing.T, test func(t *testing.T, g *gallery)) {
+func inGallery(t *testing.T, people int, test func(t *testing.T, g *gallery)) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gallery{t: t, db: dbtest.Open(t)}
 		g.exec(`
-			WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i <= ?)
+			WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ? - 1)
 			INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at)
-			SELECT 'usr_' || i, i, 0, '', '', 0, 0 FROM n`, maxSeen)
+			SELECT 'usr_' || i, i, 0, '', '', 0, 0 FROM n`, people)
 		g.seen = auth.NewLastSeen(users.NewStore(g.db), g.db.Now, slog.New(slog.NewTextHandler(&g.log, nil)))
 		test(t, g)
 	})
@@ -80,7 +80,7 @@ func (g *gallery) close() {
 func userID(n int) domain.UserID { return domain.UserID("usr_" + strconv.Itoa(n)) }
 
 func TestSeenIsStoredWithinTenSecondsInOneCommit(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, 100, func(t *testing.T, g *gallery) {
 		defer g.close()
 		before := g.db.Stats()
 		time.Sleep(time.Hour)
@@ -107,7 +107,7 @@ func TestSeenIsStoredWithinTenSecondsInOneCommit(t *testing.T) {
 }
 
 func TestSeenIsNotedOnceInFiveMinutes(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, 100, func(t *testing.T, g *gallery) {
 		defer g.close()
 		g.seen.Note(userID(1))
 		time.Sleep(2 * time.Minute)
@@ -133,7 +133,7 @@ func TestSeenIsNotedOnceInFiveMinutes(t *testing.T) {
 
 // Whoever is noted at the end of one 5 minutes is remembered in the next.
 func TestSeenIsRememberedBeyondTheTurn(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, 100, func(t *testing.T, g *gallery) {
 		defer g.close()
 		g.seen.Note(userID(1))
 		time.Sleep(4*time.Minute + 59*time.Second)
@@ -156,7 +156,7 @@ func TestSeenIsRememberedBeyondTheTurn(t *testing.T) {
 }
 
 func TestSeenAfterRestartIsNotRewritten(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, 100, func(t *testing.T, g *gallery) {
 		g.seen.Note(userID(1))
 		g.close()
 		if n := g.stored(); n != 1 {
@@ -176,7 +176,7 @@ func TestSeenAfterRestartIsNotRewritten(t *testing.T) {
 }
 
 func TestSeenIsBounded(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, maxSeen+1, func(t *testing.T, g *gallery) {
 		defer g.close()
 		for n := range maxSeen + 1 {
 			g.seen.Note(userID(n))
@@ -204,7 +204,7 @@ func TestSeenIsBounded(t *testing.T) {
 
 // A database that cannot store keeps nobody waiting, and is tried again.
 func TestSeenThatCannotBeStoredIsGivenUp(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, 100, func(t *testing.T, g *gallery) {
 		g.exec(`ALTER TABLE last_seen RENAME TO elsewhere`)
 		g.seen.Note(userID(1))
 		time.Sleep(10 * time.Second)
@@ -218,7 +218,7 @@ func TestSeenThatCannotBeStoredIsGivenUp(t *testing.T) {
 }
 
 func TestClosingSeenIsBoundedByItsContext(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, 100, func(t *testing.T, g *gallery) {
 		release, written := make(chan struct{}), make(chan error, 1)
 		go func() {
 			written <- g.db.Write(context.Background(), func(*db.WriteTx) error { <-release; return nil })
@@ -241,7 +241,7 @@ func TestClosingSeenIsBoundedByItsContext(t *testing.T) {
 }
 
 func TestSeenByManyAtOnce(t *testing.T) {
-	inGallery(t, func(t *testing.T, g *gallery) {
+	inGallery(t, 100, func(t *testing.T, g *gallery) {
 		var all sync.WaitGroup
 		for range 50 {
 			all.Go(func() {
