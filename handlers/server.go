@@ -104,7 +104,7 @@ func New(c Config) (*Server, error) {
 		s.devRoutes()
 	}
 	s.engine = realtime.New(realtime.Config{
-		DB: c.DB, Problem: s.streamProblem, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
+		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
 	})
 	return s, nil
 }
