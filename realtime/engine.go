@@ -89,6 +89,9 @@ type Engine struct {
 	streams map[string]*stream
 	byUser  map[domain.UserID]userStreams
 	topics  map[string]*topic // by name, of those that are followed
+	leaving int               // the streams that Drain has ended
+
+	buffers sync.Pool // of *[]byte: what is being written
 
 	held   atomic.Int64 // the bytes that topics hold
 	runs   runs
@@ -123,6 +126,7 @@ func New(c Config) *Engine {
 		streams:    map[string]*stream{},
 		byUser:     map[domain.UserID]userStreams{},
 		topics:     map[string]*topic{},
+		buffers:    sync.Pool{New: func() any { return new([]byte) }},
 	}
 	go e.hub.serve()
 	c.DB.OnCommit(e.hub.publish)
@@ -130,7 +134,14 @@ func New(c Config) *Engine {
 }
 
 // Drain ends every stream with shutting_down and refuses new ones.
-func (e *Engine) Drain() { e.drain.Do(func() { close(e.draining) }) }
+func (e *Engine) Drain() {
+	e.drain.Do(func() {
+		e.mu.Lock()
+		e.leaving = len(e.streams)
+		e.mu.Unlock()
+		close(e.draining)
+	})
+}
 
 // Close ends what Drain has left and the comparing of commits.
 func (e *Engine) Close() {
@@ -142,9 +153,10 @@ func (e *Engine) Close() {
 // another while.
 func (e *Engine) retry() time.Duration {
 	e.mu.Lock()
-	crowd := time.Duration(len(e.streams)) * time.Second / time.Duration(e.admissions)
+	crowd := max(len(e.streams), e.leaving)
 	e.mu.Unlock()
-	return retryMin + rand.N(min(retryMin+crowd, retryMax))
+	spread := retryMin + time.Duration(crowd)*time.Second/time.Duration(e.admissions)
+	return retryMin + rand.N(min(spread, retryMax))
 }
 
 // admit counts a stream of the user, or refuses it.

@@ -30,10 +30,11 @@ func (s *stream) dirtiness(now time.Time) int {
 }
 
 // consideredUpTo returns the number up to which everything has been considered
-// on every path, when every commit up to compared has been compared.
+// on every path that was asked, when every commit up to compared has been
+// compared.
 func (s *stream) consideredUpTo(compared int64, now time.Time) int64 {
 	for _, sub := range s.subs {
-		if sub.dirty(now) && sub.path.Every == 0 {
+		if sub.asked && sub.dirty(now) && sub.path.Every == 0 {
 			compared = min(compared, sub.ranAt)
 		}
 	}

@@ -5,18 +5,6 @@ import (
 	"strconv"
 )
 
-// roundBody is the data of a round.
-type roundBody struct {
-	Commit  int64         `json:"commit"`
-	Results []roundResult `json:"results"`
-}
-
-type roundResult struct {
-	Q     string          `json:"q"`
-	Event string          `json:"event"`
-	Body  json.RawMessage `json:"body"`
-}
-
 // round returns the event that tells what a turn has found on a connection that
 // follows many paths, and nil when that is nothing. problems are the bodies of
 // those that have ended, by path.
@@ -26,13 +14,13 @@ type roundResult struct {
 // repeats an item. A feed that could not be sent whole sets that number for all
 // of them. Until every path of the URL has been sent once there is no such
 // number.
-func (s *stream) round(t turn, problems map[*sub][]byte) ([]event, error) {
+func (s *stream) round(t turn, problems map[*sub][]byte) []event {
 	horizon := t.horizon()
-	body := roundBody{Commit: t.commit, Results: []roundResult{}}
+	body := roundBody{commit: t.commit}
 	for i := range t.updates {
 		u := &t.updates[i]
 		if problem, ended := problems[u.sub]; ended {
-			body.Results = append(body.Results, roundResult{Q: u.sub.path.Name, Event: "problem", Body: problem})
+			body.add(u.sub.path.Name, "problem", problem)
 			continue
 		}
 		if u.sub.lasting && u.sub.path.Feed != nil && horizon < t.commit {
@@ -48,7 +36,7 @@ func (s *stream) round(t turn, problems map[*sub][]byte) ([]event, error) {
 			if u.sub.path.Feed != nil {
 				name = "items"
 			}
-			body.Results = append(body.Results, roundResult{Q: u.sub.path.Name, Event: name, Body: u.encode()})
+			body.add(u.sub.path.Name, name, u.encode())
 		}
 		u.sub.told = true
 		u.sub.advance(*u)
@@ -56,19 +44,36 @@ func (s *stream) round(t turn, problems map[*sub][]byte) ([]event, error) {
 			u.sub.cursor = max(u.sub.cursor, horizon)
 		}
 	}
-	if len(body.Results) == 0 {
-		return nil, nil
+	if len(body.data) == 0 {
+		return nil
 	}
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	e := event{name: "round", data: data}
+	e := event{name: "round", data: body.end()}
 	if s.complete() {
 		e.id = strconv.FormatInt(horizon, 10)
 	}
-	return []event{e}, nil
+	return []event{e}
 }
+
+// roundBody is the data of a round. The answers in it are JSON already, so it is
+// put together by hand rather than have every byte of them encoded again.
+type roundBody struct {
+	commit int64
+	data   []byte
+}
+
+func (b *roundBody) add(q, event string, body []byte) {
+	if len(b.data) == 0 {
+		b.data = append(strconv.AppendInt(append(b.data, `{"commit":`...), b.commit, 10), `,"results":[`...)
+	} else {
+		b.data = append(b.data, ',')
+	}
+	name, _ := json.Marshal(q) // a string always encodes
+	b.data = append(append(b.data, `{"q":`...), name...)
+	b.data = append(append(b.data, `,"event":"`...), event...)
+	b.data = append(append(append(b.data, `","body":`...), body...), '}')
+}
+
+func (b *roundBody) end() []byte { return append(b.data, `]}`...) }
 
 // horizon is the number up to which every feed of the URL can be told.
 func (t turn) horizon() int64 {

@@ -44,27 +44,30 @@ func (s *stream) end(p Problem) {
 
 // send writes the events, all or none, and reports whether the client took them.
 func (s *stream) send(events ...event) bool {
-	s.buffer = s.buffer[:0]
+	buffer := s.engine.buffers.Get().(*[]byte)
+	b := (*buffer)[:0]
 	for _, e := range events {
 		var err error
-		if s.buffer, err = appendEvent(s.buffer, e); err != nil {
+		if b, err = appendEvent(b, e); err != nil {
 			s.engine.log.Error("event", "name", e.name, "error", err)
 			return false
 		}
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.engine.writeTimeout)) // a writer without deadlines blocks no one else
-	_, err := s.out.Write(s.buffer)
+	_, err := s.out.Write(b)
 	if err == nil {
 		err = s.control.Flush()
+	}
+	if cap(b) <= maxKeptBuffer {
+		*buffer = b
+		s.engine.buffers.Put(buffer)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.engine.log.Info("stream ended", "code", "slow_consumer", "user", s.actor.User)
 	}
-	if cap(s.buffer) > keptBuffer {
-		s.buffer = nil
-	}
 	return err == nil
 }
 
-// keptBuffer is what an idle stream keeps of its buffer.
-const keptBuffer = 1 << 10
+// maxKeptBuffer is what one event takes as a rule; what had to be larger is not
+// kept for the next.
+const maxKeptBuffer = 64 << 10

@@ -59,7 +59,14 @@ func appendEvent(b []byte, e event) ([]byte, error) {
 
 // cutLine cuts data at its first line break.
 func cutLine(data []byte) (line, rest []byte, more bool) {
-	i := bytes.IndexAny(data, "\r\n")
+	i := bytes.IndexByte(data, '\n') // two searches for a byte are several times as fast as one for either
+	head := data
+	if i >= 0 {
+		head = data[:i]
+	}
+	if r := bytes.IndexByte(head, '\r'); r >= 0 {
+		i = r
+	}
 	if i < 0 {
 		return data, nil, false
 	}

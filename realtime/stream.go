@@ -100,7 +100,6 @@ type stream struct {
 	out       http.ResponseWriter
 	control   *http.ResponseController
 	heartbeat time.Duration
-	buffer    []byte
 	nextSend  time.Time // not before it, unless it is urgent
 	heartAt   time.Time
 }
@@ -204,7 +203,7 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 		problems[u.sub] = p.Body
 		s.drop(u.sub)
 	}
-	return s.round(t, problems)
+	return s.round(t, problems), nil
 }
 
 // run sends what is new until the stream ends.
