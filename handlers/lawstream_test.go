@@ -194,7 +194,7 @@ func (s *lawStream) note(name, data string, resumes bool) error {
 		}
 		s.connection = ready.ConnectionID
 		for _, p := range s.paths {
-			if p.start == 0 {
+			if p.start == 0 && !s.multiplexed {
 				p.start = ready.Commit
 			}
 		}
@@ -456,6 +456,8 @@ func (s *lawStream) change(t *rapid.T, path string, adds bool) {
 	}
 	if adds && answer.status != http.StatusNoContent {
 		delete(s.paths, path)
+	} else if adds {
+		s.commit = 0 // earlier heartbeats have not considered it
 	}
 	if !adds {
 		s.removed = append(s.removed, path)

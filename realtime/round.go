@@ -40,9 +40,6 @@ func (s *stream) round(t turn, problems map[*sub][]byte) []event {
 		}
 		u.sub.told = true
 		u.sub.advance(*u)
-		if u.more && u.sub.lasting && !u.first {
-			u.sub.cursor = max(u.sub.cursor, horizon)
-		}
 	}
 	if len(body.data) == 0 {
 		return nil

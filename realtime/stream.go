@@ -231,7 +231,8 @@ func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 	if d > clean && (beating || d > dirty || !now.Before(s.nextSend)) && !s.update(ctx) {
 		return false
 	}
-	if beating && !s.beat(s.consideredUpTo(considered, now), now) {
+	// What was left over is not considered yet, and follows at once.
+	if beating && s.dirtiness(now) != hasMore && !s.beat(s.consideredUpTo(considered, now), now) {
 		return false
 	}
 	timer.Reset(s.untilNext(time.Now()))
