@@ -6,6 +6,8 @@ SHELL := bash
 # Newer versions come here, by hand, after a look at what they find.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLAYWRIGHT := playwright-core@1.65.1
+# 5.x asks for a newer Node than Debian has.
+EVENTSOURCE := eventsource@4.1.1
 
 FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -23,7 +25,7 @@ build: ## Build the static binary ./connvo.
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o connvo .
 
 .PHONY: test
-test: compiler browser ## Install what the tests need and run all of them, with the race detector.
+test: compiler clients ## Install what the tests need and run all of them, with the race detector.
 	CGO_ENABLED=1 go test -race -timeout 12m ./...
 
 .PHONY: check
@@ -58,13 +60,15 @@ apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 compiler:
 	@command -v "$$(go env CC)" >/dev/null || { $(call apt,gcc libc6-dev); }
 
-# The browser test drives Chromium ($CHROMIUM, or chromium on the path) with
-# playwright-core from .tools/node_modules. It skips itself where these cannot
-# be had.
-.PHONY: browser
-browser:
-	@[ -d web/browser_test ] || exit 0; \
-	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || exit 0; \
+# The tests of clients drive Chromium ($CHROMIUM, or chromium on the path) and
+# Node, with packages in .tools/node_modules. They skip what cannot be had. npm
+# removes what it is not asked for, so that it is asked for all at once.
+.PHONY: clients
+clients:
+	@[ -d web/clients_test ] || exit 0; \
 	{ command -v node && command -v npm; } >/dev/null || { $(call apt,nodejs npm); } || exit 0; \
-	grep -qs '"version": "$(lastword $(subst @, ,$(PLAYWRIGHT)))"' .tools/node_modules/playwright-core/package.json || \
-		npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT)
+	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || true; \
+	for package in $(PLAYWRIGHT) $(EVENTSOURCE); do \
+		grep -qs "\"version\": \"$${package#*@}\"" ".tools/node_modules/$${package%@*}/package.json" || missing=yes; \
+	done; \
+	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE)

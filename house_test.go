@@ -40,7 +40,7 @@ var apart = map[string][]string{
 	"web":     {"handlers", "."},
 	// These two see a running connvo from outside, as its users do.
 	"bench":            nil,
-	"web/browser_test": nil,
+	"web/clients_test": nil,
 }
 
 // testFloor is what tests alone import; it stands on the database.

@@ -1,0 +1,83 @@
+// Package clients_test drives connvo with the clients that people use, against
+// the real binary.
+package clients_test
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// deadline bounds every wait: a browser takes a few seconds to start, and an
+// EventSource whose connection broke comes again after three.
+const deadline = 40 * time.Second
+
+// parallel is how many tests run at once. They wait for the timers of clients,
+// not for processors.
+const parallel = "9"
+
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", parallel) // the flag is there wherever tests are
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(built) // or "", which is nothing
+		os.Exit(code)
+	}))
+}
+
+// built is the directory of the binary, "" before it was built.
+var built string
+
+// binary returns the path of connvo, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "connvo")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	path := filepath.Join(dir, "connvo")
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Dir = "../.."
+	build.Stderr = os.Stderr
+	return path, build.Run()
+})
+
+// find returns the path of a program: the one named, else one on the path.
+func find(t *testing.T, named, program string) string {
+	t.Helper()
+	if named != "" {
+		program = named
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		missing(t, err)
+	}
+	return path
+}
+
+// module returns the directory of the npm modules, in which the one named is.
+func module(t *testing.T, name string) string {
+	t.Helper()
+	modules, err := filepath.Abs("../../.tools/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(modules, name)); err != nil {
+		missing(t, err)
+	}
+	return modules
+}
+
+// missing skips the test, except where everything must be tested.
+func missing(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%v; make clients installs it", err)
+	}
+	t.Skipf("%v; make clients installs it", err)
+}

@@ -1,0 +1,201 @@
+package clients_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// maxRead is what the proxy takes at a time: more than any event of a test, so
+// that an event is cut where the test says.
+const maxRead = 256 << 10
+
+// proxy is the network between a client and a server: it can break.
+type proxy struct {
+	t    *testing.T
+	URL  string
+	to   string // the server's address
+	wait sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest
+	links   map[*link]bool
+	asked   []string      // the request URIs that have passed
+	marker  []byte        // cut after it, nil when nothing is to be cut
+	passing chan struct{} // closed while answers pass
+	held    chan struct{} // closed when an answer waits
+}
+
+// link is one connection through the proxy.
+type link struct {
+	client, server *net.TCPConn
+	gone           context.Context
+	end            context.CancelFunc
+}
+
+// network returns a proxy before the server. It ends with the test.
+func network(t *testing.T, s *server) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{t: t, URL: "http://" + listener.Addr().String(), to: s.listen, links: map[*link]bool{}, passing: make(chan struct{})}
+	close(p.passing)
+	p.wait.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			p.wait.Go(func() { p.carry(client.(*net.TCPConn)) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close() // nobody else closes it
+		p.cut()
+		p.wait.Wait()
+	})
+	return p
+}
+
+// carry passes requests and answers on until one side ends, or the proxy cuts.
+func (p *proxy) carry(client *net.TCPConn) {
+	defer func() { _ = client.Close() }() // again, where it was cut
+	server, err := net.Dial("tcp", p.to)
+	if err != nil {
+		return
+	}
+	l := &link{client: client, server: server.(*net.TCPConn)}
+	l.gone, l.end = context.WithCancel(context.Background())
+	p.mu.Lock()
+	p.links[l] = true
+	p.mu.Unlock()
+	stop := context.AfterFunc(l.gone, func() { _, _ = client.Close(), server.Close() })
+	var both sync.WaitGroup
+	both.Go(func() { defer l.end(); p.requests(l) })
+	both.Go(func() { defer l.end(); p.answers(l) })
+	both.Wait()
+	stop()
+	_, _ = client.Close(), server.Close()
+	p.mu.Lock()
+	delete(p.links, l)
+	p.mu.Unlock()
+}
+
+// requests passes requests on and notes what they ask for.
+func (p *proxy) requests(l *link) {
+	from := bufio.NewReader(l.client)
+	for {
+		r, err := http.ReadRequest(from)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		p.asked = append(p.asked, r.URL.RequestURI())
+		p.mu.Unlock()
+		if err := r.Write(l.server); err != nil {
+			return
+		}
+	}
+}
+
+// answers passes answers on, byte for byte.
+func (p *proxy) answers(l *link) {
+	buffer := make([]byte, maxRead)
+	for {
+		n, err := l.server.Read(buffer)
+		if err != nil || !p.pass(l, buffer[:n]) {
+			return
+		}
+	}
+}
+
+// pass writes what the server has sent to the client, and returns false when the
+// link has ended or is to be cut.
+func (p *proxy) pass(l *link, sent []byte) bool {
+	p.mu.Lock()
+	open, held := p.passing, p.held
+	p.mu.Unlock()
+	select {
+	case <-open:
+	default:
+		close(held)
+		select {
+		case <-open:
+		case <-l.gone.Done():
+			return false
+		}
+	}
+	p.mu.Lock()
+	at := -1
+	if p.marker != nil {
+		if at = bytes.Index(sent, p.marker); at >= 0 {
+			sent, p.marker = sent[:at+len(p.marker)], nil
+		}
+	}
+	p.mu.Unlock()
+	_, err := l.client.Write(sent)
+	return err == nil && at < 0
+}
+
+// cut ends all connections at once, as a router does that forgets them.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		_ = l.client.SetLinger(0) // the client is told of a reset, where it can be told
+		l.end()
+	}
+}
+
+// cutAfter ends the connection in which the text comes from the server next,
+// right after it.
+func (p *proxy) cutAfter(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.marker = []byte(text)
+}
+
+// stall makes answers wait; the channel is closed when the first one does. There
+// must be one stream only.
+func (p *proxy) stall() (held <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passing, p.held = make(chan struct{}), make(chan struct{})
+	return p.held
+}
+
+// release lets answers pass again.
+func (p *proxy) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.passing)
+}
+
+// count returns how many requests for paths that begin with prefix have passed.
+func (p *proxy) count(prefix string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, uri := range p.asked {
+		if strings.HasPrefix(uri, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// await waits for the channel to be closed.
+func await(t *testing.T, what string, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(deadline):
+		t.Fatalf("%s: it does not happen", what)
+	}
+}
