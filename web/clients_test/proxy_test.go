@@ -6,7 +6,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,7 +27,8 @@ type proxy struct {
 	asked   []string      // the request URIs that have passed
 	marker  []byte        // cut after it, nil when nothing is to be cut
 	passing chan struct{} // closed while answers pass
-	held    chan struct{} // closed when an answer waits
+	stalled bool
+	tell    func() // that an answer waits
 }
 
 // link is one connection through the proxy.
@@ -119,18 +119,10 @@ func (p *proxy) answers(l *link) {
 // pass writes what the server has sent to the client, and returns false when the
 // link has ended or is to be cut.
 func (p *proxy) pass(l *link, sent []byte) bool {
-	p.mu.Lock()
-	open, held := p.passing, p.held
-	p.mu.Unlock()
 	select {
-	case <-open:
-	default:
-		close(held)
-		select {
-		case <-open:
-		case <-l.gone.Done():
-			return false
-		}
+	case <-p.gate():
+	case <-l.gone.Done():
+		return false
 	}
 	p.mu.Lock()
 	at := -1
@@ -142,6 +134,17 @@ func (p *proxy) pass(l *link, sent []byte) bool {
 	p.mu.Unlock()
 	_, err := l.client.Write(sent)
 	return err == nil && at < 0
+}
+
+// gate returns a channel that is closed while answers pass, and tells who stalls
+// them that one waits.
+func (p *proxy) gate() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stalled {
+		p.tell()
+	}
+	return p.passing
 }
 
 // cut ends all connections at once, as a router does that forgets them.
@@ -162,35 +165,36 @@ func (p *proxy) cutAfter(text string) {
 	p.marker = []byte(text)
 }
 
-// stall makes answers wait; the channel is closed when the first one does. There
-// must be one stream only.
-func (p *proxy) stall() (held <-chan struct{}) {
+// stall makes answers wait; the channel is closed when the first one does.
+func (p *proxy) stall() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.passing, p.held = make(chan struct{}), make(chan struct{})
-	return p.held
+	held := make(chan struct{})
+	p.passing, p.stalled, p.tell = make(chan struct{}), true, sync.OnceFunc(func() { close(held) })
+	return held
 }
 
 // release lets answers pass again.
 func (p *proxy) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stalled = false
 	close(p.passing)
 }
 
-// count returns how many requests for paths that begin with prefix have passed.
-func (p *proxy) count(prefix string) (n int) {
+// count returns how many requests for the path, with its parameters, have passed.
+func (p *proxy) count(path string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, uri := range p.asked {
-		if strings.HasPrefix(uri, prefix) {
+		if uri == path {
 			n++
 		}
 	}
 	return n
 }
 
-// await waits for the channel to be closed.
+// await waits for the channel to be closed, or for a value in it.
 func await(t *testing.T, what string, done <-chan struct{}) {
 	t.Helper()
 	select {
