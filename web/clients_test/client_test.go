@@ -19,8 +19,8 @@ type client interface {
 	follow(path string) *stream
 }
 
-// opener makes a client of somebody who sees the server at origin. Nobody is
-// signed in when who is nil.
+// opener makes a client of somebody who sees the server at origin. An EventSource
+// is not signed in when who is nil.
 type opener func(t *testing.T, origin string, who *person) client
 
 // everyClient runs the test with each client, at the same time.
@@ -78,11 +78,9 @@ type script struct {
 
 // command is what a script is asked to do.
 type command struct {
-	Do     string `json:"do"` // follow or send
+	Do     string `json:"do"` // follow
 	Stream int    `json:"stream"`
 	URL    string `json:"url"`
-	Method string `json:"method,omitempty"`
-	Body   any    `json:"body,omitempty"`
 }
 
 // run starts the script. It ends with the test.
@@ -149,13 +147,6 @@ func (c *script) read(output io.Reader) {
 func (c *script) follow(path string) *stream {
 	c.t.Helper()
 	return c.ask(command{Do: "follow", URL: c.origin + path})
-}
-
-// send sends a request from where the client is, and returns its status.
-func (c *script) send(method, path string, body any) (status int, answer string) {
-	c.t.Helper()
-	e := c.ask(command{Do: "send", URL: c.origin + path, Method: method, Body: body}).next("answer")
-	return e.State, e.Data
 }
 
 func (c *script) ask(what command) *stream {

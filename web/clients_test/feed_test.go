@@ -26,10 +26,14 @@ func TestFeedOverCuts(t *testing.T) {
 			st.says(said...)
 		}
 
-		n.cut()
-		ada.say(meeting, "one", "two", "three")
+		// More than fits into one event: what follows the first is cut.
+		n.down()
+		n.cutAfter(`"burst 225"`)
+		ada.say(meeting, burst()...)
+		n.up()
 		st.back()
-		st.says("one", "two", "three")
+		st.back()
+		st.says(burst()...)
 
 		held := n.stall()
 		ada.say(meeting, "waits")
@@ -47,6 +51,14 @@ func TestFeedOverCuts(t *testing.T) {
 		st.back()
 		st.says("is lost", "after")
 	})
+}
+
+// burst returns the contents of more messages than one event holds, which are 200.
+func burst() (all []string) {
+	for i := range 250 {
+		all = append(all, fmt.Sprint("burst ", i))
+	}
+	return all
 }
 
 // TestEmptyFeedOverBreaks holds a position before there is any item: it is that

@@ -16,39 +16,38 @@ import (
 type goClient struct {
 	t      *testing.T
 	origin string
-	token  string
+	who    *person
 }
 
 func openGo(t *testing.T, origin string, who *person) client {
-	c := goClient{t: t, origin: origin}
-	if who != nil {
-		c.token = who.Token
-	}
-	return c
+	return goClient{t: t, origin: origin, who: who}
 }
 
-// follow subscribes. What the library leaves to its user: to come again after
-// the server has ended the stream, when it said, and not to take the piece of an
-// event that a broken connection leaves for one: its data is not JSON, and its id
-// would be where to go on from.
+// follow subscribes. What the library leaves to its user: to come again when the
+// server has ended the stream, after as long as it said, and not to take the piece
+// of an event that a broken connection leaves for one. That has an id, which the
+// library would go on from, and lose what the rest of the event brought; hence a
+// client for each connection.
 func (c goClient) follow(path string) *stream {
 	st := newStream(c.t, "go "+path)
 	transport := &http.Transport{}
-	client := sse.NewClient(c.origin+path, sse.ClientMaxBufferSize(maxEvent))
-	client.Connection = &http.Client{Transport: transport}
-	client.ReconnectStrategy = once{}
-	if c.token != "" {
-		client.Headers["Authorization"] = "Bearer " + c.token
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer transport.CloseIdleConnections()
-		for pause := time.Duration(0); ; pause = st.attempt(ctx, client) {
+		for reached := ""; ctx.Err() == nil; {
+			client := sse.NewClient(c.origin+path, sse.ClientMaxBufferSize(maxEvent))
+			client.Connection = &http.Client{Transport: transport}
+			client.ReconnectStrategy = once{}
+			client.Headers["Authorization"] = "Bearer " + c.who.Token
+			if reached != "" {
+				client.Headers["Last-Event-ID"] = reached
+			}
+			var pause time.Duration
+			reached, pause = st.connect(ctx, client, reached)
 			select {
 			case <-ctx.Done():
-				return
 			case <-time.After(pause):
 			}
 		}
@@ -57,22 +56,23 @@ func (c goClient) follow(path string) *stream {
 	return st
 }
 
-// attempt tells of one connection, and returns after which pause to come again.
-func (st *stream) attempt(ctx context.Context, client *sse.Client) time.Duration {
+// connect tells of one connection. It returns the id that was reached and after
+// which pause to come again.
+func (st *stream) connect(ctx context.Context, client *sse.Client, reached string) (string, time.Duration) {
 	pause := 100*time.Millisecond + rand.N(100*time.Millisecond)
 	_ = client.SubscribeWithContext(ctx, "", func(e *sse.Event) {
 		if !json.Valid(e.Data) {
 			return
 		}
 		if len(e.ID) > 0 {
-			client.Headers["Last-Event-ID"] = string(e.ID)
+			reached = string(e.ID)
 		}
 		if ms, err := strconv.Atoi(string(e.Retry)); err == nil {
 			pause = time.Duration(ms) * time.Millisecond
 		}
 		st.tell(event{Name: string(e.Event), ID: string(e.ID), Data: string(e.Data)})
 	}) // however it ended
-	return pause
+	return reached, pause
 }
 
 // once makes the library return after each break.

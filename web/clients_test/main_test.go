@@ -3,10 +3,13 @@
 package clients_test
 
 import (
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,10 +45,25 @@ var binary = sync.OnceValues(func() (string, error) {
 	built = dir
 	path := filepath.Join(dir, "connvo")
 	build := exec.Command("go", "build", "-o", path, ".")
-	build.Dir = "../.."
+	build.Dir = source
 	build.Stderr = os.Stderr
-	return path, build.Run()
+	return path, errors.Join(build.Run(), look(source))
 })
+
+// source is the directory of connvo's source.
+const source = "../.."
+
+// look reads the directories below root. go test keeps the result of a test until
+// a file has changed in a directory that the test has read, and does not know what
+// the test has built.
+func look(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), ".") {
+			return filepath.SkipDir
+		}
+		return err
+	})
+}
 
 // find returns the path of a program: the one named, else one on the path.
 func find(t *testing.T, named, program string) string {
@@ -63,7 +81,7 @@ func find(t *testing.T, named, program string) string {
 // module returns the directory of the npm modules, in which the one named is.
 func module(t *testing.T, name string) string {
 	t.Helper()
-	modules, err := filepath.Abs("../../.tools/node_modules")
+	modules, err := filepath.Abs(filepath.Join(source, ".tools/node_modules"))
 	if err != nil {
 		t.Fatal(err)
 	}

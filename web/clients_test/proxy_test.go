@@ -6,14 +6,16 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 )
 
-// maxRead is what the proxy takes at a time: more than any event of a test, so
-// that an event is cut where the test says.
-const maxRead = 256 << 10
+const (
+	maxRead   = 64 << 10 // what the proxy takes at a time
+	maxMarker = 100      // the longest text after which it cuts
+)
 
 // proxy is the network between a client and a server: it can break.
 type proxy struct {
@@ -24,6 +26,7 @@ type proxy struct {
 
 	mu      sync.Mutex // guards the rest
 	links   map[*link]bool
+	away    bool          // no connection is taken
 	asked   []string      // the request URIs that have passed
 	marker  []byte        // cut after it, nil when nothing is to be cut
 	passing chan struct{} // closed while answers pass
@@ -36,6 +39,7 @@ type link struct {
 	client, server *net.TCPConn
 	gone           context.Context
 	end            context.CancelFunc
+	passed         []byte // the end of what the server has sent
 }
 
 // network returns a proxy before the server. It ends with the test.
@@ -73,9 +77,10 @@ func (p *proxy) carry(client *net.TCPConn) {
 	}
 	l := &link{client: client, server: server.(*net.TCPConn)}
 	l.gone, l.end = context.WithCancel(context.Background())
-	p.mu.Lock()
-	p.links[l] = true
-	p.mu.Unlock()
+	if !p.join(l) {
+		_ = server.Close()
+		return
+	}
 	stop := context.AfterFunc(l.gone, func() { _, _ = client.Close(), server.Close() })
 	var both sync.WaitGroup
 	both.Go(func() { defer l.end(); p.requests(l) })
@@ -86,6 +91,16 @@ func (p *proxy) carry(client *net.TCPConn) {
 	p.mu.Lock()
 	delete(p.links, l)
 	p.mu.Unlock()
+}
+
+// join takes the link, unless the network is down.
+func (p *proxy) join(l *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.away {
+		p.links[l] = true
+	}
+	return !p.away
 }
 
 // requests passes requests on and notes what they ask for.
@@ -124,16 +139,29 @@ func (p *proxy) pass(l *link, sent []byte) bool {
 	case <-l.gone.Done():
 		return false
 	}
+	if end, found := p.cutIn(l, sent); found {
+		_, _ = l.client.Write(sent[:end]) // it ends anyway
+		return false
+	}
+	_, err := l.client.Write(sent)
+	return err == nil
+}
+
+// cutIn returns where in what was sent the link is to be cut. The marker may have
+// begun in what was sent before.
+func (p *proxy) cutIn(l *link, sent []byte) (end int, found bool) {
 	p.mu.Lock()
-	at := -1
+	defer p.mu.Unlock()
 	if p.marker != nil {
-		if at = bytes.Index(sent, p.marker); at >= 0 {
-			sent, p.marker = sent[:at+len(p.marker)], nil
+		begun := l.passed[max(0, len(l.passed)-len(p.marker)+1):]
+		if at := bytes.Index(slices.Concat(begun, sent), p.marker); at >= 0 {
+			end, p.marker = at+len(p.marker)-len(begun), nil
+			return end, true
 		}
 	}
-	p.mu.Unlock()
-	_, err := l.client.Write(sent)
-	return err == nil && at < 0
+	l.passed = append(l.passed, sent...)
+	l.passed = slices.Clone(l.passed[max(0, len(l.passed)-maxMarker):])
+	return 0, false
 }
 
 // gate returns a channel that is closed while answers pass, and tells who stalls
@@ -151,6 +179,25 @@ func (p *proxy) gate() <-chan struct{} {
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.cutAll()
+}
+
+// down ends all connections and takes no more, until up is called.
+func (p *proxy) down() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = true
+	p.cutAll()
+}
+
+func (p *proxy) up() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = false
+}
+
+// cutAll ends all connections. p.mu is held.
+func (p *proxy) cutAll() {
 	for l := range p.links {
 		_ = l.client.SetLinger(0) // the client is told of a reset, where it can be told
 		l.end()
@@ -162,7 +209,7 @@ func (p *proxy) cut() {
 func (p *proxy) cutAfter(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.marker = []byte(text)
+	p.marker = []byte(text[:min(len(text), maxMarker)])
 }
 
 // stall makes answers wait; the channel is closed when the first one does.

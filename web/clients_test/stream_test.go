@@ -15,14 +15,14 @@ const (
 	maxUnread = 10_000
 )
 
-// event is what a client has told: an event of a stream, the answer to a request,
-// or an error, which means that the connection is gone.
+// event is what a client has told: an event of a stream, or an error, which means
+// that the connection is gone.
 type event struct {
 	Stream int
 	Name   string
 	ID     string
 	Data   string
-	State  int // the readyState after an error, the status of an answer
+	State  int // the readyState after an error
 }
 
 // The readyState of an EventSource that comes again, and of one that has ended.
@@ -55,27 +55,30 @@ func (st *stream) tell(e event) {
 	}
 }
 
-// any returns the next event.
+// any returns the next event that is no heartbeat.
 func (st *stream) any() event {
 	st.t.Helper()
-	select {
-	case e := <-st.events:
-		return e
-	case <-time.After(deadline):
-		st.t.Fatalf("%s: nothing has come", st.name)
-		return event{}
+	late := time.After(deadline)
+	for {
+		select {
+		case e := <-st.events:
+			if e.Name != "heartbeat" {
+				return e
+			}
+		case <-late:
+			st.t.Fatalf("%s: nothing has come", st.name)
+		}
 	}
 }
 
-// next returns the next event that is neither a heartbeat nor a break; it must
-// have the name.
+// next returns the next event that is no break; it must have the name.
 func (st *stream) next(name string) event {
 	st.t.Helper()
 	for {
 		switch e := st.any(); {
 		case e.Name == name:
 			return e
-		case e.Name != "heartbeat" && !(e.Name == "error" && e.State == connecting):
+		case e.Name != "error" || e.State != connecting:
 			st.t.Fatalf("%s: %+v instead of %s", st.name, e, name)
 		}
 	}
