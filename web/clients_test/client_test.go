@@ -17,6 +17,9 @@ import (
 type client interface {
 	// follow opens the live GET of the path and comes again after each break.
 	follow(path string) *stream
+	// send sends a request as the same person from the same place, and returns the
+	// status and the body of its answer.
+	send(method, path string, body any) (int, string)
 }
 
 // opener makes a client of somebody who sees the server at origin. An EventSource
@@ -78,9 +81,11 @@ type script struct {
 
 // command is what a script is asked to do.
 type command struct {
-	Do     string `json:"do"` // follow
+	Do     string `json:"do"` // follow or send
 	Stream int    `json:"stream"`
 	URL    string `json:"url"`
+	Method string `json:"method,omitempty"`
+	Body   any    `json:"body,omitempty"`
 }
 
 // run starts the script. It ends with the test.
@@ -147,6 +152,13 @@ func (c *script) read(output io.Reader) {
 func (c *script) follow(path string) *stream {
 	c.t.Helper()
 	return c.ask(command{Do: "follow", URL: c.origin + path})
+}
+
+// send sends a request by fetch.
+func (c *script) send(method, path string, body any) (int, string) {
+	c.t.Helper()
+	e := c.ask(command{Do: "send", URL: c.origin + path, Method: method, Body: body}).next("answer")
+	return e.State, e.Data
 }
 
 func (c *script) ask(what command) *stream {

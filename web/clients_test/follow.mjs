@@ -1,7 +1,7 @@
 // What a page and a program have in common. It runs where EventSource and tell
 // are, and nothing else of this directory.
 
-const names = ["ready", "snapshot", "items", "heartbeat", "problem"];
+const names = ["ready", "snapshot", "items", "round", "heartbeat", "problem"];
 
 // commands are what the test asks for, each by one object.
 export const commands = {
@@ -11,6 +11,10 @@ export const commands = {
       source.addEventListener(name, (e) => tell({ stream, name, id: e.lastEventId, data: e.data }));
     }
     source.onerror = () => tell({ stream, name: "error", state: source.readyState });
+  },
+  send: async ({ stream, url, method, body }) => {
+    const answer = await fetch(url, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    tell({ stream, name: "answer", state: answer.status, data: await answer.text() });
   },
 };
 

@@ -23,6 +23,16 @@ func openGo(t *testing.T, origin string, who *person) client {
 	return goClient{t: t, origin: origin, who: who}
 }
 
+// send sends a request past the network, which is not what is tested.
+func (c goClient) send(method, path string, body any) (int, string) {
+	c.t.Helper()
+	status, answer, err := c.who.do(method, path, body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return status, string(answer)
+}
+
 // follow subscribes. What the library leaves to its user: to come again when the
 // server has ended the stream, after as long as it said, and not to take the piece
 // of an event that a broken connection leaves for one. That has an id, which the

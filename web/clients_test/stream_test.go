@@ -15,14 +15,14 @@ const (
 	maxUnread = 10_000
 )
 
-// event is what a client has told: an event of a stream, or an error, which means
-// that the connection is gone.
+// event is what a client has told: an event of a stream, the answer to a request,
+// or an error, which means that the connection is gone.
 type event struct {
 	Stream int
 	Name   string
 	ID     string
 	Data   string
-	State  int // the readyState after an error
+	State  int // the readyState after an error, the status of an answer
 }
 
 // The readyState of an EventSource that comes again, and of one that has ended.
