@@ -18,6 +18,8 @@ func TestFeedOverCuts(t *testing.T) {
 		st := open(t, n.URL, ada).follow(fmt.Sprintf("%s/messages?after=%d", meeting, first))
 		st.ready(false)
 		st.says("second")
+		st.hurry(s)
+		st.back()
 		for i, text := range []string{"event: it", "\nid: ", `"content":"`, "]}\n"} {
 			n.cutAfter(text)
 			said := []string{fmt.Sprint("cut ", i), fmt.Sprint("away ", i)}

@@ -23,7 +23,7 @@ const deadline = 40 * time.Second
 
 // parallel is how many tests run at once. They wait for the timers of clients,
 // not for processors.
-const parallel = "9"
+const parallel = "12"
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", parallel) // the flag is there wherever tests are

@@ -25,6 +25,11 @@ func TestRoundsOverBreaks(t *testing.T) {
 		b := openBoard(open(t, n.URL, ada), one+"/messages?after=0", two+"/messages", one+"/events?after=0", one, "/v1/me")
 		b.ready(false)
 		b.shows(ada)
+		ada.say(one, "on its way")
+		b.hurry(s)
+		ada.say(two, "away")
+		b.back()
+		b.shows(ada)
 		for i, text := range []string{"\nid: ", `"results":[{`, "]}\n"} {
 			n.cutAfter(text)
 			ada.say(one, fmt.Sprint("cut ", i))
@@ -41,13 +46,6 @@ func TestRoundsOverBreaks(t *testing.T) {
 		ada.say(two, "after the burst")
 		n.up()
 		b.back()
-		b.back()
-		b.shows(ada)
-
-		ada.say(one, "on its way")
-		s.stop()
-		s.start()
-		ada.say(two, "away")
 		b.back()
 		b.shows(ada)
 

@@ -120,6 +120,14 @@ func (st *stream) back() {
 	}
 }
 
+// hurry restarts the server, which says in its retry when to come again: an
+// EventSource does so after every later break too, and else takes three seconds.
+func (st *stream) hurry(s *server) {
+	st.t.Helper()
+	s.stop()
+	s.start()
+}
+
 // take notes what an event of a feed that resumes brings.
 func (st *stream) take(e event) {
 	st.t.Helper()
