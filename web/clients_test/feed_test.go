@@ -2,6 +2,7 @@ package clients_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 )
 
@@ -30,12 +31,12 @@ func TestFeedOverCuts(t *testing.T) {
 
 		// More than fits into one event: what follows the first is cut.
 		n.down()
-		n.cutAfter(`"burst 225"`)
-		ada.say(meeting, burst()...)
+		n.cutAfter(inSecondEvent)
+		said := ada.burst(meeting)
 		n.up()
 		st.back()
 		st.back()
-		st.says(burst()...)
+		st.says(said...)
 
 		held := n.stall()
 		ada.say(meeting, "waits")
@@ -55,13 +56,26 @@ func TestFeedOverCuts(t *testing.T) {
 	})
 }
 
-// burst returns the contents of more messages than one event holds, which are 200.
-func burst() (all []string) {
-	for i := range 250 {
-		all = append(all, fmt.Sprint("burst ", i))
+// burst posts more messages than one event holds, which are 200, and returns what
+// they say in the order in which they came.
+func (p *person) burst(meeting string) []string {
+	p.s.t.Helper()
+	const posters, each = 10, 25
+	before := len(p.history(meeting))
+	var all sync.WaitGroup
+	for i := range posters {
+		all.Go(func() {
+			for j := range each {
+				post(p.s, p, meeting, fmt.Sprintf("burst %d.%d", j, i))
+			}
+		})
 	}
-	return all
+	all.Wait()
+	return p.history(meeting)[before:]
 }
+
+// inSecondEvent is what about the 235th of a burst's 250 messages says.
+const inSecondEvent = `"burst 23.5"`
 
 // TestEmptyFeedOverBreaks holds a position before there is any item: it is that
 // of ready. Else a client would come again as if for the first time, and be sent

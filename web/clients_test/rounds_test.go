@@ -41,8 +41,8 @@ func TestRoundsOverBreaks(t *testing.T) {
 
 		// More than fits into one round: what follows the first is cut.
 		n.down()
-		n.cutAfter(`"burst 225"`)
-		ada.say(one, burst()...)
+		n.cutAfter(inSecondEvent)
+		ada.burst(one)
 		ada.say(two, "after the burst")
 		n.up()
 		b.back()
