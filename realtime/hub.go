@@ -38,7 +38,8 @@ type watch struct {
 type watched struct {
 	dirtyAt atomic.Int64    // the newest commit that concerned it
 	deps    []db.Dependency // guarded by hub.mu
-	depsAt  int64           // guarded by hub.mu: the commit at which deps were read
+	depsAt  int64           // guarded by hub.mu: the newest commit at which deps were read
+	since   int64           // guarded by hub.mu: every commit beyond it that concerned deps has marked
 	readers []*reader       // guarded by hub.mu
 }
 
@@ -235,16 +236,17 @@ type registration uint8
 const (
 	unchanged registration = iota // they were watched already
 	replaced                      // they are watched from now on
-	outrun                        // a newer run has read others: these are not watched
+	outrun                        // a newer run has read others, or came first: what has changed since this one is not known
 )
 
 // depend replaces what w depends on by what a run at the given commit has read,
-// unless a newer run has read something else. Commits between that run and now
-// that were compared before w depended on them mark it at once.
+// unless a newer run has read something else, or the same when nobody watched it
+// yet. Commits between that run and now that were compared before w depended on
+// them mark it at once.
 func (h *hub) depend(w *watched, deps []db.Dependency, commit int64) registration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if slices.Equal(w.deps, deps) {
+	if slices.Equal(w.deps, deps) && commit >= w.since {
 		w.depsAt = max(w.depsAt, commit)
 		return unchanged
 	}
@@ -257,7 +259,7 @@ func (h *hub) depend(w *watched, deps []db.Dependency, commit int64) registratio
 	}
 	unguarded := slices.ContainsFunc(deps, func(d db.Dependency) bool { _, found := known[d]; return !found })
 	h.remove(w)
-	w.deps, w.depsAt = slices.Clone(deps), commit
+	w.deps, w.depsAt, w.since = slices.Clone(deps), commit, commit
 	for _, d := range deps {
 		at := placeOf(d)
 		h.index[at] = append(h.index[at], watch{by: w, columns: d.Columns})

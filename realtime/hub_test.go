@@ -80,10 +80,13 @@ func TestAnOlderRunDoesNotReplaceANewerOne(t *testing.T) {
 	if got := h.depend(p, []db.Dependency{dep(1, 8, nameColumn)}, 4); got != outrun {
 		t.Errorf("an older run that has read something else: %d", got)
 	}
-	if got := h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 4); got != unchanged {
-		t.Errorf("an older run that has read the same: %d", got)
+	if got := h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 6); got != unchanged {
+		t.Errorf("a newer run that has read the same: %d", got)
 	}
-	h.compare(db.ChangeSet{Commit: 6, Changes: []db.Change{changeOf(1, nameColumn, 8)}}, false)
+	if got := h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 5); got != unchanged {
+		t.Errorf("an older run that has read the same, since it is watched: %d", got)
+	}
+	h.compare(db.ChangeSet{Commit: 7, Changes: []db.Change{changeOf(1, nameColumn, 8)}}, false)
 	if p.dirtyAt.Load() != 0 {
 		t.Error("marked by what only the older run has read")
 	}
@@ -104,6 +107,21 @@ func TestACommitBetweenReadingAndWatchingMarks(t *testing.T) {
 	h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 5)
 	if p.dirtyAt.Load() != 5 {
 		t.Errorf("marked at %d without reason", p.dirtyAt.Load())
+	}
+}
+
+// Two begin to follow the same: the one that has read first is registered last.
+// What was committed between the two has marked nobody, since nobody watched.
+func TestARunFromBeforeTheWatchingIsRepeated(t *testing.T) {
+	h := stillHub()
+	p, _ := readWatched(h)
+	deps := []db.Dependency{dep(1, 7, nameColumn)}
+	h.compare(db.ChangeSet{Commit: 5, Changes: []db.Change{changeOf(1, nameColumn, 7)}}, false)
+	if got := h.depend(p, deps, 5); got != replaced {
+		t.Errorf("the first to be registered: %d", got)
+	}
+	if got := h.depend(p, deps, 4); got != outrun || p.dirtyAt.Load() != 0 {
+		t.Errorf("who has not seen commit 5: %d, marked at %d", got, p.dirtyAt.Load())
 	}
 }
 

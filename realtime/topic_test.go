@@ -1,0 +1,248 @@
+package realtime
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// follower is one connection that follows the feed or the query of a world. It
+// may be between asking and noting what it has read.
+type follower struct {
+	sub     *sub
+	pending *update
+	wrote   string // the query's answer as the client has it
+	last    int64  // of the feed, the position told last
+}
+
+// sharing is a world that several follow, some on a topic of their own.
+type sharing struct {
+	*world
+	followers []*follower
+}
+
+// join lets one more follow.
+func (s *sharing) join(t *rapid.T) {
+	p := Path{Topic: rapid.SampledFrom([]string{"feed", "feed", ""}).Draw(t, "topic")}
+	mine := fmt.Sprint("/", len(s.followers))
+	if rapid.Bool().Draw(t, "query") {
+		p.Topic = rapid.SampledFrom([]string{"query", "query", ""}).Draw(t, "topic")
+		p.Query = func(context.Context) (Answer, error) {
+			return Answer{Body: []byte(s.now().answer + mine), Own: len(mine)}, nil
+		}
+	} else {
+		p.Feed = &Feed{Read: s.read, Limit: 20}
+		if rapid.Bool().Draw(t, "after") {
+			after := rapid.Int64Range(0, s.now().commit).Draw(t, "position")
+			p.Feed.After = &after
+		}
+	}
+	s.followers = append(s.followers, &follower{sub: s.engine.subscribe(p, newBell(), true)})
+}
+
+// leave lets one go, also in the middle of a run.
+func (s *sharing) leave(i int) {
+	s.engine.unsubscribe(s.followers[i].sub)
+	s.followers = slices.Delete(s.followers, i, i+1)
+}
+
+// begin runs what is followed, end notes what it has read: other runs and commits
+// may lie between.
+func (s *sharing) begin(f *follower) {
+	u := f.sub.ask(context.Background(), s.now().commit)
+	u.deps = s.deps()
+	f.pending = &u
+}
+
+func (s *sharing) end(t *rapid.T, f *follower) {
+	u := *f.pending
+	f.pending = nil
+	if f.sub.path.Feed != nil && !u.first {
+		u.fit(u.commit, rapid.SampledFrom([]int{maxTurnBytes, 30_000}).Draw(t, "room"))
+	}
+	f.sub.learn(s.engine.hub, u)
+	s.tell(t, f, u)
+}
+
+// take looks for what others have read.
+func (s *sharing) take(t *rapid.T, f *follower) {
+	commit := s.engine.hub.processed.Load()
+	if !f.sub.dirty(time.Now()) {
+		return
+	}
+	u, ok := f.sub.take(commit)
+	if !ok {
+		return
+	}
+	if f.sub.path.Feed != nil && !same(u.items, s.beyond(commit, f.sub.cursor)) {
+		t.Fatalf("took %d items beyond %d at %d; there are %d", len(u.items), f.sub.cursor, commit, len(s.beyond(commit, f.sub.cursor)))
+	}
+	s.tell(t, f, u)
+}
+
+// tell is what the connection sends of an update.
+func (s *sharing) tell(t *rapid.T, f *follower, u update) {
+	changed := u.changed()
+	f.sub.advance(u)
+	if f.sub.path.Feed == nil {
+		if changed {
+			f.wrote = string(u.encode())
+		}
+		return
+	}
+	for _, item := range u.items {
+		if item.Position <= f.last {
+			t.Fatalf("told %d after %d", item.Position, f.last)
+		}
+		f.last = item.Position
+	}
+}
+
+// check asks the topics directly, for some commits and positions, and looks
+// whether whoever has nothing to do has been told everything.
+func (s *sharing) check(t *rapid.T) {
+	processed := s.engine.hub.processed.Load()
+	commits := []int64{processed}
+	if len(s.seen) > 1 {
+		commits = append(commits, s.seen[len(s.seen)-2])
+	}
+	held := int64(0)
+	for name, tp := range s.engine.topics {
+		held += int64(tp.bytes)
+		if len(tp.deps) == 0 {
+			continue // nobody has asked yet, and nobody takes before
+		}
+		for _, commit := range commits {
+			if name == "query" {
+				s.checkAnswer(t, tp, commit)
+				continue
+			}
+			for _, position := range []int64{tp.from - 1, tp.from, tp.from + 1, commit, rapid.Int64Range(0, s.now().commit).Draw(t, "beyond")} {
+				if items, ok := tp.beyond(commit, position); ok && !same(items, s.beyond(commit, position)) {
+					t.Fatalf("%d items beyond %d at %d; there are %d", len(items), position, commit, len(s.beyond(commit, position)))
+				}
+			}
+		}
+		s.checkBounds(t, tp)
+	}
+	if held != s.engine.held.Load() {
+		t.Fatalf("%d bytes are counted, %d are held", s.engine.held.Load(), held)
+	}
+	for i, f := range s.followers {
+		if f.pending != nil || f.sub.dirty(time.Now()) {
+			continue
+		}
+		if left := s.beyond(processed, f.sub.cursor); f.sub.path.Feed != nil && len(left) > 0 {
+			t.Fatalf("%d has nothing to do, but lacks %d items beyond %d at %d", i, len(left), f.sub.cursor, processed)
+		}
+		answer := s.at(max(processed, f.sub.ranAt)).answer
+		if f.sub.path.Feed == nil && f.wrote[:len(f.wrote)-len(f.sub.own)] != answer {
+			t.Fatalf("%d has nothing to do, but shows %q; it is %q", i, f.wrote, answer)
+		}
+	}
+}
+
+func (s *sharing) checkAnswer(t *rapid.T, tp *topic, commit int64) {
+	want := s.at(commit).answer
+	for _, last := range []digest{{}, digestOf([]byte(want)), digestOf([]byte("another"))} {
+		body, sum, ok := tp.answer(commit, last)
+		if !ok {
+			continue
+		}
+		if sum != digestOf([]byte(want)) || (body == nil && last != sum) || (body != nil && string(body) != want) {
+			t.Fatalf("%q at %d; it is %q", body, commit, want)
+		}
+	}
+}
+
+func (s *sharing) checkBounds(t *rapid.T, tp *topic) {
+	size := len(tp.body)
+	for _, item := range tp.items {
+		size += len(item.Data)
+	}
+	if size != tp.bytes || len(tp.items) > maxTailItems || (tp.body == nil && size > maxTailBytes) {
+		t.Fatalf("%s holds %d items of %d bytes, counted as %d", tp.name, len(tp.items), size, tp.bytes)
+	}
+}
+
+// What a topic tells is what the database held at that commit, or nothing,
+// however runs, commits and comparisons overlap; and nobody misses anything.
+func TestTopicsTellWhatTheDatabaseHeld(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &sharing{world: newWorld()}
+		one := func(t *rapid.T) *follower {
+			if len(s.followers) == 0 {
+				t.Skip("nobody follows")
+			}
+			return rapid.SampledFrom(s.followers).Draw(t, "follower")
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"post": func(t *rapid.T) { s.drawPost(t) },
+			"elsewhere": func(t *rapid.T) {
+				next := s.now()
+				next.commit++
+				s.commit(next, changeOf(3, nameColumn, own), changeOf(1, nameColumn, own+1))
+			},
+			"answer": func(t *rapid.T) {
+				next := s.now()
+				next.commit++
+				next.answer = rapid.SampledFrom([]string{"a", "b", string(filler[:20_000])}).Draw(t, "answer")
+				s.commit(next, s.place(rapid.Bool().Draw(t, "beside")))
+			},
+			"depend on another": func(t *rapid.T) {
+				next := s.now()
+				next.commit++
+				next.extra = rapid.Uint64Range(0, 2).Draw(t, "extra")
+				s.commit(next, changeOf(1, stateColumn, own))
+			},
+			"compare":     func(t *rapid.T) { s.compare() },
+			"compare all": func(*rapid.T) { s.compareAll() },
+			"join":        s.join,
+			"leave":       func(t *rapid.T) { one(t); s.leave(rapid.IntRange(0, len(s.followers)-1).Draw(t, "leaves")) },
+			"look": func(t *rapid.T) {
+				switch f := one(t); {
+				case f.pending != nil:
+					s.end(t, f)
+				case rapid.Bool().Draw(t, "take"):
+					s.take(t, f)
+				case f.sub.dirty(time.Now()):
+					s.begin(f)
+				}
+			},
+			"take all": func(t *rapid.T) {
+				for _, f := range s.followers {
+					if f.pending == nil {
+						s.take(t, f)
+					}
+				}
+			},
+			"tidy": func(t *rapid.T) { one(t).sub.topic.tidy(time.Now().Add(2 * holdTime)) },
+			"":     s.check,
+		})
+		for len(s.followers) > 0 {
+			s.leave(0)
+		}
+		if held := s.engine.held.Load(); held != 0 || len(s.engine.topics) != 0 || len(s.engine.hub.all) != 0 {
+			t.Fatalf("%d bytes, %d topics and %d watched are left", held, len(s.engine.topics), len(s.engine.hub.all))
+		}
+	})
+}
+
+func (s *sharing) drawPost(t *rapid.T) {
+	n := rapid.SampledFrom([]int{1, 5, 150, 300}).Draw(t, "burst")
+	size := rapid.SampledFrom([]int{10, 20_000}).Draw(t, "size")
+	if n == 300 {
+		size = 10
+	}
+	changes := rapid.SampledFrom([]int{1, 3, 1000}).Draw(t, "changes") // every so many is one there was
+	s.post(n, size, func(i int) string {
+		if (i+1)%changes == 0 && len(s.log) > 0 {
+			return s.log[(i*7)%len(s.log)].Key
+		}
+		return fmt.Sprint(s.now().commit, "/", i)
+	}, rapid.Bool().Draw(t, "beside"))
+}
