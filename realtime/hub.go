@@ -45,7 +45,7 @@ type watched struct {
 
 // mark notes that the commit concerns w and wakes who reads it.
 func (w *watched) mark(commit int64, now time.Time) {
-	w.dirtyAt.Store(commit)
+	w.dirtyAt.Store(max(commit, w.dirtyAt.Load()))
 	for _, r := range w.readers {
 		r.bell.ring(now)
 	}
@@ -242,7 +242,8 @@ const (
 // depend replaces what w depends on by what a run at the given commit has read,
 // unless a newer run has read something else, or the same when nobody watched it
 // yet. Commits between that run and now that were compared before w depended on
-// them mark it at once.
+// them mark it at once; those before that run, that will no longer be compared
+// with what w depended on, mark it for the others, who have not seen them.
 func (h *hub) depend(w *watched, deps []db.Dependency, commit int64) registration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -264,8 +265,11 @@ func (h *hub) depend(w *watched, deps []db.Dependency, commit int64) registratio
 		at := placeOf(d)
 		h.index[at] = append(h.index[at], watch{by: w, columns: d.Columns})
 	}
-	if processed := h.processed.Load(); unguarded && processed > commit {
+	switch processed := h.processed.Load(); {
+	case unguarded && processed > commit:
 		w.mark(processed, time.Now())
+	case processed < commit && len(w.readers) > 1:
+		w.mark(commit, time.Now())
 	}
 	return replaced
 }

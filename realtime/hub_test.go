@@ -125,6 +125,24 @@ func TestARunFromBeforeTheWatchingIsRepeated(t *testing.T) {
 	}
 }
 
+// One of two readers has run ahead of the comparing and depends on something else
+// now. Commits that are compared only then concern what the other has read.
+func TestWhoIsBehindOtherDependenciesLooksAgain(t *testing.T) {
+	h := stillHub()
+	p, _ := readWatched(h)
+	h.join(p, &reader{bell: newBell()})
+	h.depend(p, []db.Dependency{dep(1, 7, nameColumn)}, 0)
+	h.depend(p, []db.Dependency{dep(1, 8, nameColumn)}, 5)
+	h.compare(db.ChangeSet{Commit: 4, Changes: []db.Change{changeOf(1, nameColumn, 7)}}, false)
+	if p.dirtyAt.Load() != 5 {
+		t.Errorf("who has read at 3 has nothing to do: marked at %d, want 5", p.dirtyAt.Load())
+	}
+	h.compare(db.ChangeSet{Commit: 4}, true)
+	if p.dirtyAt.Load() != 5 {
+		t.Errorf("marked at %d by a commit before", p.dirtyAt.Load())
+	}
+}
+
 func TestForgottenCommitsMarkEverything(t *testing.T) {
 	h := stillHub()
 	p, _ := readWatched(h)
