@@ -126,7 +126,7 @@ func (s *Server) resolveAll(r *http.Request, names []string, location string) ([
 		seen[name] = true
 		p, err := s.resolve(r, name)
 		if err != nil {
-			wrong = append(wrong, fieldError{Location: fmt.Sprintf("%s[%d]", location, i), Message: err.Error()})
+			wrong = append(wrong, fieldError{Location: fmt.Sprintf("%s[%d]", location, i), Message: sentence(err)})
 			continue
 		}
 		paths = append(paths, p)
@@ -184,10 +184,16 @@ func (d *discarded) problem() *problem {
 	if err := json.Unmarshal(d.body, p); err != nil || p.Status == 0 {
 		return newProblem(http.StatusNotAcceptable, "the path cannot be followed")
 	}
-	if len(p.Errors) > 0 {
-		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
-	}
 	return p
+}
+
+// sentence is what is wrong with a path, for people.
+func sentence(err error) string {
+	p := problemOf(err)
+	if len(p.Errors) > 0 {
+		return p.Errors[0].Location + ": " + p.Errors[0].Message
+	}
+	return p.Detail
 }
 
 // noteStream records that the caller has opened a stream of the paths, or added

@@ -247,13 +247,7 @@ func TestStreamsOfAUserAreBounded(t *testing.T) {
 	grace.follow("/v1/me").ready() // somebody else is not concerned
 	ada.must("GET", "/v1/me", nil)
 	first.close()
-	for deadline := time.After(patience); s.API.Engine().Stats().Streams > most; {
-		select {
-		case <-s.finished:
-		case <-deadline:
-			t.Fatalf("%d streams are open", s.API.Engine().Stats().Streams)
-		}
-	}
+	s.awaitStreams(most)
 	ada.follow("/v1/me").ready()
 }
 
@@ -265,13 +259,7 @@ func TestClosedStreamIsForgotten(t *testing.T) {
 		st.ready()
 		st.close()
 	}
-	for deadline := time.After(patience); s.API.Engine().Stats().Streams > 0; {
-		select {
-		case <-s.finished:
-		case <-deadline:
-			t.Fatalf("%d streams are open", s.API.Engine().Stats().Streams)
-		}
-	}
+	s.awaitStreams(0)
 }
 
 // TestFailureEndsAStreamAndPasses takes away a table that a stream reads.

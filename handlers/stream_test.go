@@ -3,8 +3,12 @@ package handlers_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,6 +160,74 @@ func (st *stream) itemsUpTo(position int64) (all []item) {
 		all = append(all, some...)
 		if last >= position {
 			return all
+		}
+	}
+}
+
+// live is the path of one connection that follows the paths, with quick
+// heartbeats.
+func live(paths ...string) string {
+	return "/v1/live?" + url.Values{"q": paths, "heartbeat": {"1"}}.Encode()
+}
+
+// round is what a connection that follows many paths is told at once.
+type round struct {
+	ID      string
+	Commit  int64
+	Results []result
+}
+
+type result struct {
+	Q, Event string
+	Body     json.RawMessage
+}
+
+// round returns the next event, which must be a round.
+func (st *stream) round() (r round) {
+	st.t.Helper()
+	e := st.next("round")
+	st.into(e, &r)
+	r.ID = string(e.ID)
+	return r
+}
+
+// brief tells what the round holds, in the order of the paths: of items what
+// they say or are, of a problem its code. names shortens the paths.
+func (r round) brief(names *strings.Replacer) string {
+	var all []string
+	for _, one := range r.Results {
+		var body struct {
+			Items []item
+			Code  string
+		}
+		what := ""
+		if err := json.Unmarshal(one.Body, &body); err != nil {
+			what = " " + err.Error()
+		}
+		switch one.Event {
+		case "problem":
+			what = " " + body.Code
+		case "items":
+			said := []string{}
+			for _, i := range body.Items {
+				said = append(said, i.Content+i.Type)
+			}
+			what = fmt.Sprint(" ", said)
+		}
+		all = append(all, names.Replace(one.Q)+" "+one.Event+what)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// awaitStreams waits until no more than n streams are open.
+func (s *server) awaitStreams(n int) {
+	s.t.Helper()
+	for deadline := time.After(patience); s.API.Engine().Stats().Streams > n; {
+		select {
+		case <-s.finished:
+		case <-deadline:
+			s.t.Fatalf("%d streams are open, want %d", s.API.Engine().Stats().Streams, n)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func (s *Server) createTicket(r *http.Request, c *call, in *ticketRequest) (tick
 		err = newProblem(http.StatusNotAcceptable, "the path cannot be followed")
 	}
 	if err != nil {
-		return ticketGrant{}, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{Location: "body.path", Message: err.Error()})
+		return ticketGrant{}, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{Location: "body.path", Message: sentence(err)})
 	}
 	u, err := url.ParseRequestURI(in.Body.Path)
 	if err != nil {
