@@ -15,10 +15,18 @@ const (
 	MaxMultiplexedPerUser = 20
 )
 
-// change is what a client asked to follow, and no longer to follow.
+// change is what a client wants to follow, and no longer to follow, since the
+// stream has looked for it: MaxPaths of each at most.
 type change struct {
 	add    []Path
-	remove []string // names
+	remove []string // names of what the stream follows; it goes before the rest comes
+}
+
+// drop takes the path out of what is to come, and reports whether it was there.
+func (c *change) drop(name string) bool {
+	before := len(c.add)
+	c.add = slices.DeleteFunc(c.add, func(p Path) bool { return p.Name == name })
+	return len(c.add) < before
 }
 
 // Change lets the open multiplexed connection of the actor follow more paths,
@@ -37,34 +45,35 @@ func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := change{remove: remove}
-	for _, p := range add {
-		_, follows := s.names[p.Name]
-		if !follows || slices.Contains(remove, p.Name) {
-			c.add = append(c.add, p)
-		}
-	}
-	total := len(s.names) + len(c.add)
+	gone := map[string]struct{}{}
 	for _, name := range remove {
 		if _, follows := s.names[name]; follows {
-			total--
+			gone[name] = struct{}{}
 		}
 	}
-	if total > MaxPaths {
+	add = slices.DeleteFunc(slices.Clone(add), func(p Path) bool {
+		_, follows := s.names[p.Name]
+		_, goes := gone[p.Name]
+		return follows && !goes
+	})
+	if total := len(s.names) - len(gone) + len(add); total > MaxPaths {
 		return domain.FailField("body.subscribe", "a connection follows at most %d paths; this would make it %d", MaxPaths, total)
 	}
-	if len(c.add) > 0 {
+	if len(add) > 0 {
 		if err := opened(); err != nil {
 			return err
 		}
 	}
-	for _, name := range remove {
+	for name := range gone {
 		delete(s.names, name)
+		if !s.wanted.drop(name) {
+			s.wanted.remove = append(s.wanted.remove, name)
+		}
 	}
-	for _, p := range c.add {
+	for _, p := range add {
 		s.names[p.Name] = struct{}{}
 	}
-	s.changes = append(s.changes, c)
+	s.wanted.add = append(s.wanted.add, add...)
 	s.bell.wake()
 	return nil
 }
@@ -72,25 +81,25 @@ func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove 
 // change makes the changes that were asked for.
 func (s *stream) change() {
 	s.mu.Lock()
-	changes := s.changes
-	s.changes = nil
+	wanted := s.wanted
+	s.wanted = change{}
 	s.mu.Unlock()
-	for _, c := range changes {
-		for _, name := range c.remove {
-			if i := slices.IndexFunc(s.subs, func(sub *sub) bool { return sub.path.Name == name }); i >= 0 {
-				s.remove(i)
-			}
+	for _, name := range wanted.remove {
+		if i := slices.IndexFunc(s.subs, func(sub *sub) bool { return sub.path.Name == name }); i >= 0 {
+			s.remove(i)
 		}
-		for _, p := range c.add {
-			s.subs = append(s.subs, s.engine.subscribe(p, s.bell, false))
-		}
+	}
+	for _, p := range wanted.add {
+		s.subs = append(s.subs, s.engine.subscribe(p, s.bell, false))
 	}
 }
 
 // drop ends one path of the connection.
 func (s *stream) drop(sub *sub) {
 	s.mu.Lock()
-	delete(s.names, sub.path.Name)
+	if !slices.ContainsFunc(s.wanted.add, func(p Path) bool { return p.Name == sub.path.Name }) {
+		delete(s.names, sub.path.Name) // else it is to begin anew
+	}
 	s.mu.Unlock()
 	s.remove(slices.Index(s.subs, sub))
 }

@@ -86,9 +86,9 @@ type stream struct {
 	opened      time.Time
 	figures     figures
 
-	mu      sync.Mutex          // guards the rest of this block
-	names   map[string]struct{} // of the paths, of those to come too
-	changes []change            // that are not made yet
+	mu     sync.Mutex          // guards the rest of this block
+	names  map[string]struct{} // of the paths, of those to come too
+	wanted change              // that is not made yet
 
 	bell      *bell
 	subs      []*sub
