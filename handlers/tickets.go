@@ -91,7 +91,8 @@ func (t *tickets) forget(spent *ticket) {
 var errSpentTicket = errors.New("the ticket is spent")
 
 // redeem returns for whom the ticket opens the target, once. A ticket that is not
-// known was used or has expired; what never was one is refused.
+// known was used or has expired; what never was one is refused, and so is one
+// that has outlived its caller's token.
 func (t *tickets) redeem(id, target string) (domain.Actor, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,6 +107,9 @@ func (t *tickets) redeem(id, target string) (domain.Actor, error) {
 		return domain.Actor{}, domain.Fail(domain.Forbidden, "the ticket is for another path")
 	}
 	t.forget(n)
+	if !n.who.Expires.IsZero() && !t.now().Before(n.who.Expires) {
+		return domain.Actor{}, domain.Fail(domain.Unauthenticated, "the token that the ticket was asked with has expired")
+	}
 	return n.who, nil
 }
 
