@@ -59,7 +59,9 @@ type server struct {
 	Dev   *auth.DevProvider
 	Clock *clock // of the database and of the verifier of tokens
 	Log   *logged
+	Audit *audit.Log
 
+	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
 	transport *http.Transport
 	finished  chan struct{} // holds a token when a request has ended
@@ -79,7 +81,8 @@ func newServer(t testing.TB) *server {
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
 
 	happened := events.NewLog(nil)
-	record := audit.NewLog(s.DB, log)
+	s.Audit = audit.NewLog(s.DB, log)
+	s.endAudit = sync.OnceValue(func() error { return s.Audit.Close(context.Background()) })
 	people := users.NewStore(s.DB)
 	var err error
 	if s.Dev, err = auth.NewDevProvider(t.Context(), s.DB, people); err != nil {
@@ -91,7 +94,7 @@ func newServer(t testing.TB) *server {
 	}
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
 	s.API, err = handlers.New(handlers.Config{
-		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: record, Kept: idempotency.NewStore(expireLater),
+		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meetings.NewStore(s.DB, happened, "loc"), Messages: messages.NewStore(s.DB, happened),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
@@ -108,7 +111,7 @@ func newServer(t testing.TB) *server {
 			t.Errorf("%d live streams are left", n)
 		}
 		s.API.Close()
-		if err := errors.Join(record.Close(context.Background()), seen.Close(context.Background())); err != nil {
+		if err := errors.Join(s.endAudit(), seen.Close(context.Background())); err != nil {
 			t.Error(err)
 		}
 		verifier.Close()

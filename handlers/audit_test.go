@@ -1,0 +1,153 @@
+package handlers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"connvo/audit"
+	"connvo/db"
+	"connvo/domain"
+)
+
+// recorded returns what is recorded of the organization. Nothing is recorded
+// afterwards, and so no stream begins.
+func (s *server) recorded(org string) (all []audit.Line) {
+	s.t.Helper()
+	if err := s.endAudit(); err != nil {
+		s.t.Fatal(err)
+	}
+	err := s.DB.Read(s.t.Context(), func(tx db.Reader) error {
+		part, err := audit.Feed(tx, org, domain.Span{Limit: 1000})
+		all = part.Items
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return all
+}
+
+func TestStreamsAreRecorded(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	meeting := ada.plan("Plan")
+	get := func(path string) string { // opens a stream and returns its request id
+		t.Helper()
+		r, err := s.transport.RoundTrip(ada.request(t.Context(), "GET", path, nil, "Accept", "text/event-stream", "User-Agent", "a test"))
+		if err != nil || r.StatusCode != 200 {
+			t.Fatalf("%s: %v %v", path, r, err)
+		}
+		t.Cleanup(func() { _ = r.Body.Close() })
+		return r.Header.Get("X-Request-Id")
+	}
+	single := get(meeting + "/messages?limit=1")
+	many := get(live("/v1/me", meeting))
+	st := ada.follow(live("/v1/me"))
+	connection := st.ready().ConnectionID
+	ada.changes(connection, []string{meeting}, nil)
+	ada.changes(connection, nil, []string{meeting})
+	ada.changes(connection, []string{"/v1/me"}, nil) // is followed already
+	// What does not begin is not recorded.
+	for path, status := range map[string]int{"/v1/meetings/mtg_loc_none": 404, live("/v1/nothing"): 422, "/v1/me?colour=red": 422, "/v1/nothing": 404} {
+		if a := ada.do("GET", path, nil, "Accept", "text/event-stream"); a.Status != status {
+			t.Errorf("%s: %d", path, a.Status)
+		}
+	}
+	ada.change(connection, []string{"/v1/nothing"}, nil)
+	ada.must("GET", meeting, nil)
+	s.nobody().do("GET", "/v1/me", nil, "Accept", "text/event-stream")
+
+	lines := s.recorded("org_1")
+	want := []string{
+		"stream.opened " + meeting + "/messages  " + single,
+		`stream.opened /v1/live {"paths":["/v1/me","` + meeting + `"]} ` + many,
+		`stream.opened /v1/live {"paths":["/v1/me"]} `,
+		`stream.changed /v1/live/` + connection + ` {"paths":["` + meeting + `"]} `,
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("%+v", lines)
+	}
+	session := lines[0].Session
+	for i, l := range lines {
+		if got := fmt.Sprint(l.Action, " ", l.Resource, " ", l.Detail, " ", l.Request); !strings.HasPrefix(got, want[i]) {
+			t.Errorf("%s, want %s", got, want[i])
+		}
+		if l.Actor != ada.ID || l.Org != "org_1" || l.Session == "" || l.Session != session || l.Request == "" || l.Address != "127.0.0.1" || l.Outcome != audit.Allowed || l.At.IsZero() {
+			t.Errorf("%+v", l)
+		}
+	}
+	if lines[0].Agent != "a test" {
+		t.Errorf("%+v", lines[0])
+	}
+	if n := s.number(`SELECT count(*) FROM audit`); n != int64(len(want)) {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// What a ticket opens is recorded of who asked for it.
+func TestStreamOfATicketIsRecorded(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	path := "/v1/me?ticket=" + ada.ticket("/v1/me")
+	s.nobody().follow(path).ready()
+	s.refuses("again", path, 204, "")
+	lines := s.recorded("org_1")
+	if len(lines) != 1 || lines[0].Actor != ada.ID || lines[0].Session == "" || lines[0].Resource != "/v1/me" || lines[0].Detail != "" {
+		t.Errorf("%+v", lines)
+	}
+}
+
+// TestStreamThatCannotBeRecordedDoesNotBegin fills the record while the writer
+// is busy, and ends it.
+func TestStreamThatCannotBeRecordedDoesNotBegin(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	st := ada.follow(live("/v1/me"))
+	connection := st.ready().ConnectionID
+	st.round()
+	held, release, written := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		written <- s.DB.Write(t.Context(), func(*db.WriteTx) error {
+			close(held)
+			<-release
+			return nil
+		})
+	}()
+	<-held
+	ballast := audit.Entry{Action: "ballast", Outcome: audit.Allowed}
+	for n := 0; s.Audit.Note(ballast) == nil; n++ {
+		if n > 2*audit.MaxWaiting {
+			t.Fatal("the record is never full")
+		}
+	}
+	refused := func() {
+		t.Helper()
+		for _, path := range []string{"/v1/me", live("/v1/me")} {
+			if e := ada.follow(path).endsWith("unavailable"); len(e.Retry) == 0 {
+				t.Errorf("%s: no retry", path)
+			}
+		}
+		a := ada.change(connection, []string{"/v1/meetings"}, []string{"/v1/me"})
+		if a.Status != 503 || a.code() != "unavailable" || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		ada.must("GET", "/v1/me", nil)
+		s.awaitStreams(1)
+	}
+	refused()
+	close(release)
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if err := s.endAudit(); err != nil {
+		t.Fatal(err)
+	}
+	refused()
+	// The open one goes on as it was, and may follow less.
+	ada.must("PATCH", "/v1/me", `{"displayName":"Ada"}`)
+	if r := st.round(); len(r.Results) != 1 || r.Results[0].Q != "/v1/me" {
+		t.Errorf("%+v", r)
+	}
+	ada.changes(connection, nil, []string{"/v1/me"})
+}
