@@ -39,6 +39,14 @@ bench: ## Measure the database alone, then a whole server over HTTP.
 	go test -run '^$$' -bench . -benchmem ./db ./audit ./domain/messages
 	go run ./bench all
 
+SOAKTIME ?= 10m
+
+.PHONY: soak
+soak: ## Let connections come and go for SOAKTIME (10m), in the process and on a server, and look at what is kept; then the law, longer.
+	go test -count=1 -timeout 60m -run TestSoak -v ./handlers -soak=$(SOAKTIME)
+	go run ./bench churn --duration $(SOAKTIME) --limit 60m
+	go test -count=1 -timeout 60m -run TestLiveEqualsFresh ./handlers -rapid.checks=2000
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME (30s).
 	@targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }'); \

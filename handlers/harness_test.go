@@ -357,14 +357,25 @@ func (c *clock) Advance(d time.Duration) {
 
 // logged is what the server has logged.
 type logged struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
+	mu     sync.Mutex // guards the rest
+	b      bytes.Buffer
+	closed bool // nothing is kept any more
+}
+
+// Close lets go of what was logged, and keeps nothing from now on.
+func (l *logged) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b, l.closed = bytes.Buffer{}, true
 }
 
 // Write adds a line.
 func (l *logged) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return len(line), nil
+	}
 	return l.b.Write(line)
 }
 
