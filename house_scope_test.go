@@ -45,6 +45,8 @@ func TestHouseScopesCanFail(t *testing.T) {
 		{"SELECT seq FROM messages WHERE meeting_id IN (SELECT value FROM json_each(?1))" + each, ""},
 		{"SELECT u.id FROM users u LEFT JOIN messages m ON m.meeting_id = ?1 WHERE u.id = ?2" + scope, ""},
 		{"WITH n AS (SELECT seq FROM messages WHERE meeting_id = ?1) SELECT count(*) FROM n" + scope, ""},
+		{"SELECT role FROM participants WHERE meeting_id = ?1 AND user_id = ?2\n-- scope: participants.meeting_id=?1\n-- scope: participants.user_id=?2", ""},
+		{"SELECT role FROM participants WHERE meeting_id = ?1\n-- scope: participants.meeting_id=?1\n-- scope: participants.user_id=?2", "does not pin participants.user_id"},
 		{"SELECT seq FROM messages" + scope, loose},
 		{"SELECT seq FROM messages WHERE meeting_id = ?2" + scope, loose},
 		{"SELECT seq FROM messages WHERE meeting_id = ?1 OR seq = 1" + scope, loose},

@@ -48,7 +48,11 @@ type table struct {
 	types   []string // of the columns, as declared
 	keys    []uint8  // columns of the primary key and of indexes
 	keyed   int      // columns up to the last key
+	pair    []uint8  // the columns of a primary key of two, in order; none of another
 }
+
+// pairKey is the Column of the Key of a primary key of two columns.
+const pairKey uint8 = 255
 
 // catalog knows the tables and, for each statement that a live query runs, what
 // it reads.
@@ -73,7 +77,7 @@ type reads struct {
 type tableRead struct {
 	table   uint16
 	columns uint64
-	scope   *scope // nil: the whole table
+	scopes  []*scope // none: the whole table; two: the two columns of its primary key
 }
 
 // scope pins every row of a table that a statement reads to a value of one
@@ -162,6 +166,9 @@ func (c *catalog) readTables(ctx context.Context) error {
 			if err := rows.Scan(&column, &declared, &pk); err != nil {
 				return errors.Join(err, rows.Close())
 			}
+			if pk > 0 {
+				t.pair = append(t.pair, uint8(len(t.columns)))
+			}
 			if pk > 0 || slices.Contains(indexed, column) {
 				t.keys = append(t.keys, uint8(len(t.columns)))
 				t.keyed = len(t.columns) + 1
@@ -170,6 +177,9 @@ func (c *catalog) readTables(ctx context.Context) error {
 		}
 		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return err
+		}
+		if len(t.pair) != 2 {
+			t.pair = nil
 		}
 		if len(t.columns) > maxColumns {
 			return fmt.Errorf("table %s has %d columns, more than %d", name, len(t.columns), maxColumns)
@@ -251,7 +261,7 @@ func (c *catalog) interpret(query string) (*reads, error) {
 	}
 	r := &reads{decides: decides}
 	for number, mask := range columns {
-		r.tables = append(r.tables, tableRead{table: number, columns: mask, scope: declared[number]})
+		r.tables = append(r.tables, tableRead{table: number, columns: mask, scopes: declared[number]})
 	}
 	for number := range declared {
 		if _, used := columns[number]; !used {
@@ -269,9 +279,11 @@ var (
 )
 
 // declarations reads the scopes that the statement's comments declare, and
-// whether it serves an access decision.
-func (c *catalog) declarations(query string) (scopes map[uint16]*scope, decides bool, err error) {
-	scopes = map[uint16]*scope{}
+// whether it serves an access decision. Two scopes of one table hold together:
+// they are the columns of its primary key.
+func (c *catalog) declarations(query string) (scopes map[uint16][]*scope, decides bool, err error) {
+	scopes = map[uint16][]*scope{}
+	count := 0
 	for _, m := range scopeComment.FindAllStringSubmatch(query, -1) {
 		number, known := c.numbers[m[1]]
 		if !known {
@@ -282,15 +294,18 @@ func (c *catalog) declarations(query string) (scopes map[uint16]*scope, decides 
 		if column < 0 || !slices.Contains(t.keys, uint8(column)) {
 			return nil, false, fmt.Errorf("a scope names %s.%s, which is no key column", m[1], m[2])
 		}
-		if scopes[number] != nil {
-			return nil, false, fmt.Errorf("two scopes for table %s", m[1])
-		}
 		s := &scope{column: uint8(column), declared: t.types[column], each: m[4] != ""}
 		s.argument, _ = strconv.Atoi(m[3] + m[4]) // one digit, by the pattern
-		scopes[number] = s
+		if first := scopes[number]; len(first) > 0 {
+			if len(first) > 1 || first[0].each || s.each || !slices.Equal(t.pair, sorted(first[0].column, s.column)) {
+				return nil, false, fmt.Errorf("two scopes for table %s that are not its primary key", m[1])
+			}
+		}
+		scopes[number] = append(scopes[number], s)
+		count++
 	}
-	if n := strings.Count(query, "-- scope:"); n != len(scopes) {
-		return nil, false, fmt.Errorf("%d scope comments, of which %d can be read", n, len(scopes))
+	if n := strings.Count(query, "-- scope:"); n != count {
+		return nil, false, fmt.Errorf("%d scope comments, of which %d can be read", n, count)
 	}
 	return scopes, decidesComment.MatchString(query), nil
 }
@@ -302,25 +317,46 @@ func (s *Snapshot) record(query string, args []any) error {
 		return err
 	}
 	for _, t := range r.tables {
-		if t.scope == nil {
-			s.add(Dependency{Table: t.table, Whole: true, Columns: t.columns, Decides: r.decides})
-			continue
-		}
-		values, err := t.scope.values(args)
+		d := Dependency{Table: t.table, Columns: t.columns, Decides: r.decides}
+		keys, err := s.catalog.keysOf(t.scopes, args)
 		if err != nil {
 			return err
 		}
-		for _, v := range values {
-			s.add(Dependency{
-				Table:   t.table,
-				Columns: t.columns,
-				Decides: r.decides,
-				Key:     Key{Column: t.scope.column, Value: hashValue(s.catalog.seed, v)},
-			})
+		if d.Whole = len(t.scopes) == 0; d.Whole {
+			s.add(d)
+		}
+		for _, d.Key = range keys {
+			s.add(d)
 		}
 	}
 	return nil
 }
+
+// keysOf returns the keys that the scopes pin a table to.
+func (c *catalog) keysOf(scopes []*scope, args []any) ([]Key, error) {
+	var pinned [2][]any
+	for i, sc := range scopes {
+		values, err := sc.values(args)
+		if err != nil {
+			return nil, err
+		}
+		pinned[i] = values
+	}
+	if len(scopes) == 2 {
+		first, second := pinned[0][0], pinned[1][0]
+		if scopes[0].column > scopes[1].column {
+			first, second = second, first
+		}
+		return []Key{{Column: pairKey, Value: hashPair(c.seed, first, second)}}, nil
+	}
+	keys := make([]Key, len(pinned[0]))
+	for i, v := range pinned[0] {
+		keys[i] = Key{Column: scopes[0].column, Value: hashValue(c.seed, v)}
+	}
+	return keys, nil
+}
+
+func sorted(a, b uint8) []uint8 { return []uint8{min(a, b), max(a, b)} }
 
 // add merges d with a dependency of its kind on the same rows.
 func (s *Snapshot) add(d Dependency) {

@@ -96,17 +96,23 @@ func FuzzScopeComments(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(scopes) != strings.Count(query, "-- scope:") {
-			t.Errorf("%d scopes of %q", len(scopes), query)
+		count := 0
+		for _, of := range scopes {
+			count += len(of)
+		}
+		if count != strings.Count(query, "-- scope:") {
+			t.Errorf("%d scopes of %q", count, query)
 		}
 		if decides && !strings.Contains(query, "-- decides") {
 			t.Errorf("%q decides", query)
 		}
-		for number, s := range scopes {
+		for number, of := range scopes {
 			table := d.catalog.tables[number]
-			want := "-- scope: " + table.name + "." + table.columns[s.column] + "="
-			if !strings.Contains(query, want) || s.argument < 0 || s.argument > 9 {
-				t.Errorf("%+v of %q", s, query)
+			for _, s := range of {
+				want := "-- scope: " + table.name + "." + table.columns[s.column] + "="
+				if !strings.Contains(query, want) || s.argument < 0 || s.argument > 9 {
+					t.Errorf("%+v of %q", s, query)
+				}
 			}
 		}
 	})

@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
@@ -79,7 +80,7 @@ func (w *writer) note(row sqlite.SQLitePreUpdateData) error {
 	if n := row.Count(); n != len(t.columns) {
 		return fmt.Errorf("it has %d columns, not %d", n, len(t.columns))
 	}
-	c := Change{Table: number, Columns: allColumns, Keys: make([]Key, 0, 2*len(t.keys))}
+	c := Change{Table: number, Columns: allColumns, Keys: make([]Key, 0, 2*len(t.keys)+2)}
 	switch row.Op {
 	case sqlitelib.SQLITE_INSERT:
 		after := make([]any, t.keyed)
@@ -112,17 +113,20 @@ func (w *writer) note(row sqlite.SQLitePreUpdateData) error {
 	return nil
 }
 
-// addKeys adds the values of t's key columns, each once.
+// addKeys adds the values of t's key columns, and of a primary key of two, each
+// once.
 func (c *Change) addKeys(seed maphash.Seed, t *table, values []any) {
 	for _, column := range t.keys {
-		k := Key{Column: column, Value: hashValue(seed, values[column])}
-		present := false
-		for _, other := range c.Keys {
-			present = present || other == k
-		}
-		if !present {
-			c.Keys = append(c.Keys, k)
-		}
+		c.addKey(Key{Column: column, Value: hashValue(seed, values[column])})
+	}
+	if t.pair != nil {
+		c.addKey(Key{Column: pairKey, Value: hashPair(seed, values[t.pair[0]], values[t.pair[1]])})
+	}
+}
+
+func (c *Change) addKey(k Key) {
+	if !slices.Contains(c.Keys, k) {
+		c.Keys = append(c.Keys, k)
 	}
 }
 
@@ -160,4 +164,9 @@ func hashValue(seed maphash.Seed, v any) uint64 {
 	default:
 		return maphash.Comparable(seed, v)
 	}
+}
+
+// hashPair hashes two values as one.
+func hashPair(seed maphash.Seed, a, b any) uint64 {
+	return maphash.Comparable(seed, [2]uint64{hashValue(seed, a), hashValue(seed, b)})
 }

@@ -123,6 +123,10 @@ func TestChangesKnowKeysThatDoNotStandFirst(t *testing.T) {
 	of := func(column, value string) db.Dependency {
 		return dependency(t, d, fmt.Sprintf("SELECT since FROM members WHERE %[1]s = ?\n-- scope: members.%[1]s=?1", column), value)
 	}
+	// Two scopes hold together: one row, by its primary key.
+	both := func(topic, person string) db.Dependency {
+		return dependency(t, d, "SELECT since FROM members WHERE topic = ?1 AND person = ?2\n-- scope: members.topic=?1\n-- scope: members.person=?2", topic, person)
+	}
 	for _, query := range []string{
 		"INSERT INTO members (since, person, topic) VALUES (1, 'ann', 'a')",
 		"UPDATE members SET since = 2",
@@ -139,6 +143,9 @@ func TestChangesKnowKeysThatDoNotStandFirst(t *testing.T) {
 		if concerns(c, of("topic", "ann")) || concerns(c, of("person", "a")) {
 			t.Errorf("%s: takes one key for the other", query)
 		}
+		if !concerns(c, both("a", "ann")) || concerns(c, both("a", "bob")) || concerns(c, both("b", "ann")) || concerns(c, both("ann", "a")) {
+			t.Errorf("%s: the row is not known by its primary key", query)
+		}
 	}
 	// A row that moves in such a table is one that goes and one that comes.
 	change(t, d, sets, "INSERT INTO members (since, person, topic) VALUES (1, 'ann', 'a')")
@@ -146,6 +153,9 @@ func TestChangesKnowKeysThatDoNotStandFirst(t *testing.T) {
 	for _, topic := range []string{"a", "b"} {
 		if !slices.ContainsFunc(moved, func(c db.Change) bool { return concerns(c, of("topic", topic)) }) {
 			t.Errorf("a moved row is not published for topic %s", topic)
+		}
+		if !slices.ContainsFunc(moved, func(c db.Change) bool { return concerns(c, both(topic, "ann")) }) {
+			t.Errorf("a moved row is not published for topic %s and its person", topic)
 		}
 	}
 }

@@ -11,6 +11,7 @@ FROM users AS u
 LEFT JOIN participants AS p ON p.user_id = ?2 AND p.meeting_id = ?1
 WHERE u.id = ?2
 -- scope: users.id=?2
+-- scope: participants.meeting_id=?1
 -- scope: participants.user_id=?2
 -- decides`
 
