@@ -47,7 +47,7 @@ func (c creates) measure(ctx context.Context, t *target) (result, error) {
 	sum := summarize(p.latencies(0, c.Messages))
 	wanted, worst := c.goals()
 	res.add("creates", float64(sum.count)/s.elapsed.Seconds(), "/s", wanted)
-	res.latency("answer", sum, goal{}, worst)
+	res.latency("answer", sum, goals{worst: worst})
 	res.cpu(s, int(sum.count), "create")
 	return verified(ctx, t, p, res)
 }
@@ -58,9 +58,9 @@ func (c creates) goals() (perSecond, worst goal) {
 	case c.InFlight != 500:
 		return goal{}, goal{}
 	case c.Key:
-		return atLeast(3500), below(250)
+		return atLeast(3500).of(sloKeyed), below(250).of(sloKeyed)
 	default:
-		return atLeast(5000), below(250)
+		return atLeast(5000).of(sloCreates), below(250).of(sloCreates)
 	}
 }
 
@@ -113,7 +113,7 @@ func (c lone) measure(ctx context.Context, t *target) (result, error) {
 		return res, err
 	}
 	sum := summarize(p.latencies(0, c.Messages))
-	res.add("answer p50", ms(sum.p50), "ms", below(2))
+	res.add("answer p50", ms(sum.p50), "ms", below(2).of(sloLone))
 	res.add("answer p95", ms(sum.p95), "ms", goal{})
 	res.add("answer p99", ms(sum.p99), "ms", goal{})
 	res.add("answer worst", ms(sum.worst), "ms", goal{})

@@ -36,6 +36,15 @@ func (h *host) prepare(ctx context.Context) error {
 	return err
 }
 
+// environment is what started servers are configured with by name: one that does not know a variable passes it over.
+func (h *host) environment() []string {
+	env := []string{"CONNVO_RATE_LIMITS=off"}
+	if h.Admissions > 0 {
+		env = append(env, "CONNVO_STREAM_ADMISSIONS="+strconv.Itoa(h.Admissions))
+	}
+	return env
+}
+
 // perform runs one scenario; a server started for it has ended when it returns.
 func (h *host) perform(ctx context.Context, s scenario) (res result, err error) {
 	fmt.Fprintln(h.progress, s.name(), "…")
@@ -47,10 +56,12 @@ func (h *host) perform(ctx context.Context, s scenario) (res result, err error) 
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return result{Scenario: s.name()}, err
 	}
-	srv, t, err := start(ctx, h.bin, dir, h.ServerArg)
-	if err != nil {
+	srv := newServer(h.bin, dir, h.ServerArg, h.environment())
+	t := &target{}
+	if err := srv.start(ctx, t); err != nil {
 		return result{Scenario: s.name()}, err
 	}
+	t.power = &power{off: srv.stop, on: func(ctx context.Context) error { return srv.start(ctx, t) }}
 	defer func() {
 		err = errors.Join(err, srv.stop())
 		err = errors.Join(err, os.RemoveAll(dir))

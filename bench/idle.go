@@ -11,7 +11,7 @@ const streamsOfUser = 50 // half of what a user may hold
 
 // idle opens streams on which nothing happens.
 type idle struct {
-	Streams int           `short:"n" default:"1000" help:"Streams to open."`
+	Streams int           `short:"n" default:"10000" help:"Streams to open."`
 	Hold    time.Duration `default:"20s" help:"How long to hold them; beyond 15 s each brings a heartbeat."`
 }
 
@@ -100,7 +100,7 @@ func (c idle) hold(ctx context.Context, t *target, h hold, res result) (result, 
 	if err == nil && t.pid != 0 {
 		var after int64
 		after, err = residentSize(t.pid)
-		res.add("RSS per stream", float64(after-h.before)/1024/float64(len(h.streams)), "KB", atMost(48))
+		res.add("RSS per stream", float64(after-h.before)/1024/float64(len(h.streams)), "KB", atMost(48).of(sloIdle))
 		res.add("RSS", float64(after)/(1<<20), "MB", goal{})
 		res.add("server CPU while idle", 100*s.server.Seconds()/s.elapsed.Seconds(), "% of a core", goal{})
 	}

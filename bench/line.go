@@ -14,7 +14,6 @@ import (
 const (
 	dialTimeout   = 10 * time.Second
 	answerTimeout = 30 * time.Second // far beyond any figure: an answer that takes longer is an error
-	streamSilence = 45 * time.Second // three heartbeats
 )
 
 // line is one caller's persistent connection. It is dialled when first used, and again after it broke. One
@@ -31,6 +30,7 @@ type line struct {
 // reply is an answer; its body is valid until the next request on the line.
 type reply struct {
 	status int
+	commit int64 // Connvo-Commit: the last number that a write took
 	body   []byte
 }
 
@@ -90,7 +90,7 @@ func (l *line) do(ctx context.Context, req request) (reply, error) {
 	if h.closes {
 		l.close()
 	}
-	return reply{status: h.status, body: l.in}, nil
+	return reply{status: h.status, commit: h.commit, body: l.in}, nil
 }
 
 // call sends in as JSON and decodes a 2xx answer into out; either may be nil.
@@ -118,66 +118,25 @@ func (l *line) call(ctx context.Context, req request, in, out any) error {
 	return nil
 }
 
+// refused is an answer that is not 2xx.
+type refused struct {
+	status int
+	text   string
+}
+
+func (r *refused) Error() string { return r.text }
+
 // refusal makes an error of an answer that is not 2xx.
 func refusal(status int, body []byte) error {
 	var problem struct{ Code, Title, Detail string }
 	if json.Unmarshal(body, &problem) != nil || problem.Code == "" {
-		return fmt.Errorf("status %d: %.200q", status, body)
+		return &refused{status, fmt.Sprintf("status %d: %.200q", status, body)}
 	}
-	return fmt.Errorf("status %d %s: %s", status, problem.Code, strings.TrimSpace(problem.Title+" "+problem.Detail))
+	return &refused{status, fmt.Sprintf("status %d %s: %s", status, problem.Code, strings.TrimSpace(problem.Title+" "+problem.Detail))}
 }
 
-// stream is a live GET. One goroutine reads it.
-type stream struct {
-	line   line
-	events *eventReader
-}
-
-// follow opens a live GET and returns once its header is there.
-func follow(ctx context.Context, addr, path, token string) (*stream, error) {
-	s := &stream{line: line{addr: addr}}
-	h, err := s.line.send(ctx, request{method: "GET", path: path, token: token, accept: "text/event-stream"})
-	if err != nil {
-		s.line.close()
-		return nil, fmt.Errorf("follow %s: %w", path, err)
-	}
-	if h.status != 200 || !strings.HasPrefix(h.contentType, "text/event-stream") {
-		body, _ := readBody(s.line.r, &h, nil)
-		s.line.close()
-		return nil, fmt.Errorf("follow %s: %s: %w", path, h.contentType, refusal(h.status, body))
-	}
-	s.line.out = nil
-	if h.chunked {
-		s.events = newEventReader(&chunkReader{r: s.line.r})
-	} else {
-		s.events = newEventReader(s.line.r)
-	}
-	return s, nil
-}
-
-// next waits for the next event. A problem event, which ends a stream, is returned as an error.
-func (s *stream) next() (event, error) {
-	if err := s.line.conn.SetReadDeadline(time.Now().Add(streamSilence)); err != nil {
-		return event{}, err
-	}
-	e, err := s.events.next()
-	if err != nil {
-		return event{}, unexpected(err)
-	}
-	if e.name == "problem" {
-		return event{}, errors.New("stream ended: " + string(e.data))
-	}
-	return e, nil
-}
-
-// ready waits for the event that begins every stream.
-func (s *stream) ready() error {
-	e, err := s.next()
-	if err != nil {
-		return err
-	}
-	if e.name != "ready" {
-		return fmt.Errorf("stream began with %q instead of ready", e.name)
-	}
-	return nil
+// notOffered tells whether err is the answer of a server that has no such path.
+func notOffered(err error) bool {
+	r, ok := errors.AsType[*refused](err)
+	return ok && (r.status == 404 || r.status == 405)
 }

@@ -19,13 +19,14 @@ import (
 
 // options is the command line.
 type options struct {
-	URL       string        `placeholder:"URL" help:"Server to drive, with the development identity provider. Without it, one is built and started on a fresh database for each scenario."`
-	PID       int           `help:"Process id of the server at --url, for its CPU time and memory."`
-	Bin       string        `type:"existingfile" placeholder:"FILE" help:"Server program to start instead of building one."`
-	ServerArg []string      `sep:"none" placeholder:"ARG" help:"Further argument for the server that is started; may be repeated."`
-	Dir       string        `type:"existingdir" help:"Where to put the fresh databases; the directory for temporary files when empty."`
-	JSON      string        `type:"path" placeholder:"FILE" help:"Write the results to this file too."`
-	Limit     time.Duration `default:"15m" help:"Give up after this time."`
+	URL        string        `placeholder:"URL" help:"Server to drive, with the development identity provider. Without it, one is built and started on a fresh database for each scenario."`
+	PID        int           `help:"Process id of the server at --url, for its CPU time and memory."`
+	Bin        string        `type:"existingfile" placeholder:"FILE" help:"Server program to start instead of building one."`
+	ServerArg  []string      `sep:"none" placeholder:"ARG" help:"Further argument for the server that is started; may be repeated."`
+	Dir        string        `type:"existingdir" help:"Where to put the fresh databases; the directory for temporary files when empty."`
+	Admissions int           `default:"2000" help:"Streams a second that a started server lets in (CONNVO_STREAM_ADMISSIONS); 0 leaves it what it is by default."`
+	JSON       string        `type:"path" placeholder:"FILE" help:"Write the results to this file too."`
+	Limit      time.Duration `default:"15m" help:"Give up after this time."`
 
 	All     all     `cmd:"" default:"1" help:"All of the following, short, against the targets (the default)."`
 	Creates creates `cmd:"" help:"Post messages as fast as the server answers, many at once."`
@@ -72,6 +73,9 @@ func run(args []string, out, progress io.Writer) error {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
+		return err
+	}
+	if err := bounds(bound{"admissions", float64(o.Admissions), 0, 100_000}); err != nil {
 		return err
 	}
 	if o.URL == "" && o.PID != 0 {

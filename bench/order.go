@@ -8,10 +8,16 @@ import (
 
 // item is a message as a feed shows it, or as its acknowledgement promised it.
 type item struct {
-	n        int // its number in this run; -1 when it is not of this run
+	n        int // its number in this run, stranger or aside
 	position int64
 	id       string
 }
+
+// What stands in place of a number.
+const (
+	stranger = -1 // a message that is not of this run
+	aside    = -2 // something else that takes a position in the feed
+)
 
 // tally counts what is wrong with a feed.
 type tally struct {
@@ -50,15 +56,31 @@ func (t tally) String() string {
 // compare checks that got holds each wanted message exactly once, in ascending positions. The doubtful, whose
 // request got no answer or an error, may be there once or not at all. Numbers are below total.
 func compare(total int, want []item, doubtful []int, got []item) tally {
+	return newComparer(total).tally(want, doubtful, got)
+}
+
+// comparer compares many feeds of the same run.
+type comparer struct {
+	known []known // by number; all zero between two feeds
+}
+
+// known is what a feed is to show of a message, and has shown.
+type known struct {
+	promised *item // as acknowledged; its position counts unless it is 0
+	allowed  bool
+	times    uint8
+}
+
+func newComparer(total int) comparer { return comparer{make([]known, total)} }
+
+// tally compares one feed, as compare does.
+func (c comparer) tally(want []item, doubtful []int, got []item) tally {
 	var t tally
-	times := make([]uint8, total)
-	promised := make([]*item, total)
-	allowed := make([]bool, total)
 	for i := range want {
-		promised[want[i].n], allowed[want[i].n] = &want[i], true
+		c.known[want[i].n] = known{promised: &want[i], allowed: true}
 	}
 	for _, n := range doubtful {
-		allowed[n] = true
+		c.known[n].allowed = true
 	}
 	last := int64(-1)
 	for _, g := range got {
@@ -66,24 +88,35 @@ func compare(total int, want []item, doubtful []int, got []item) tally {
 			t.disordered++
 		}
 		last = max(last, g.position)
-		if g.n < 0 || g.n >= total || !allowed[g.n] {
-			t.strange++
-			continue
-		}
-		if times[g.n]++; times[g.n] == 2 {
-			t.doubled++
-		}
-		times[g.n] = min(times[g.n], 2)
-		if p := promised[g.n]; p != nil && (p.id != g.id || p.position != g.position) {
-			t.changed++
+		if g.n != aside {
+			c.take(&t, g)
 		}
 	}
 	for _, w := range want {
-		if times[w.n] == 0 {
+		if c.known[w.n].times == 0 {
 			t.lost++
 		}
+		c.known[w.n] = known{}
+	}
+	for _, n := range doubtful {
+		c.known[n] = known{}
 	}
 	return t
+}
+
+func (c comparer) take(t *tally, g item) {
+	if g.n < 0 || g.n >= len(c.known) || !c.known[g.n].allowed {
+		t.strange++
+		return
+	}
+	k := &c.known[g.n]
+	if k.times++; k.times == 2 {
+		t.doubled++
+	}
+	k.times = min(k.times, 2)
+	if k.promised != nil && (k.promised.id != g.id || k.promised.position != 0 && k.promised.position != g.position) {
+		t.changed++
+	}
 }
 
 // faultsOf makes fault lines of a tally: none when it is clean.

@@ -7,8 +7,8 @@ import (
 )
 
 // pace does n = 0, …, total-1 at rate a second, each in one of the lanes, and returns when all are done. When
-// every lane is busy it falls behind and catches up: it leaves nothing out.
-func pace(ctx context.Context, total int, rate float64, lanes int, do func(lane, n int)) {
+// every lane is busy it falls behind and catches up: it leaves nothing out, and returns the most it was behind.
+func pace(ctx context.Context, total int, rate float64, lanes int, do func(lane, n int)) (behind time.Duration) {
 	due := make(chan int)
 	var wg sync.WaitGroup
 	for lane := range lanes {
@@ -24,14 +24,16 @@ func pace(ctx context.Context, total int, rate float64, lanes int, do func(lane,
 	for n := range total {
 		at := began.Add(time.Duration(float64(n) / rate * float64(time.Second)))
 		if !sleep(ctx, time.Until(at)) {
-			return
+			return behind
 		}
 		select {
 		case due <- n:
+			behind = max(behind, time.Since(at))
 		case <-ctx.Done():
-			return
+			return behind
 		}
 	}
+	return behind
 }
 
 // sleep waits for d and tells whether it was not cut short by the end of ctx.

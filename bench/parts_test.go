@@ -72,7 +72,7 @@ func FuzzMark(f *testing.F) {
 		if n < 0 {
 			return
 		}
-		again := strings.TrimSuffix(strings.TrimPrefix(string(m.body(nil, n, sent)), `{"content":"`), `"}`)
+		again := strings.TrimSuffix(strings.TrimPrefix(string(m.body(nil, n, sent, 0)), `{"content":"`), `"}`)
 		if n2, sent2 := m.parse(again); n2 != n || sent2 != sent {
 			t.Errorf("%q is %d %d, then %d %d", content, n, sent, n2, sent2)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -22,7 +23,13 @@ type message struct {
 	ID       string
 	Position int64
 	Content  string
+
+	// Of an event in the log of a meeting there are these instead of a content.
+	Type      string
+	SubjectID string // the id of the message, where the event tells of one
 }
+
+const messagePosted = "messages.posted" // the type of the events that a post appends
 
 // page is a page of a feed.
 type page struct {
@@ -76,25 +83,29 @@ type poster struct {
 	keyed    bool           // with an Idempotency-Key each
 	entries  []entry        // by number
 	newest   []atomic.Int64 // by room: the highest position acknowledged
+	size     int            // of each content, in characters, when more than it takes
+	stored   map[string]int // the numbers of the messages that verify has found, by id
 	failures failures
 }
 
 func newPoster(rooms []room, total int, keyed bool) *poster {
 	return &poster{mark: newMark(), rooms: rooms, keyed: keyed,
-		entries: make([]entry, total), newest: make([]atomic.Int64, len(rooms))}
+		entries: make([]entry, total), newest: make([]atomic.Int64, len(rooms)), stored: map[string]int{}}
 }
 
 // post posts message n as a member of its room.
 func (p *poster) post(ctx context.Context, l *line, member, n int) {
 	at := n % len(p.rooms)
 	r := p.rooms[at]
+	e := &p.entries[n]
+	if !e.begun { // else it is sent again, with the same bytes
+		e.begun, e.sent = true, p.now()
+	}
 	req := request{method: "POST", path: r.messages(), token: r.members[member%len(r.members)].token}
 	if p.keyed {
 		req.key = "bench-" + p.run + "-" + strconv.Itoa(n)
 	}
-	e := &p.entries[n]
-	e.begun, e.sent = true, p.now()
-	l.body = p.body(l.body[:0], n, e.sent)
+	l.body = p.body(l.body[:0], n, e.sent, p.size)
 	req.body = l.body
 	got, err := l.do(ctx, req)
 	e.answered = p.now()
@@ -118,17 +129,68 @@ func (p *poster) acknowledgement(got reply, n int) (item, error) {
 	if err := json.Unmarshal(got.body, &m); err != nil {
 		return item{}, fmt.Errorf("answer to a post: %w", err)
 	}
-	it, _ := p.itemOf(m)
+	it := p.itemOf(m)
 	if it.n != n || it.id == "" || it.position <= 0 {
 		return item{}, fmt.Errorf("the answer to message %d is another message: %.200q", n, got.body)
 	}
 	return it, nil
 }
 
-// itemOf returns a message as the checks compare it, and when it was sent.
-func (p *poster) itemOf(m message) (item, time.Duration) {
-	n, sent := p.parse(m.Content)
-	return item{n: n, position: m.Position, id: m.ID}, sent
+// itemOf returns a message or an event as the checks compare it. The number of a message that an event tells of is
+// not known before resolve.
+func (p *poster) itemOf(m message) item {
+	switch m.Type {
+	case "":
+		n, _ := p.parse(m.Content)
+		return item{n: n, position: m.Position, id: m.ID}
+	case messagePosted:
+		return item{n: stranger, position: m.Position, id: m.SubjectID}
+	default:
+		return item{n: aside, position: m.Position}
+	}
+}
+
+// resolve gives the events of each track the numbers of the messages that they tell of, as far as these were
+// acknowledged or found by verify.
+func (p *poster) resolve(tracks []*track) {
+	var numbers map[string]int
+	for _, t := range tracks {
+		if !t.ofEvents() {
+			continue
+		}
+		if numbers == nil {
+			numbers = p.numbers()
+		}
+		for i := range t.got {
+			if it := &t.got[i].item; it.n == stranger {
+				if n, ok := numbers[it.id]; ok {
+					it.n = n
+				}
+			}
+		}
+	}
+}
+
+// numbers returns the numbers of all messages whose ids are known.
+func (p *poster) numbers() map[string]int {
+	all := maps.Clone(p.stored)
+	for n := range p.entries {
+		if e := &p.entries[n]; e.acknowledged {
+			all[e.item.id] = n
+		}
+	}
+	return all
+}
+
+// counts returns how many messages were acknowledged, by room.
+func (p *poster) counts() []int64 {
+	all := make([]int64, len(p.rooms))
+	for n := range p.entries {
+		if p.entries[n].acknowledged {
+			all[n%len(all)]++
+		}
+	}
+	return all
 }
 
 // raise sets v to at least to.
@@ -209,8 +271,11 @@ func (p *poster) list(ctx context.Context, l *line, r room) ([]item, error) {
 			return nil, err
 		}
 		for _, m := range got.Items {
-			it, _ := p.itemOf(m)
+			it := p.itemOf(m)
 			items = append(items, it)
+			if it.n >= 0 {
+				p.stored[it.id] = it.n
+			}
 		}
 		if !got.More {
 			return items, nil

@@ -175,8 +175,8 @@ func checkPage(body []byte, newest int64) error {
 func (r *readers) figures(res *result, s spent, posts summary) {
 	meetings, pages := merge(r.meetings), merge(r.news)
 	res.add("GETs", float64(meetings.count+pages.count)/s.elapsed.Seconds(), "/s", goal{})
-	res.latency("meeting", meetings, goal{}, goal{})
-	res.latency("page of 50", pages, goal{}, goal{})
+	res.latency("meeting", meetings, goals{})
+	res.latency("page of 50", pages, goals{})
 	res.add("posts meanwhile", float64(posts.count)/s.elapsed.Seconds(), "/s", goal{})
 	res.add("post answer p95", ms(posts.p95), "ms", goal{})
 	res.cpu(s, int(meetings.count+pages.count), "GET")

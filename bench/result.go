@@ -14,11 +14,18 @@ import (
 type goal struct {
 	op    string
 	value float64
+	slo   string // the figure to hold that it is of; empty when it is of none
 }
 
-func below(v float64) goal   { return goal{"<", v} }
-func atMost(v float64) goal  { return goal{"≤", v} }
-func atLeast(v float64) goal { return goal{"≥", v} }
+func below(v float64) goal   { return goal{op: "<", value: v} }
+func atMost(v float64) goal  { return goal{op: "≤", value: v} }
+func atLeast(v float64) goal { return goal{op: "≥", value: v} }
+
+// of names the figure to hold that the goal belongs to.
+func (g goal) of(slo string) goal {
+	g.slo = slo
+	return g
+}
 
 func (g goal) met(v float64) bool {
 	switch g.op {
@@ -46,6 +53,7 @@ type figure struct {
 	Unit   string  `json:"unit"`
 	Target string  `json:"target,omitempty"`
 	Met    *bool   `json:"met,omitempty"` // nil without a target
+	SLO    string  `json:"slo,omitempty"` // the figure to hold that the target is of
 }
 
 // result is what one scenario measured, and what its checks found wrong.
@@ -53,12 +61,16 @@ type result struct {
 	Scenario string   `json:"scenario"`
 	Load     string   `json:"load"`
 	Figures  []figure `json:"figures"`
+	Notes    []string `json:"notes,omitempty"` // what a reader of the figures has to know
 	Faults   []string `json:"faults,omitempty"`
 }
 
+// goals are those for the percentiles of a latency.
+type goals struct{ p50, p95, p99, worst goal }
+
 // add records a figure.
 func (r *result) add(name string, value float64, unit string, g goal) {
-	f := figure{Name: name, Value: value, Unit: unit, Target: g.String()}
+	f := figure{Name: name, Value: value, Unit: unit, Target: g.String(), SLO: g.slo}
 	if g.op != "" {
 		met := g.met(value)
 		f.Met = &met
@@ -66,12 +78,17 @@ func (r *result) add(name string, value float64, unit string, g goal) {
 	r.Figures = append(r.Figures, f)
 }
 
-// latency records the percentiles of s in milliseconds, with a goal for the 95th and one for the worst.
-func (r *result) latency(what string, s summary, p95, worst goal) {
-	r.add(what+" p50", ms(s.p50), "ms", goal{})
-	r.add(what+" p95", ms(s.p95), "ms", p95)
-	r.add(what+" p99", ms(s.p99), "ms", goal{})
-	r.add(what+" worst", ms(s.worst), "ms", worst)
+// latency records the percentiles of s in milliseconds.
+func (r *result) latency(what string, s summary, g goals) {
+	r.add(what+" p50", ms(s.p50), "ms", g.p50)
+	r.add(what+" p95", ms(s.p95), "ms", g.p95)
+	r.add(what+" p99", ms(s.p99), "ms", g.p99)
+	r.add(what+" worst", ms(s.worst), "ms", g.worst)
+}
+
+// note records what a reader of the figures has to know.
+func (r *result) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
 // cpu records the processor time that each of n took.
@@ -115,19 +132,19 @@ func (r report) print(out io.Writer) error {
 	fmt.Fprintln(w, "SCENARIO\tFIGURE\tVALUE\tUNIT\tTARGET\t")
 	for _, res := range r.Results {
 		for _, f := range res.Figures {
-			verdict := ""
-			if f.Met != nil && *f.Met {
-				verdict = "met"
-			} else if f.Met != nil {
-				verdict = "MISSED"
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", res.Scenario, f.Name, number(f.Value), f.Unit, f.Target, verdict)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", res.Scenario, f.Name, number(f.Value), f.Unit, f.Target, f.verdict())
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if err := r.printHeld(out); err != nil {
+		return err
+	}
 	for _, res := range r.Results {
+		for _, n := range res.Notes {
+			fmt.Fprintf(out, "NOTE on %s: %s\n", res.Scenario, n)
+		}
 		for _, f := range res.Faults {
 			fmt.Fprintf(out, "FAULT in %s: %s\n", res.Scenario, f)
 		}

@@ -41,8 +41,13 @@ func build(ctx context.Context, dir string) (string, error) {
 	return bin, nil
 }
 
-// server is a connvo that the bench has started.
+// server is a connvo that the bench starts, and may start again on the same database and port.
 type server struct {
+	bin, dir string
+	args     []string
+	env      []string
+	addr     string // where it listened last, "" before
+
 	cmd    *exec.Cmd
 	url    chan string   // receives the URL once, when the server listens
 	ended  chan struct{} // closed when the process and its output have ended; err is set before
@@ -51,33 +56,43 @@ type server struct {
 	recent []string   // the last lines of its log
 }
 
-// start runs bin on a fresh database in dir and waits until it listens. At the level warn it still says that it
-// listens, and no longer writes a line for each request.
-func start(ctx context.Context, bin, dir string, extra []string) (*server, *target, error) {
-	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "connvo.db"), "--no-demo",
+// newServer returns a server that runs bin on a fresh database in dir, once it is started. At the level warn it still
+// says that it listens, and no longer writes a line for each request.
+func newServer(bin, dir string, extra, env []string) *server {
+	args := append([]string{"serve", "--db", filepath.Join(dir, "connvo.db"), "--no-demo",
 		"--log-level", "warn", "--log-format", "json"}, extra...)
-	s := &server{cmd: exec.Command(bin, args...), url: make(chan string, 1), ended: make(chan struct{})}
-	s.cmd.Dir = dir
-	s.cmd.Env = append(plainEnv(os.Environ()), "CONNVO_RATE_LIMITS=off") // by name: a build without limits has no such flag
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}              // Ctrl-C is for the bench, which then stops the server
+	return &server{bin: bin, dir: dir, args: args, env: env}
+}
+
+// start runs the server, waits until it listens and tells t where.
+func (s *server) start(ctx context.Context, t *target) error {
+	listen := "127.0.0.1:0"
+	if s.addr != "" {
+		listen = s.addr
+	}
+	s.url, s.ended, s.err = make(chan string, 1), make(chan struct{}), nil
+	s.cmd = exec.Command(s.bin, append(s.args[:len(s.args):len(s.args)], "--listen", listen)...)
+	s.cmd.Dir = s.dir
+	s.cmd.Env = append(plainEnv(os.Environ()), s.env...)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the bench, which then stops the server
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	s.cmd.Stdout, s.cmd.Stderr = w, w
 	err = s.cmd.Start()
 	_ = w.Close()
 	if err != nil {
 		_ = r.Close()
-		return nil, nil, err
+		return err
 	}
 	go s.watch(r)
-	t, err := s.await(ctx)
-	if err != nil {
+	if err := s.await(ctx); err != nil {
 		_ = s.stop() // what it says is in err already
-		return nil, nil, err
+		return err
 	}
-	return s, t, nil
+	t.addr, t.pid = s.addr, s.cmd.Process.Pid
+	return nil
 }
 
 // plainEnv keeps what programs need to run and drops what could configure the server: a developer's shell
@@ -140,21 +155,22 @@ func listening(text string) string {
 }
 
 // await waits until the server listens.
-func (s *server) await(ctx context.Context) (*target, error) {
+func (s *server) await(ctx context.Context) (err error) {
 	select {
 	case url := <-s.url:
-		addr, err := parseURL(url)
-		return &target{addr: addr, pid: s.cmd.Process.Pid}, err
+		s.addr, err = parseURL(url)
+		return err
 	case <-s.ended:
-		return nil, fmt.Errorf("server ended before it listened:\n%s", s.log())
+		return fmt.Errorf("server ended before it listened:\n%s", s.log())
 	case <-time.After(startTimeout):
-		return nil, fmt.Errorf("server did not listen within %v:\n%s", startTimeout, s.log())
+		return fmt.Errorf("server did not listen within %v:\n%s", startTimeout, s.log())
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 }
 
-// stop ends the server as an operator does. Anything but a clean exit in time is an error.
+// stop ends the server as an operator does. Anything but a clean exit in time is an error. A server that has ended
+// already is judged by how it did.
 func (s *server) stop() error {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {

@@ -41,7 +41,7 @@ func TestServerThatEndsBadlyIsAFault(t *testing.T) {
 }
 
 func TestServerThatDoesNotStartIsExplained(t *testing.T) {
-	_, _, err := start(t.Context(), "/bin/sh", t.TempDir(), nil)
+	err := newServer("/bin/sh", t.TempDir(), nil, nil).start(t.Context(), &target{})
 	if err == nil || !strings.Contains(err.Error(), "ended before it listened") || !strings.Contains(err.Error(), "serve") {
 		t.Errorf("%v", err)
 	}

@@ -6,15 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
-const maxEvent = 4 << 20 // 200 items of 4,000 characters, escaped
+const (
+	maxEvent = 4 << 20   // 200 items of 4,000 characters, escaped
+	maxRetry = time.Hour // a longer one is passed over
+)
 
 // event is one Server-Sent Event. Its data is valid until the next one is read.
 type event struct {
-	name string // "message" where the server gives none
-	id   string // the last id that was set, on this event or before it
-	data []byte
+	name  string // "message" where the server gives none
+	id    string // the last id that was set, on this event or before it
+	data  []byte
+	retry time.Duration // 0 where the event does not give it
 }
 
 // eventReader reads a text/event-stream as the HTML standard describes it.
@@ -33,7 +38,7 @@ func newEventReader(r io.Reader) *eventReader {
 
 // next returns the next event that carries data. An event cut off by the end of the stream is not returned.
 func (e *eventReader) next() (event, error) {
-	name, filled := "", false
+	name, filled, retry := "", false, time.Duration(0)
 	e.data = e.data[:0]
 	for {
 		if err := e.readLine(); err != nil {
@@ -41,9 +46,11 @@ func (e *eventReader) next() (event, error) {
 		}
 		if len(e.line) == 0 {
 			if filled {
-				return e.finish(name), nil
+				got := e.finish(name)
+				got.retry = retry
+				return got, nil
 			}
-			name = ""
+			name, retry = "", 0
 			continue
 		}
 		field, value, _ := bytes.Cut(e.line, []byte(":"))
@@ -54,6 +61,10 @@ func (e *eventReader) next() (event, error) {
 		case "data":
 			filled = true
 			e.data = append(append(e.data, value...), '\n')
+		case "retry":
+			if n, ok := digits(value); ok && n <= maxRetry.Milliseconds() {
+				retry = time.Duration(n) * time.Millisecond
+			}
 		case "id":
 			if !bytes.Contains(value, []byte{0}) && string(value) != e.id {
 				e.id = string(value)

@@ -11,8 +11,15 @@ const maxMembers = 100 // participants one request may invite, the organizer not
 
 // target is the server under load.
 type target struct {
-	addr string // host:port
-	pid  int    // 0 when not known: no processor time and no memory then
+	addr  string // host:port
+	pid   int    // 0 when not known: no processor time and no memory then
+	power *power // nil for a server that was started by someone else
+}
+
+// power ends the server as an operator does, and starts it again on the same database and port.
+type power struct {
+	off func() error
+	on  func(ctx context.Context) error
 }
 
 // user is someone signed in.

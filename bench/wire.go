@@ -24,6 +24,7 @@ type request struct {
 	token        string // bearer, left out when empty
 	key          string // Idempotency-Key, left out when empty
 	accept       string // application/json when empty
+	lastEventID  string // left out when empty
 	body         []byte // JSON, left out when nil
 }
 
@@ -48,6 +49,10 @@ func (r request) render(dst []byte, host string) []byte {
 		dst = append(dst, "\r\nIdempotency-Key: "...)
 		dst = append(dst, r.key...)
 	}
+	if r.lastEventID != "" {
+		dst = append(dst, "\r\nLast-Event-ID: "...)
+		dst = append(dst, r.lastEventID...)
+	}
 	if r.body != nil {
 		dst = append(dst, "\r\nContent-Type: application/json"...)
 	}
@@ -66,6 +71,7 @@ type head struct {
 	chunked     bool
 	closes      bool // the server ends the connection after this answer
 	contentType string
+	commit      int64 // Connvo-Commit, 0 when not given
 }
 
 // bodiless tells whether the answer ends with its header.
@@ -167,6 +173,12 @@ func (h *head) field(line []byte) error {
 		h.chunked = true
 	case is(name, "connection"):
 		h.closes = h.closes || strings.Contains(strings.ToLower(string(value)), "close")
+	case is(name, "connvo-commit"):
+		n, ok := digits(value)
+		if !ok {
+			return fmt.Errorf("bad Connvo-Commit %.40q", value)
+		}
+		h.commit = n
 	case is(name, "content-type"):
 		h.contentType = string(value)
 	}
