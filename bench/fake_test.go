@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fake is a server that keeps the part of the contract that the bench uses, except for one flaw.
@@ -16,29 +18,73 @@ type fake struct {
 	flaw     string
 	mu       sync.Mutex // guards the rest
 	position int64
-	rooms    map[string][]map[string]any
-	grown    chan struct{} // closed and replaced when a message was added
+	rooms    map[string]*fakeRoom
+	grown    chan struct{} // closed and replaced when something has changed
+	draining chan struct{} // closed when the server goes off
+	off      bool
+	runs     int
+}
+
+type fakeRoom struct {
+	messages, events []map[string]any
+	left             map[string]bool
 }
 
 // newFake starts a fake with a flaw, or with none, and returns a target for it.
 func newFake(t *testing.T, flaw string) *target {
 	t.Helper()
-	f := &fake{flaw: flaw, rooms: map[string][]map[string]any{}, grown: make(chan struct{})}
+	f := &fake{flaw: flaw, rooms: map[string]*fakeRoom{}, grown: make(chan struct{}), draining: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /dev/token", f.token)
 	mux.HandleFunc("POST /v1/meetings", f.create)
-	mux.HandleFunc("GET /v1/meetings/{id}", f.answer)
+	mux.HandleFunc("GET /v1/meetings", f.answer)
+	mux.HandleFunc("GET /v1/meetings/{id}", f.read)
 	mux.HandleFunc("POST /v1/meetings/{id}/start", f.answer)
-	mux.HandleFunc("POST /v1/meetings/{id}/join", f.answer)
+	mux.HandleFunc("POST /v1/meetings/{id}/join", f.step)
+	mux.HandleFunc("POST /v1/meetings/{id}/leave", f.step)
 	mux.HandleFunc("POST /v1/meetings/{id}/messages", f.post)
-	mux.HandleFunc("GET /v1/meetings/{id}/messages", f.feed)
-	srv := httptest.NewServer(mux)
+	for _, part := range []string{"messages", "events", "participants"} {
+		mux.HandleFunc("GET /v1/meetings/{id}/"+part, f.read)
+	}
+	if flaw != "old" {
+		mux.HandleFunc("GET /v1/live", f.live)
+		mux.HandleFunc("GET /v1/admin/streams", f.figures)
+	}
+	srv := httptest.NewServer(f.unlessOff(mux))
 	t.Cleanup(srv.Close)
 	addr, err := parseURL(srv.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &target{addr: addr}
+	return &target{addr: addr, late: time.Second, power: &power{off: f.turnOff, on: f.turnOn}}
+}
+
+func (f *fake) unlessOff(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		off := f.off
+		f.mu.Unlock()
+		if off {
+			http.Error(w, `{"code":"unavailable"}`, http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (f *fake) turnOff() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.off = true
+	close(f.draining)
+	return nil
+}
+
+func (f *fake) turnOn(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.off, f.draining = false, make(chan struct{})
+	return nil
 }
 
 func (f *fake) token(w http.ResponseWriter, r *http.Request) {
@@ -47,17 +93,49 @@ func (f *fake) token(w http.ResponseWriter, r *http.Request) {
 	reply200(w, map[string]any{"accessToken": "t-" + in.Email, "user": map[string]any{"id": "usr_" + in.Email}})
 }
 
+func (f *fake) figures(w http.ResponseWriter, _ *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.runs += 100
+	reply200(w, map[string]any{"connections": 1, "paths": 1, "runs": f.runs, "unchanged": f.runs / 50, "shared": 7})
+}
+
 func (f *fake) create(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := fmt.Sprintf("mtg_%d", len(f.rooms))
-	f.rooms[id] = nil
+	f.rooms[id] = &fakeRoom{left: map[string]bool{}}
 	w.WriteHeader(http.StatusCreated)
 	reply200(w, map[string]any{"id": id})
 }
 
 func (f *fake) answer(w http.ResponseWriter, r *http.Request) {
 	reply200(w, map[string]any{"id": r.PathValue("id")})
+}
+
+// caller is who sent a request.
+func caller(r *http.Request) string {
+	return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer t-")
+}
+
+// step lets the caller join or leave. Those who were invited count as joined.
+func (f *fake) step(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	room, who, leaves := f.rooms[r.PathValue("id")], caller(r), strings.HasSuffix(r.URL.Path, "/leave")
+	if room.left[who] != leaves {
+		room.left[who] = leaves
+		f.position++
+		room.events = append(room.events, map[string]any{"position": f.position, "type": "participants.left", "subjectId": who})
+		f.changed()
+	}
+	w.Header().Set("Connvo-Commit", strconv.FormatInt(f.position, 10))
+	reply200(w, map[string]any{"id": r.PathValue("id")})
+}
+
+func (f *fake) changed() {
+	close(f.grown)
+	f.grown = make(chan struct{})
 }
 
 func (f *fake) post(w http.ResponseWriter, r *http.Request) {
@@ -72,89 +150,22 @@ func (f *fake) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"code":"rate_limited","title":"Too many"}`, http.StatusTooManyRequests)
 		return
 	}
-	id := r.PathValue("id")
+	room := f.rooms[r.PathValue("id")]
 	m := map[string]any{"id": fmt.Sprintf("msg_%d", f.position), "position": f.position, "content": in.Content}
 	switch {
 	case f.flaw == "lose" && f.position%7 == 3:
 	case f.flaw == "double" && f.position%7 == 3:
-		f.rooms[id] = append(f.rooms[id], m)
+		room.messages = append(room.messages, m)
 		f.position++
-		f.rooms[id] = append(f.rooms[id], map[string]any{"id": "twin", "position": f.position, "content": in.Content})
+		room.messages = append(room.messages, map[string]any{"id": "twin", "position": f.position, "content": in.Content})
 	default:
-		f.rooms[id] = append(f.rooms[id], m)
+		room.messages = append(room.messages, m)
+		room.events = append(room.events, map[string]any{"position": f.position, "type": messagePosted, "subjectId": m["id"]})
 	}
-	close(f.grown)
-	f.grown = make(chan struct{})
+	f.changed()
+	w.Header().Set("Connvo-Commit", strconv.FormatInt(f.position, 10))
 	w.WriteHeader(http.StatusCreated)
 	reply200(w, m)
-}
-
-// after returns the messages of a room past the first n, and what is closed when there are more.
-func (f *fake) after(id string, n int) ([]map[string]any, chan struct{}) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]map[string]any{}, f.rooms[id][n:]...), f.grown
-}
-
-func (f *fake) feed(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Accept") == "text/event-stream" {
-		f.live(w, r)
-		return
-	}
-	items, _ := f.after(r.PathValue("id"), 0)
-	limit, _ := strconv.Atoi(r.FormValue("limit"))
-	if r.FormValue("after") == "" {
-		items = items[max(0, len(items)-limit):]
-	}
-	after, _ := strconv.ParseInt(r.FormValue("after"), 10, 64)
-	for len(items) > 0 && items[0]["position"].(int64) <= after {
-		items = items[1:]
-	}
-	more := len(items) > limit
-	items = items[:min(limit, len(items))]
-	if len(items) > 0 {
-		after = items[len(items)-1]["position"].(int64)
-	}
-	reply200(w, map[string]any{"items": items, "last": after, "more": more})
-}
-
-func (f *fake) live(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	fmt.Fprint(w, "event: ready\ndata: {\"resumed\":false}\n\n")
-	if f.flaw == "end" {
-		fmt.Fprint(w, "event: problem\ndata: {\"code\":\"slow_consumer\"}\n\n")
-		return
-	}
-	for sent := 0; ; {
-		items, grown := f.after(r.PathValue("id"), sent)
-		sent += len(items)
-		for _, m := range items {
-			f.deliver(w, m)
-		}
-		_ = http.NewResponseController(w).Flush()
-		select {
-		case <-grown:
-		case <-r.Context().Done():
-			return
-		}
-	}
-}
-
-// deliver sends one message with the flaw of the stream.
-func (f *fake) deliver(w http.ResponseWriter, m map[string]any) {
-	times := 1
-	if position := m["position"].(int64); position%7 == 3 {
-		switch f.flaw {
-		case "lose on streams":
-			times = 0
-		case "double on streams":
-			times = 2
-		}
-	}
-	raw, _ := json.Marshal(map[string]any{"items": []any{m}})
-	for range times {
-		fmt.Fprintf(w, "event: items\nid: %v\ndata: %s\n\n", m["position"], raw)
-	}
 }
 
 func reply200(w http.ResponseWriter, body any) {

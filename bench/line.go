@@ -124,6 +124,7 @@ type refused struct {
 	text   string
 }
 
+// Error tells the status and the problem.
 func (r *refused) Error() string { return r.text }
 
 // refusal makes an error of an answer that is not 2xx.

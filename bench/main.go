@@ -28,12 +28,14 @@ type options struct {
 	JSON       string        `type:"path" placeholder:"FILE" help:"Write the results to this file too."`
 	Limit      time.Duration `default:"15m" help:"Give up after this time."`
 
-	All     all     `cmd:"" default:"1" help:"All of the following, short, against the targets (the default)."`
-	Creates creates `cmd:"" help:"Post messages as fast as the server answers, many at once."`
-	Lone    lone    `cmd:"" help:"Post one message after the other."`
-	Fanout  fanout  `cmd:"" help:"Post into one meeting that many streams follow."`
-	Idle    idle    `cmd:"" help:"Hold streams on which nothing happens."`
-	Reads   reads   `cmd:"" help:"Get meetings and messages while posts go on."`
+	All      all      `cmd:"" default:"1" help:"All of the following, short, against the targets (the default)."`
+	Creates  creates  `cmd:"" help:"Post messages as fast as the server answers, many at once."`
+	Lone     lone     `cmd:"" help:"Post one message after the other."`
+	Fanout   fanout   `cmd:"" help:"Post into one meeting that many streams follow."`
+	Idle     idle     `cmd:"" help:"Hold streams on which nothing happens."`
+	Reads    reads    `cmd:"" help:"Get meetings and messages while posts go on."`
+	Meetings meetings `cmd:"" help:"Follow many meetings, each by five streams, while people post, read, join and leave."`
+	Live     live     `cmd:"" help:"The same with one connection for each person that carries the five."`
 }
 
 // scenario is one kind of load.
@@ -52,7 +54,10 @@ func (all) scenarios() []scenario {
 		lone{Messages: 1_000},
 		fanout{Streams: 100, Rate: 5, Duration: 10 * time.Second},
 		reads{Callers: 100, Writes: 50, Duration: 5 * time.Second, Users: 50, Meetings: 10},
-		idle{Streams: 1_000, Hold: 5 * time.Second},
+		idle{Streams: 10_000, Hold: 5 * time.Second},
+		meetings{busy{Meetings: 1_000, Rate: 1, Duration: 10 * time.Second, Users: 200}},
+		meetings{busy{Meetings: 1_000, Rate: 0.1, Duration: 10 * time.Second, Gets: 500, Writes: 200, Users: 200}},
+		live{busy{Meetings: 1_000, Rate: 1, Duration: 10 * time.Second, Users: 200}},
 	}
 }
 
@@ -90,7 +95,7 @@ func run(args []string, out, progress io.Writer) error {
 
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
-	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads} {
+	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}
 		}

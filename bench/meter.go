@@ -68,3 +68,13 @@ func busyTime() time.Duration {
 	}
 	return busy
 }
+
+// size records how much memory the server holds.
+func (t *target) size(res *result) error {
+	if t.pid == 0 {
+		return nil
+	}
+	n, err := residentSize(t.pid)
+	res.add("RSS", float64(n)/(1<<20), "MB", goal{})
+	return err
+}

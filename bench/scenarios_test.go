@@ -18,21 +18,34 @@ func small() []scenario {
 		reads{Callers: 4, Writes: 50, Duration: 200 * time.Millisecond, Users: 3, Meetings: 2},
 		reads{Callers: 4, Rate: 200, Writes: 50, Duration: 200 * time.Millisecond, Users: 3, Meetings: 2},
 		idle{Streams: 60, Hold: 100 * time.Millisecond},
+		meetings{few},
+		live{few},
 	}
 }
 
+// few are meetings in which everything goes on.
+var few = busy{Meetings: 4, Rate: 20, Duration: 300 * time.Millisecond, Gets: 100, Writes: 50, Users: 5}
+
 func TestScenariosAreCleanAgainstAFaultlessServer(t *testing.T) {
 	for _, s := range small() {
-		res, err := s.measure(t.Context(), newFake(t, ""))
-		if err != nil {
-			t.Errorf("%s: %v", s.name(), err)
-		}
-		if len(res.Faults) > 0 {
-			t.Errorf("%s: %q", s.name(), res.Faults)
-		}
-		if len(res.Figures) == 0 || res.Figures[0].Value <= 0 {
-			t.Errorf("%s: figures %v", s.name(), res.Figures)
-		}
+		t.Run(s.name(), func(t *testing.T) {
+			t.Parallel()
+			clean(t, s)
+		})
+	}
+}
+
+func clean(t *testing.T, s scenario) {
+	t.Helper()
+	res, err := s.measure(t.Context(), newFake(t, ""))
+	if err != nil {
+		t.Error(err)
+	}
+	if len(res.Faults) > 0 {
+		t.Errorf("faults %q", res.Faults)
+	}
+	if len(res.Figures) == 0 || res.Figures[0].Value <= 0 {
+		t.Errorf("figures %v", res.Figures)
 	}
 }
 
@@ -49,15 +62,50 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"lose", "lost", lone{Messages: 20}},
 		{"double on streams", "deliveries on 3 of 3 streams: 9 doubled, 9 out of order", fan},
 		{"end", "3 streams ended early, the first: stream ended", fan},
+		{"lose on streams", "lost", meetings{few}},
+		{"double on streams", "doubled", meetings{few}},
+		{"swap on streams", "out of order", meetings{few}},
+		{"lose", "lost", meetings{few}},
+		{"stale", "streams do not end on the answer of a GET", meetings{few}},
+		{"end", "20 streams ended early", meetings{few}},
+		{"lose on streams", "lost", live{few}},
+		{"double on streams", "doubled", live{few}},
+		{"swap on streams", "out of order", live{few}},
+		{"stale", "streams do not end on the answer of a GET", live{few}},
+		{"end", "8 streams ended early", live{few}},
 		{"end", "idle streams failed", idle{Streams: 5, Hold: 100 * time.Millisecond}},
 	} {
-		res, err := c.s.measure(t.Context(), newFake(t, c.flaw))
-		if err != nil {
-			t.Errorf("%s: %v", c.flaw, err)
+		t.Run(c.s.name()+"/"+c.flaw, func(t *testing.T) {
+			t.Parallel()
+			res, err := c.s.measure(t.Context(), newFake(t, c.flaw))
+			if err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(strings.Join(res.Faults, "\n"), c.want) {
+				t.Errorf("faults %q", res.Faults)
+			}
+		})
+	}
+}
+
+func TestWhatAServerDoesNotOfferIsNoted(t *testing.T) {
+	for _, c := range []struct {
+		s    scenario
+		note string
+	}{
+		{fanout{Streams: 3, Rate: 100, Duration: 100 * time.Millisecond}, "/v1/admin/streams is not offered"},
+		{meetings{few}, "/state is not offered"},
+		{live{few}, "/v1/live is not offered"},
+	} {
+		res, err := c.s.measure(t.Context(), newFake(t, "old"))
+		if err != nil || len(res.Faults) > 0 || !strings.Contains(strings.Join(res.Notes, "\n"), c.note) {
+			t.Errorf("%s: %v, notes %q, faults %q", c.s.name(), err, res.Notes, res.Faults)
 		}
-		if !strings.Contains(strings.Join(res.Faults, "\n"), c.want) {
-			t.Errorf("flaw %q: faults %q", c.flaw, res.Faults)
-		}
+	}
+	talking := few
+	talking.Chunks = 100
+	if _, err := (meetings{talking}).measure(t.Context(), newFake(t, "")); err == nil || !strings.Contains(err.Error(), "leave --chunks out") {
+		t.Errorf("chunks: %v", err)
 	}
 }
 

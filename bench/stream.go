@@ -30,6 +30,7 @@ type ended struct {
 	text  string
 }
 
+// Error tells the problem in full.
 func (e *ended) Error() string { return "stream ended: " + e.text }
 
 // follow opens a live GET and returns once its header is there. It goes on after the event lastID unless that is

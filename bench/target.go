@@ -11,9 +11,10 @@ const maxMembers = 100 // participants one request may invite, the organizer not
 
 // target is the server under load.
 type target struct {
-	addr  string // host:port
-	pid   int    // 0 when not known: no processor time and no memory then
-	power *power // nil for a server that was started by someone else
+	addr  string        // host:port
+	pid   int           // 0 when not known: no processor time and no memory then
+	late  time.Duration // to wait for what is still to be delivered; lateTime when 0
+	power *power        // nil for a server that was started by someone else
 }
 
 // power ends the server as an operator does, and starts it again on the same database and port.

@@ -192,7 +192,7 @@ func (t *target) watch(ctx context.Context, p *poster, do show) ([]*watcher, spe
 	if err := do.work(watchers, lines); err != nil {
 		return nil, spent{}, cause(ctx, err)
 	}
-	awaitAll(ctx, p, watchers)
+	t.awaitAll(ctx, p, watchers)
 	s, err := m.read()
 	sleep(ctx, doubleTime)
 	if err == nil && do.check != nil {
@@ -205,12 +205,16 @@ func (t *target) watch(ctx context.Context, p *poster, do show) ([]*watcher, spe
 
 // awaitAll waits until each feed of messages or events has brought as many as were acknowledged in its room, or its
 // time is over.
-func awaitAll(ctx context.Context, p *poster, watchers []*watcher) {
+func (t *target) awaitAll(ctx context.Context, p *poster, watchers []*watcher) {
 	want := p.counts()
-	until := time.Now().Add(lateTime)
+	late := t.late
+	if late == 0 {
+		late = lateTime
+	}
+	until := time.Now().Add(late)
 	for _, w := range watchers {
-		for _, t := range w.tracks {
-			for t.feed() && t.count.Load() < want[t.at] && !w.ended.Load() && time.Now().Before(until) {
+		for _, tr := range w.tracks {
+			for tr.feed() && tr.count.Load() < want[tr.at] && !w.ended.Load() && time.Now().Before(until) {
 				if !sleep(ctx, pollingTime) {
 					return
 				}
