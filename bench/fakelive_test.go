@@ -144,7 +144,7 @@ func (f *fake) stream(w http.ResponseWriter, r *http.Request, tracks []*fakeTrac
 	resumed := false
 	if id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
 		resumed = f.flaw != "forget"
-		tracks[0].sent = id + map[string]int64{"skip on resume": 1, "repeat on resume": -1}[f.flaw]
+		tracks[0].sent = id + map[string]int64{"skip on resume": 6, "repeat on resume": -1}[f.flaw]
 	}
 	fmt.Fprintf(w, "event: ready\nid: %d\ndata: {\"resumed\":%v,\"commit\":%d}\n\n", f.position, resumed, f.position)
 	f.mu.Unlock()

@@ -28,14 +28,17 @@ type options struct {
 	JSON       string        `type:"path" placeholder:"FILE" help:"Write the results to this file too."`
 	Limit      time.Duration `default:"15m" help:"Give up after this time."`
 
-	All      all      `cmd:"" default:"1" help:"All of the following, short, against the targets (the default)."`
-	Creates  creates  `cmd:"" help:"Post messages as fast as the server answers, many at once."`
-	Lone     lone     `cmd:"" help:"Post one message after the other."`
-	Fanout   fanout   `cmd:"" help:"Post into one meeting that many streams follow."`
-	Idle     idle     `cmd:"" help:"Hold streams on which nothing happens."`
-	Reads    reads    `cmd:"" help:"Get meetings and messages while posts go on."`
-	Meetings meetings `cmd:"" help:"Follow many meetings, each by five streams, while people post, read, join and leave."`
-	Live     live     `cmd:"" help:"The same with one connection for each person that carries the five."`
+	All          all          `cmd:"" default:"1" help:"All of the following, short, against the targets (the default)."`
+	Creates      creates      `cmd:"" help:"Post messages as fast as the server answers, many at once."`
+	Lone         lone         `cmd:"" help:"Post one message after the other."`
+	Fanout       fanout       `cmd:"" help:"Post into one meeting that many streams follow."`
+	Idle         idle         `cmd:"" help:"Hold streams on which nothing happens."`
+	Reads        reads        `cmd:"" help:"Get meetings and messages while posts go on."`
+	Meetings     meetings     `cmd:"" help:"Follow many meetings, each by five streams, while people post, read, join and leave."`
+	Participants participants `cmd:"" help:"Let people join and leave a meeting whose participants many streams watch."`
+	Return       returning    `cmd:"" help:"End the server under many streams, start it again, and let all of them come back."`
+	Storm        storm        `cmd:"" help:"Cut all connections at once, and let them come back at once."`
+	Live         live         `cmd:"" help:"The same with one connection for each person that carries the five."`
 }
 
 // scenario is one kind of load.
@@ -57,6 +60,7 @@ func (all) scenarios() []scenario {
 		idle{Streams: 10_000, Hold: 5 * time.Second},
 		meetings{busy{Meetings: 1_000, Rate: 1, Duration: 10 * time.Second, Users: 200}},
 		meetings{busy{Meetings: 1_000, Rate: 0.1, Duration: 10 * time.Second, Gets: 500, Writes: 200, Users: 200}},
+		participants{People: 50, Each: 20, Commits: 20, Rate: 2},
 		live{busy{Meetings: 1_000, Rate: 1, Duration: 10 * time.Second, Users: 200}},
 	}
 }
@@ -95,7 +99,7 @@ func run(args []string, out, progress io.Writer) error {
 
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
-	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live} {
+	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live, o.Participants, o.Return, o.Storm} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}
 		}

@@ -72,6 +72,7 @@ func (f *failures) faults(what string) []string {
 // entry is what is known of one message. It is written by the goroutine that posts it.
 type entry struct {
 	begun, acknowledged bool
+	repeated            bool // sent again after it got no answer
 	sent, answered      time.Duration
 	item                item // as acknowledged
 }

@@ -20,8 +20,19 @@ func small() []scenario {
 		idle{Streams: 60, Hold: 100 * time.Millisecond},
 		meetings{few},
 		live{few},
+		crowdedRoom,
+		returningFew,
+		returning{Streams: 40, Meetings: 5, Rate: 100, Eager: true},
+		stormOfFew,
 	}
 }
+
+var (
+	returningFew = returning{Streams: 40, Meetings: 5, Rate: 100}
+	stormOfFew   = storm{Streams: 40, Meetings: 5, Rate: 100, Times: 2}
+)
+
+var crowdedRoom = participants{People: 4, Each: 3, Commits: 6, Rate: 50}
 
 // few are meetings in which everything goes on.
 var few = busy{Meetings: 4, Rate: 20, Duration: 300 * time.Millisecond, Gets: 100, Writes: 50, Users: 5}
@@ -72,6 +83,17 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"double on streams", "doubled", live{few}},
 		{"swap on streams", "out of order", live{few}},
 		{"stale", "streams do not end on the answer of a GET", live{few}},
+		{"stale", "72 of 72 snapshots did not come", crowdedRoom},
+		{"stale", "12 of 12 streams do not end on the answer of a GET", crowdedRoom},
+		{"skip on resume", "lost", returningFew},
+		{"repeat on resume", "doubled", returningFew},
+		{"forget", "40 streams were not resumed", returningFew},
+		{"no retry", "0 of 40 streams were told of the shutdown", returningFew},
+		{"lose on streams", "lost", returningFew},
+		{"skip on resume", "lost", stormOfFew},
+		{"repeat on resume", "doubled", stormOfFew},
+		{"swap on streams", "out of order", stormOfFew},
+		{"forget", "40 streams were not resumed", stormOfFew},
 		{"end", "8 streams ended early", live{few}},
 		{"end", "idle streams failed", idle{Streams: 5, Hold: 100 * time.Millisecond}},
 	} {

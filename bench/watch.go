@@ -207,11 +207,7 @@ func (t *target) watch(ctx context.Context, p *poster, do show) ([]*watcher, spe
 // time is over.
 func (t *target) awaitAll(ctx context.Context, p *poster, watchers []*watcher) {
 	want := p.counts()
-	late := t.late
-	if late == 0 {
-		late = lateTime
-	}
-	until := time.Now().Add(late)
+	until := time.Now().Add(t.lateness())
 	for _, w := range watchers {
 		for _, tr := range w.tracks {
 			for tr.feed() && tr.count.Load() < want[tr.at] && !w.ended.Load() && time.Now().Before(until) {
@@ -221,4 +217,12 @@ func (t *target) awaitAll(ctx context.Context, p *poster, watchers []*watcher) {
 			}
 		}
 	}
+}
+
+// lateness is how long to wait for what is still to be delivered.
+func (t *target) lateness() time.Duration {
+	if t.late != 0 {
+		return t.late
+	}
+	return lateTime
 }
