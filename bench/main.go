@@ -38,6 +38,7 @@ type options struct {
 	Participants participants `cmd:"" help:"Let people join and leave a meeting whose participants many streams watch."`
 	Return       returning    `cmd:"" help:"End the server under many streams, start it again, and let all of them come back."`
 	Storm        storm        `cmd:"" help:"Cut all connections at once, and let them come back at once."`
+	Revoke       revoke       `cmd:"" help:"Let people leave a meeting while they follow its messages."`
 	Live         live         `cmd:"" help:"The same with one connection for each person that carries the five."`
 }
 
@@ -99,7 +100,7 @@ func run(args []string, out, progress io.Writer) error {
 
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
-	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live, o.Participants, o.Return, o.Storm} {
+	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live, o.Participants, o.Return, o.Storm, o.Revoke} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}
 		}

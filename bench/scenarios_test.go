@@ -24,11 +24,13 @@ func small() []scenario {
 		returningFew,
 		returning{Streams: 40, Meetings: 5, Rate: 100, Eager: true},
 		stormOfFew,
+		someLeave,
 	}
 }
 
 var (
 	returningFew = returning{Streams: 40, Meetings: 5, Rate: 100}
+	someLeave    = revoke{Streams: 10, Each: 2, Rate: 100, Duration: 400 * time.Millisecond}
 	stormOfFew   = storm{Streams: 40, Meetings: 5, Rate: 100, Times: 2}
 )
 
@@ -94,6 +96,11 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"repeat on resume", "doubled", stormOfFew},
 		{"swap on streams", "out of order", stormOfFew},
 		{"forget", "40 streams were not resumed", stormOfFew},
+		{"deaf", "10 streams went on after their reader had left", someLeave},
+		{"deaf", "items came that were posted after their reader had left", someLeave},
+		{"leak", "10 items came that were posted after their reader had left", someLeave},
+		{"lose on streams", "lost", someLeave},
+		{"end", "10 ends, which should say forbidden, failed", someLeave},
 		{"end", "8 streams ended early", live{few}},
 		{"end", "idle streams failed", idle{Streams: 5, Hold: 100 * time.Millisecond}},
 	} {

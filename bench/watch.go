@@ -45,12 +45,13 @@ type track struct {
 
 // watcher reads one connection to its end. Its goroutine alone writes stream and err.
 type watcher struct {
-	tracks []*track // one, or those of a connection that carries many
-	rounds bool     // the connection carries many
-	round  int64    // the commit of the last round
-	stream *stream
-	ended  atomic.Bool // nothing more will come
-	err    error       // why it ended before it was told to
+	tracks  []*track // one, or those of a connection that carries many
+	rounds  bool     // the connection carries many
+	round   int64    // the commit of the last round
+	stream  *stream
+	ended   atomic.Bool // nothing more will come
+	endedAt time.Duration
+	err     error // why it ended before it was told to
 }
 
 // watching makes a watcher of each stream, which was opened for the seat of the same number.
@@ -66,7 +67,7 @@ func watching(streams []*stream, seats []seat) []*watcher {
 func (w *watcher) run(ctx context.Context, p *poster) {
 	defer w.ended.Store(true)
 	if err := w.read(p); ctx.Err() == nil {
-		w.err = err
+		w.err, w.endedAt = err, p.now()
 	}
 }
 
