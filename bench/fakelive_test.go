@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // fakeTrack is one live GET as the fake serves it.
@@ -152,9 +153,14 @@ func (f *fake) stream(w http.ResponseWriter, r *http.Request, tracks []*fakeTrac
 		fmt.Fprint(w, "event: problem\ndata: {\"code\":\"slow_consumer\"}\n\n")
 		return
 	}
+	control := http.NewResponseController(w)
 	for {
-		grown, again := f.turn(w, tracks, rounds)
-		if _ = http.NewResponseController(w).Flush(); !again {
+		text, grown, again := f.turn(tracks, rounds)
+		if f.flaw != "patient" {
+			_ = control.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+		}
+		_, err := w.Write(text)
+		if err2 := control.Flush(); err != nil || err2 != nil || !again {
 			return
 		}
 		select {
@@ -172,8 +178,8 @@ func (f *fake) stream(w http.ResponseWriter, r *http.Request, tracks []*fakeTrac
 	}
 }
 
-// turn writes what is new and returns what is closed when there is more, and whether the stream goes on.
-func (f *fake) turn(w http.ResponseWriter, tracks []*fakeTrack, rounds bool) (chan struct{}, bool) {
+// turn returns what is new, what is closed when there is more, and whether the stream goes on.
+func (f *fake) turn(tracks []*fakeTrack, rounds bool) (text []byte, grown chan struct{}, again bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var results []string
@@ -181,21 +187,20 @@ func (f *fake) turn(w http.ResponseWriter, tracks []*fakeTrack, rounds bool) (ch
 		if t.part == "messages" && f.rooms[t.id].left[t.who] && f.flaw != "deaf" {
 			if f.flaw == "leak" {
 				f.position++
-				fmt.Fprintf(w, "event: items\nid: %d\ndata: {\"items\":[{\"id\":\"x\",\"position\":%d}]}\n\n", f.position, f.position)
+				text = fmt.Appendf(text, "event: items\nid: %d\ndata: {\"items\":[{\"id\":\"x\",\"position\":%d}]}\n\n", f.position, f.position)
 			}
-			fmt.Fprint(w, "event: problem\ndata: {\"code\":\"forbidden\"}\n\n")
-			return nil, false
+			return fmt.Append(text, "event: problem\ndata: {\"code\":\"forbidden\"}\n\n"), nil, false
 		}
 		for _, e := range f.next(t) {
 			if !rounds {
-				fmt.Fprintf(w, "event: %s\nid: %d\ndata: %s\n\n", e.name, e.id, e.body)
+				text = fmt.Appendf(text, "event: %s\nid: %d\ndata: %s\n\n", e.name, e.id, e.body)
 				continue
 			}
 			results = append(results, fmt.Sprintf(`{"q":%q,"event":%q,"body":%s}`, t.q, e.name, e.body))
 		}
 	}
 	if len(results) > 0 {
-		fmt.Fprintf(w, "event: round\nid: %d\ndata: {\"commit\":%d,\"results\":[%s]}\n\n", f.position, f.position, strings.Join(results, ","))
+		text = fmt.Appendf(text, "event: round\nid: %d\ndata: {\"commit\":%d,\"results\":[%s]}\n\n", f.position, f.position, strings.Join(results, ","))
 	}
-	return f.grown, true
+	return text, f.grown, true
 }

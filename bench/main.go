@@ -39,6 +39,8 @@ type options struct {
 	Return       returning    `cmd:"" help:"End the server under many streams, start it again, and let all of them come back."`
 	Storm        storm        `cmd:"" help:"Cut all connections at once, and let them come back at once."`
 	Revoke       revoke       `cmd:"" help:"Let people leave a meeting while they follow its messages."`
+	Slow         slow         `cmd:"" help:"Post into a meeting that many read, beside some who open a stream and never read it."`
+	Churn        churn        `cmd:"" help:"Let connections come and go in every way, and see what the server keeps of them."`
 	Live         live         `cmd:"" help:"The same with one connection for each person that carries the five."`
 }
 
@@ -100,7 +102,7 @@ func run(args []string, out, progress io.Writer) error {
 
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
-	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live, o.Participants, o.Return, o.Storm, o.Revoke} {
+	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live, o.Participants, o.Return, o.Storm, o.Revoke, o.Slow, o.Churn} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}
 		}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -145,9 +147,6 @@ func (c revoke) faults(p *poster, watchers []*watcher, left []departure) []strin
 
 // upTo is the part of the items, which are in order, up to a position.
 func upTo(items []item, position int64) []item {
-	n := 0
-	for n < len(items) && items[n].position <= position {
-		n++
-	}
+	n, _ := slices.BinarySearchFunc(items, position+1, func(it item, p int64) int { return cmp.Compare(it.position, p) })
 	return items[:n]
 }

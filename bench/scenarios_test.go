@@ -25,11 +25,15 @@ func small() []scenario {
 		returning{Streams: 40, Meetings: 5, Rate: 100, Eager: true},
 		stormOfFew,
 		someLeave,
+		oneStuck,
+		visitors,
 	}
 }
 
 var (
 	returningFew = returning{Streams: 40, Meetings: 5, Rate: 100}
+	visitors     = churn{Rate: 100, Duration: 500 * time.Millisecond, Hold: 300 * time.Millisecond, Posts: 500}
+	oneStuck     = slow{Streams: 3, Stuck: 2, Rate: 500, Size: 4000, Before: 100 * time.Millisecond, Duration: 8 * time.Second}
 	someLeave    = revoke{Streams: 10, Each: 2, Rate: 100, Duration: 400 * time.Millisecond}
 	stormOfFew   = storm{Streams: 40, Meetings: 5, Rate: 100, Times: 2}
 )
@@ -101,6 +105,11 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"leak", "10 items came that were posted after their reader had left", someLeave},
 		{"lose on streams", "lost", someLeave},
 		{"end", "10 ends, which should say forbidden, failed", someLeave},
+		{"patient", "2 of 2 streams that are never read were not ended", oneStuck},
+		{"lose on streams", "lost", oneStuck},
+		{"lose on streams", "lost", visitors},
+		{"double on streams", "doubled", visitors},
+		{"end", "visits failed, the first: stream ended", visitors},
 		{"end", "8 streams ended early", live{few}},
 		{"end", "idle streams failed", idle{Streams: 5, Hold: 100 * time.Millisecond}},
 	} {
