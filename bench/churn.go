@@ -8,11 +8,10 @@ import (
 )
 
 const (
-	warmUp     = 2 * time.Second  // of the same, so that the pools of the server are full before it is looked at
-	quietTime  = 20 * time.Second // for the server to let go of what has ended
-	atOnce     = 1_000            // connections that are open at a time, at most
-	leakPlaces = 50               // meetings that they follow
-	rssGrowth  = 64               // MB that a garbage collector may keep after a rush; what leaks comes to more
+	warmUp     = 2 * time.Second // of the same, so that the pools of the server are full before it is looked at
+	atOnce     = 1_000           // connections that are open at a time, at most
+	leakPlaces = 50              // meetings that they follow
+	rssGrowth  = 64              // MB that a garbage collector may keep after a rush; what leaks comes to more
 )
 
 // churn lets connections come and go, each in another way.
@@ -69,10 +68,10 @@ func (c churn) measure(ctx context.Context, t *target) (result, error) {
 	if err != nil {
 		return res, err
 	}
-	p := newPoster(rooms, max(1, int(c.Posts*(c.Duration+warmUp+quietTime).Seconds())), false)
+	p := newPoster(rooms, max(1, int(c.Posts*(c.Duration+warmUp+calmTime).Seconds())), false)
 	v := &visits{churn: c, t: t, p: p, seats: seats(rooms, 2*len(rooms))}
 	posts := &posting{p: p, t: t, rate: c.Posts}
-	if _, err := v.rush(ctx, posts, warmUp); err != nil {
+	if _, err := v.rush(ctx, posts, min(warmUp, c.Duration)); err != nil {
 		return res, err
 	}
 	before, err := t.quiet(ctx, 0)
@@ -112,7 +111,7 @@ func (v *visits) rush(ctx context.Context, posts *posting, d time.Duration) (spe
 // quiet waits until the server has let go of its descriptors but so many, or the time for that is over; where it is not
 // known how many there should be, until their number stays for two seconds.
 func (t *target) quiet(ctx context.Context, files int) (condition, error) {
-	until := time.Now().Add(quietTime)
+	until := time.Now().Add(2 * t.lateness())
 	last, same := condition{files: -1}, 0
 	for {
 		now, err := t.condition()

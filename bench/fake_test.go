@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type fake struct {
 	draining chan struct{} // closed when the server goes off
 	off      bool
 	runs     int
+	hoard    []*os.File
 }
 
 type fakeRoom struct {
@@ -52,6 +54,11 @@ func newFake(t *testing.T, flaw string) *target {
 	}
 	srv := httptest.NewServer(f.unlessOff(mux))
 	t.Cleanup(srv.Close)
+	t.Cleanup(func() {
+		for _, file := range f.hoard {
+			_ = file.Close()
+		}
+	})
 	addr, err := parseURL(srv.URL)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,6 +149,10 @@ func (f *fake) stream(w http.ResponseWriter, r *http.Request, tracks []*fakeTrac
 		tracks[0].sent = id + map[string]int64{"skip on resume": 6, "repeat on resume": -1}[f.flaw]
 	}
 	fmt.Fprintf(w, "event: ready\nid: %d\ndata: {\"resumed\":%v,\"commit\":%d}\n\n", f.position, resumed, f.position)
+	if f.flaw == "hoard" {
+		file, _ := os.Open(os.DevNull)
+		f.hoard = append(f.hoard, file)
+	}
 	f.mu.Unlock()
 	if f.flaw == "end" {
 		fmt.Fprint(w, "event: problem\ndata: {\"code\":\"slow_consumer\"}\n\n")

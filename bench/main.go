@@ -28,20 +28,20 @@ type options struct {
 	JSON       string        `type:"path" placeholder:"FILE" help:"Write the results to this file too."`
 	Limit      time.Duration `default:"15m" help:"Give up after this time."`
 
-	All          all          `cmd:"" default:"1" help:"All of the following, short, against the targets (the default)."`
+	All          all          `cmd:"" default:"1" help:"All of the following, short, against the figures to hold (the default)."`
 	Creates      creates      `cmd:"" help:"Post messages as fast as the server answers, many at once."`
 	Lone         lone         `cmd:"" help:"Post one message after the other."`
-	Fanout       fanout       `cmd:"" help:"Post into one meeting that many streams follow."`
-	Idle         idle         `cmd:"" help:"Hold streams on which nothing happens."`
 	Reads        reads        `cmd:"" help:"Get meetings and messages while posts go on."`
+	Fanout       fanout       `cmd:"" help:"Post into one meeting that many streams follow."`
 	Meetings     meetings     `cmd:"" help:"Follow many meetings, each by five streams, while people post, read, join and leave."`
-	Participants participants `cmd:"" help:"Let people join and leave a meeting whose participants many streams watch."`
-	Return       returning    `cmd:"" help:"End the server under many streams, start it again, and let all of them come back."`
-	Storm        storm        `cmd:"" help:"Cut all connections at once, and let them come back at once."`
-	Revoke       revoke       `cmd:"" help:"Let people leave a meeting while they follow its messages."`
-	Slow         slow         `cmd:"" help:"Post into a meeting that many read, beside some who open a stream and never read it."`
-	Churn        churn        `cmd:"" help:"Let connections come and go in every way, and see what the server keeps of them."`
 	Live         live         `cmd:"" help:"The same with one connection for each person that carries the five."`
+	Participants participants `cmd:"" help:"Let people join and leave a meeting whose participants many streams watch."`
+	Revoke       revoke       `cmd:"" help:"Let people leave a meeting while they follow its messages: what they still get, and for how long."`
+	Slow         slow         `cmd:"" help:"Post into a meeting that many read, beside some who open a stream and never read it."`
+	Storm        storm        `cmd:"" help:"Cut all connections at once, and let them come back at once."`
+	Return       returning    `cmd:"" help:"End the server under many streams, start it again, and let all of them come back."`
+	Churn        churn        `cmd:"" help:"Let connections come and go in every way, and see what the server keeps of them."`
+	Idle         idle         `cmd:"" help:"Hold streams on which nothing happens."`
 }
 
 // scenario is one kind of load.
@@ -54,17 +54,25 @@ type scenario interface {
 type all struct{}
 
 func (all) scenarios() []scenario {
+	thousand := busy{Meetings: 1_000, Rate: 1, Duration: 10 * time.Second, Users: 200}
+	mixed := thousand
+	mixed.Rate, mixed.Gets, mixed.Writes = 0.1, 500, 200 // 300 writes a second in all
 	return []scenario{
 		creates{Messages: 30_000, InFlight: 500, Users: 50, Meetings: 10},
 		creates{Messages: 20_000, InFlight: 500, Users: 50, Meetings: 10, Key: true},
 		lone{Messages: 1_000},
-		fanout{Streams: 100, Rate: 5, Duration: 10 * time.Second},
 		reads{Callers: 100, Writes: 50, Duration: 5 * time.Second, Users: 50, Meetings: 10},
-		idle{Streams: 10_000, Hold: 5 * time.Second},
-		meetings{busy{Meetings: 1_000, Rate: 1, Duration: 10 * time.Second, Users: 200}},
-		meetings{busy{Meetings: 1_000, Rate: 0.1, Duration: 10 * time.Second, Gets: 500, Writes: 200, Users: 200}},
+		fanout{Streams: 100, Rate: 5, Duration: 10 * time.Second},
+		meetings{thousand},
+		meetings{mixed},
+		live{thousand},
 		participants{People: 50, Each: 20, Commits: 20, Rate: 2},
-		live{busy{Meetings: 1_000, Rate: 1, Duration: 10 * time.Second, Users: 200}},
+		revoke{Streams: 200, Each: 2, Rate: 20, Duration: 5 * time.Second},
+		slow{Streams: 1_000, Stuck: 10, Rate: 5, Size: 4_000, Before: 5 * time.Second, Duration: 60 * time.Second},
+		storm{Streams: 5_000, Meetings: 100, Rate: 50, Times: 2},
+		returning{Streams: 5_000, Meetings: 100, Rate: 50},
+		churn{Rate: 500, Duration: 10 * time.Second, Hold: time.Second, Posts: 50},
+		idle{Streams: 10_000, Hold: 5 * time.Second},
 	}
 }
 
@@ -102,7 +110,8 @@ func run(args []string, out, progress io.Writer) error {
 
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
-	for _, s := range []scenario{o.Creates, o.Lone, o.Fanout, o.Idle, o.Reads, o.Meetings, o.Live, o.Participants, o.Return, o.Storm, o.Revoke, o.Slow, o.Churn} {
+	for _, s := range []scenario{o.Creates, o.Lone, o.Reads, o.Fanout, o.Meetings, o.Live, o.Participants, o.Revoke, o.Slow,
+		o.Storm, o.Return, o.Churn, o.Idle} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}
 		}

@@ -55,6 +55,8 @@ func TestCompare(t *testing.T) {
 		"swapped":         {[]item{want[0], want[2], want[1]}, tally{disordered: 1}},
 		"moved":           {[]item{{0, 11, "a"}, want[1], want[2]}, tally{changed: 1}},
 		"foreign":         {append(slices.Clone(want), item{-1, 40, "y"}), tally{strange: 1}},
+		"another thing":   {[]item{want[0], {aside, 15, ""}, want[1], want[2]}, tally{}},
+		"no place":        {[]item{{0, 11, "a"}, {2, 21, "c"}, {1, 31, "b"}}, tally{changed: 3}},
 		"never sent":      {append(slices.Clone(want), item{4, 40, "y"}), tally{strange: 1}},
 	} {
 		if got := compare(5, want, []int{3}, c.got); got != c.want {
@@ -95,6 +97,16 @@ func TestPaceLeavesNothingOut(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFeedsOfPlacesThatAreNotPromised(t *testing.T) {
+	promised := unplaced([]item{{0, 10, "a"}, {1, 20, "b"}})
+	if got := compare(2, promised, nil, []item{{0, 11, "a"}, {aside, 12, ""}, {1, 21, "b"}}); got != (tally{}) {
+		t.Errorf("events: %+v", got)
+	}
+	if got := compare(2, promised, nil, []item{{1, 11, "b"}, {aside, 11, ""}, {0, 21, "x"}}); got != (tally{disordered: 1, changed: 1}) {
+		t.Errorf("events: %+v", got)
+	}
 }
 
 func TestProcFiles(t *testing.T) {

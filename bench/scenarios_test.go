@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,24 @@ func TestScenariosFindFlaws(t *testing.T) {
 				t.Errorf("faults %q", res.Faults)
 			}
 		})
+	}
+}
+
+// The fake is in this process, whose descriptors are looked at: nothing else may go on.
+func TestDescriptorsLeftAreFound(t *testing.T) {
+	for flaw, met := range map[string]bool{"": true, "hoard": false} {
+		target := newFake(t, flaw)
+		target.pid = os.Getpid()
+		res, err := visitors.measure(t.Context(), target)
+		leak := strings.Contains(strings.Join(res.Faults, "\n"), "descriptors are left of 50 connections")
+		if err != nil || leak == met {
+			t.Errorf("flaw %q: %v, faults %q", flaw, err, res.Faults)
+		}
+		for _, f := range res.Figures {
+			if f.Name == "descriptors left" && *f.Met != met {
+				t.Errorf("flaw %q: %v descriptors left", flaw, f.Value)
+			}
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // events reads all events of a stream as "name/id/data".
@@ -37,6 +38,15 @@ func TestEvents(t *testing.T) {
 	} {
 		if got := events(strings.NewReader(raw)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %q, want %q", raw, got, want)
+		}
+	}
+}
+
+func TestRetryIsOfItsEvent(t *testing.T) {
+	r := newEventReader(strings.NewReader("retry: 1500\nevent: problem\ndata: {}\n\ndata: a\n\nretry: soon\ndata: b\n\n"))
+	for _, want := range []time.Duration{1500 * time.Millisecond, 0, 0} {
+		if e, err := r.next(); err != nil || e.retry != want {
+			t.Errorf("%q: %v, %v", e.data, e.retry, err)
 		}
 	}
 }

@@ -144,6 +144,9 @@ func (v *visits) figures(res *result, before, after condition, s spent) {
 		res.add(name, float64(v.counts[way]), "", goal{})
 	}
 	if v.t.pid != 0 {
+		if left := after.files - before.files; left > n/100 {
+			res.Faults = append(res.Faults, fmt.Sprintf("%d descriptors are left of %d connections", left, n))
+		}
 		res.add("descriptors left", float64(after.files-before.files), "", atMost(0).of(sloLeaks))
 		res.add("threads more", float64(after.threads-before.threads), "", goal{})
 		res.add("RSS before", float64(before.resident)/(1<<20), "MB", goal{})
