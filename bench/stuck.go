@@ -148,8 +148,7 @@ func (w *ward) figures(res *result) {
 		res.add("last progress → end, worst", sum.worst.Seconds(), "s", atMost(slowLimit).of(sloSlow))
 	}
 	if w.before > 0 {
-		res.add("RSS growth at its peak", float64(w.peak-w.before)/(1<<20), "MB", goal{})
-		res.add("RSS growth at its peak per stuck stream", float64(w.peak-w.before)/1024/float64(len(w.all)), "KB", goal{})
+		res.add("RSS growth beside them, at its peak", float64(w.peak-w.before)/(1<<20), "MB", goal{})
 	}
 	if kept > 0 {
 		res.Faults = append(res.Faults, fmt.Sprintf("%d of %d streams that are never read were not ended", kept, len(w.all)))
