@@ -44,14 +44,12 @@ func (c fanout) measure(ctx context.Context, t *target) (result, error) {
 		}
 		pace(ctx, c.posts(), c.Rate, len(lines), func(lane, n int) { p.post(ctx, lines[lane], n, n) })
 		return nil
-	}})
+	}, check: func([]*watcher) error { return reruns.end(ctx) }})
 	if err != nil {
 		return res, err
 	}
 	c.figures(&res, p, watchers, s)
-	if err := reruns.end(ctx, &res); err != nil {
-		return res, err
-	}
+	reruns.figures(&res)
 	res.Faults = append(res.Faults, check(p, watchers)...)
 	return verified(ctx, t, p, res)
 }

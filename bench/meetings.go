@@ -100,6 +100,9 @@ func (c busy) run(ctx context.Context, t *target, res result, streams func(rooms
 	}
 	var stale []string
 	do.check = func(watchers []*watcher) (err error) {
+		if err := reruns.end(ctx); err != nil {
+			return err
+		}
 		stale, err = t.checkSnapshots(ctx, tracksOf(watchers))
 		return err
 	}
@@ -107,9 +110,7 @@ func (c busy) run(ctx context.Context, t *target, res result, streams func(rooms
 	if err != nil {
 		return res, err
 	}
-	if err := reruns.end(ctx, &res); err != nil {
-		return res, err
-	}
+	reruns.figures(&res)
 	if res, err = verified(ctx, t, p, res); err != nil {
 		return res, err
 	}

@@ -78,6 +78,14 @@ func closeAll(lines []*line) {
 	}
 }
 
+// person is whom the development identity provider is asked for a token of.
+type person struct {
+	Email   string `json:"email"`
+	Name    string `json:"name"`
+	OrgID   string `json:"orgId"`
+	OrgRole string `json:"orgRole"`
+}
+
 // signIn signs in the first n users of the bench.
 func (t *target) signIn(ctx context.Context, n int) ([]user, error) {
 	l := t.line()
@@ -88,7 +96,7 @@ func (t *target) signIn(ctx context.Context, n int) ([]user, error) {
 			AccessToken string
 			User        struct{ ID string }
 		}
-		in := map[string]string{"email": fmt.Sprintf("bench-%d@example.com", i), "name": fmt.Sprintf("Bench %d", i)}
+		in := person{Email: fmt.Sprintf("bench-%d@example.com", i), Name: fmt.Sprintf("Bench %d", i), OrgID: organization, OrgRole: "member"}
 		if err := l.call(ctx, request{method: "POST", path: "/dev/token"}, in, &got); err != nil {
 			return nil, err
 		}
