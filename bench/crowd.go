@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	eagerPause   = 250 * time.Millisecond // of one who does not wait as told, between two attempts
+	eagerPause   = 250 * time.Millisecond // of one who came at once and found nobody
 	defaultRetry = time.Second            // to wait where the server said nothing before the connection broke
 	backTime     = 120 * time.Second      // for everyone to be back: a retry of up to a minute, and a minute more
 )
@@ -19,7 +19,7 @@ const (
 type crowd struct {
 	t        *target
 	p        *poster
-	eager    bool // they come back at once, whatever the server asks for
+	eager    bool // they come back at once, whatever the stream said; asked again to come later, they do
 	watchers []*watcher
 	arrivals chan comeback // of each who is back; holds all of them
 
@@ -112,15 +112,15 @@ func (c *crowd) broken() []error {
 	return c.left
 }
 
-// comeBack waits as the stream's end asked for, and connects until it is let in.
+// comeBack waits as the end of the stream asked for, unless it is eager, and connects until it is let in.
 func (c *crowd) comeBack(ctx context.Context, w *watcher, why error) comeback {
 	back := comeback{}
 	wait, lastID := retryOf(why, defaultRetry), w.stream.lastID()
 	until := time.Now().Add(backTime)
+	if c.eager {
+		wait = 0
+	}
 	for {
-		if c.eager {
-			wait = 0
-		}
 		if !sleep(ctx, wait) {
 			return back
 		}
@@ -137,8 +137,8 @@ func (c *crowd) comeBack(ctx context.Context, w *watcher, why error) comeback {
 		if _, told := errors.AsType[*ended](err); told {
 			back.turned++
 		}
-		if wait = retryOf(err, wait); c.eager && !sleep(ctx, eagerPause) {
-			return back
+		if wait = retryOf(err, wait); wait == 0 {
+			wait = eagerPause // nobody listens, or nobody says how long to wait
 		}
 	}
 }

@@ -153,8 +153,11 @@ func TestWhatAServerDoesNotOfferIsNoted(t *testing.T) {
 		{fanout{Streams: 3, Rate: 100, Duration: 100 * time.Millisecond}, "/v1/admin/streams is not offered"},
 		{meetings{few}, "/state is not offered"},
 		{live{few}, "/v1/live is not offered"},
+		{returningFew, "needs one of its own"},
 	} {
-		res, err := c.s.measure(t.Context(), newFake(t, "old"))
+		old := newFake(t, "old")
+		old.power = nil
+		res, err := c.s.measure(t.Context(), old)
 		if err != nil || len(res.Faults) > 0 || !strings.Contains(strings.Join(res.Notes, "\n"), c.note) {
 			t.Errorf("%s: %v, notes %q, faults %q", c.s.name(), err, res.Notes, res.Faults)
 		}
