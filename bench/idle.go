@@ -103,6 +103,7 @@ func (c idle) hold(ctx context.Context, t *target, h hold, res result) (result, 
 		res.add("RSS per stream", float64(after-h.before)/1024/float64(len(h.streams)), "KB", atMost(48).of(sloIdle))
 		res.add("RSS", float64(after)/(1<<20), "MB", goal{})
 		res.add("server CPU while idle", 100*s.server.Seconds()/s.elapsed.Seconds(), "% of a core", goal{})
+		res.add("CPU of others", s.others(), "%", goal{})
 	}
 	h.hangUp()
 	wg.Wait()

@@ -93,7 +93,13 @@ func (c returning) restart(ctx context.Context, t *target, p *poster, res *resul
 	from := posts.next
 	p.failures = failures{} // they were on their way to a server that ended: each is sent again below
 	stop = posts.start(ctx)
+	m, err := t.meter()
+	if err != nil {
+		stop()
+		return nil, err
+	}
 	back := crowd.awaitBack(ctx, listening)
+	spent, err := m.read()
 	to := p.now()
 	sleep(ctx, calmTime)
 	stop()
@@ -101,9 +107,10 @@ func (c returning) restart(ctx context.Context, t *target, p *poster, res *resul
 	t.awaitAll(ctx, p, crowd.watchers)
 	sleep(ctx, doubleTime)
 	c.figures(res, crowd, back, posts.answered(from, to))
+	res.cpu(spent, c.Streams, "return")
 	hangUp()
 	wg.Wait()
-	return crowd.watchers, cause(ctx, nil)
+	return crowd.watchers, cause(ctx, err)
 }
 
 func (c returning) figures(res *result, crowd *crowd, back *returned, posts summary) {
