@@ -162,6 +162,7 @@ func TestForgottenCommitsMarkEverything(t *testing.T) {
 
 func TestWhatNobodyReadsLeavesNothing(t *testing.T) {
 	h := stillHub()
+	h.processed.Store(1)
 	p, r := readWatched(h)
 	q, other := readWatched(h)
 	second := &reader{bell: newBell()}
