@@ -12,8 +12,8 @@ import (
 // Its id is one number for all feeds of the URL: everything up to it has been
 // sent of each of them, and nothing beyond it, so that a resume neither loses nor
 // repeats an item. A feed that could not be sent whole sets that number for all
-// of them. Until every path of the URL has been sent once there is no such
-// number.
+// of them. Until every feed of the URL has been sent once there is no such
+// number; queries do not wait for one, since a resume answers them anew.
 func (s *stream) round(t turn, problems map[*sub][]byte) []event {
 	horizon := t.horizon()
 	body := roundBody{commit: t.commit}
@@ -83,10 +83,10 @@ func (t turn) horizon() int64 {
 	return horizon
 }
 
-// complete reports whether every path of the URL has been told once.
+// complete reports whether every feed of the URL has been told once.
 func (s *stream) complete() bool {
 	for _, sub := range s.subs {
-		if sub.lasting && !sub.told {
+		if sub.lasting && sub.path.Feed != nil && !sub.told {
 			return false
 		}
 	}
