@@ -41,18 +41,19 @@ func (s *stream) look(ctx context.Context) (turn, error) {
 }
 
 // takeAll looks at what other connections have read. It returns false where that
-// does not suffice.
+// does not suffice, or is more than one turn sends.
 func (s *stream) takeAll() (t turn, ok bool) {
 	t.commit = s.engine.hub.processed.Load() // before asking whether anything concerns a right
-	now := time.Now()
+	now, size := time.Now(), 0
 	for _, sub := range s.subs {
 		if !sub.dirty(now) {
 			continue
 		}
 		u, ok := sub.take(t.commit)
-		if !ok {
+		if !ok || size > maxTurnBytes {
 			return turn{}, false
 		}
+		size += u.size()
 		t.updates = append(t.updates, u)
 	}
 	if s.unsettled() || slices.ContainsFunc(s.subs, (*sub).undecided) {
@@ -123,8 +124,8 @@ func (s *stream) askDirty(ctx context.Context, commit int64) (all []update) {
 			u = sub.ask(ctx, commit)
 			s.count(&u)
 		}
-		if rank(sub) == 0 {
-			u.fit(u.commit, maxTurnBytes/len(dirty))
+		if sub.path.Feed != nil && !u.first {
+			u.fit(u.commit, min(maxTurnBytes/len(dirty), maxTurnBytes-size))
 		}
 		size += u.size()
 		all = append(all, u)
