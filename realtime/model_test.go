@@ -10,30 +10,40 @@ import (
 	"connvo/domain"
 )
 
-// world is a feed and a query as a database keeps them, without a database: it
-// tells both as they were at any commit, and the hub compares when the test says.
+// world is feeds and queries as a database keeps them, without a database: it
+// tells them as they were at any commit, and the hub compares when the test says.
 type world struct {
 	engine *Engine
-	log    []Item // every version of every item of the feed, by position
+	feeds  [3]*feed
 	states []state
 	sets   []db.ChangeSet // that are not compared yet
 	seen   []int64        // the commits that were compared
 }
 
-// state is the world from a commit on.
-type state struct {
-	commit int64
-	answer string
-	extra  uint64 // the row that both depend on beside their own
+// feed is one feed of a world.
+type feed struct {
+	world *world
+	row   uint64
+	log   []Item // every version of every item, by position
 }
 
-// own is the row that feed and query always depend on; it says which other they
-// depend on, as a join does.
-const own uint64 = 7
+// state is what a world is from a commit on.
+type state struct {
+	commit  int64
+	answers [3]string
+	extra   uint64 // the row that everything depends on beside its own
+}
+
+// firstQuery is the row of the first query; the feeds have those before.
+const firstQuery = 10
 
 func newWorld() *world {
 	e := &Engine{hub: stillHub(), topics: map[string]*topic{}, gate: make(chan struct{}, 1), draining: make(chan struct{})}
-	return &world{engine: e, states: []state{{answer: "first"}}}
+	w := &world{engine: e, states: []state{{answers: [3]string{`"first"`, `"second"`, `"third"`}}}}
+	for i := range w.feeds {
+		w.feeds[i] = &feed{world: w, row: uint64(i)}
+	}
+	return w
 }
 
 func (w *world) now() state { return w.states[len(w.states)-1] }
@@ -47,9 +57,10 @@ func (w *world) at(commit int64) state {
 	return w.states[i]
 }
 
-// deps is what a run that reads the world as it is now depends on.
-func (w *world) deps() []db.Dependency {
-	return []db.Dependency{dep(1, own, nameColumn|stateColumn), dep(2, w.now().extra, nameColumn)}
+// deps is what a run depends on that reads the world as it is now. The row of its
+// own says which the other is, as a join does.
+func (w *world) deps(row uint64) []db.Dependency {
+	return []db.Dependency{dep(1, row, nameColumn|stateColumn), dep(2, w.now().extra, nameColumn)}
 }
 
 // commit makes next the state of the world; it has changed the places.
@@ -58,16 +69,33 @@ func (w *world) commit(next state, changes ...db.Change) {
 	w.sets = append(w.sets, db.ChangeSet{Commit: next.commit, Changes: changes})
 }
 
-// place is where a change of the feed or of the answer shows.
-func (w *world) place(beside bool) db.Change {
+// place is where a change shows: in a row, or beside it.
+func (w *world) place(row uint64, beside bool) db.Change {
 	if beside {
 		return changeOf(2, nameColumn, w.now().extra)
 	}
-	return changeOf(1, nameColumn, own)
+	return changeOf(1, nameColumn, row)
+}
+
+// answer changes the answer of a query.
+func (w *world) answer(query int, answer string, beside bool) {
+	next := w.now()
+	next.commit++
+	next.answers[query] = answer
+	w.commit(next, w.place(firstQuery+uint64(query), beside))
+}
+
+// dependOn lets everything depend on another row beside its own, which changes
+// nothing else.
+func (w *world) dependOn(extra uint64) {
+	next := w.now()
+	next.commit++
+	next.extra = extra
+	w.commit(next, changeOf(1, stateColumn, 0, 1, 2, firstQuery, firstQuery+1, firstQuery+2))
 }
 
 // filler is what items are made of.
-var filler = bytes.Repeat([]byte("x"), 300_000)
+var filler = bytes.Repeat([]byte("x"), 1_000_000)
 
 // itemOf is an item of about the given size, as JSON.
 func itemOf(key string, position int64, size int) Item {
@@ -76,13 +104,13 @@ func itemOf(key string, position int64, size int) Item {
 }
 
 // post commits n versions of items, each of a key of its own or one there is.
-func (w *world) post(n, size int, key func(i int) string, beside bool) {
-	next := w.now()
+func (f *feed) post(n, size int, key func(i int) string, beside bool) {
+	next := f.world.now()
 	for i := range n {
 		next.commit++
-		w.log = append(w.log, itemOf(key(i), next.commit, size))
+		f.log = append(f.log, itemOf(key(i), next.commit, size))
 	}
-	w.commit(next, w.place(beside))
+	f.world.commit(next, f.world.place(f.row, beside))
 }
 
 // compare compares the oldest commit that waits.
@@ -102,9 +130,9 @@ func (w *world) compareAll() {
 
 // beyond is the feed beyond a position at the commit: each item where it was
 // changed last.
-func (w *world) beyond(commit, position int64) (items []Item) {
+func (f *feed) beyond(commit, position int64) (items []Item) {
 	changed := map[string]bool{}
-	for _, v := range slices.Backward(w.log) {
+	for _, v := range slices.Backward(f.log) {
 		if v.Position <= position {
 			break
 		}
@@ -118,13 +146,13 @@ func (w *world) beyond(commit, position int64) (items []Item) {
 }
 
 // read is the feed as it is now, for the run of a path.
-func (w *world) read(_ context.Context, span domain.Span) ([]Item, bool, error) {
+func (f *feed) read(_ context.Context, span domain.Span) ([]Item, bool, error) {
 	if span.After == nil {
-		page := w.beyond(w.now().commit, 0)
+		page := f.beyond(f.world.now().commit, 0)
 		more := len(page) > span.Limit
 		return page[max(0, len(page)-span.Limit):], more, nil
 	}
-	part := w.beyond(w.now().commit, *span.After)
+	part := f.beyond(f.world.now().commit, *span.After)
 	if len(part) > span.Limit {
 		return part[:span.Limit], true, nil
 	}
