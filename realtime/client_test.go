@@ -233,4 +233,3 @@ func newClient(t *rapid.T, w *world) *client {
 	c.connect()
 	return c
 }
-

@@ -268,7 +268,7 @@ func (h *hub) depend(w *watched, deps []db.Dependency, commit int64) registratio
 	switch processed := h.processed.Load(); {
 	case unguarded && processed > commit:
 		w.mark(processed, time.Now())
-	case processed < commit && len(w.readers) > 1:
+	case processed < commit && len(known) > 0 && len(w.readers) > 1:
 		w.mark(commit, time.Now())
 	}
 	return replaced

@@ -13,7 +13,7 @@ import (
 // order, whatever is cut.
 func TestRoundsTellEachItemOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, sizes := newWorld(), rapid.SampledFrom([]drawn{little, little, little, much}).Draw(t, "sizes")
+		w, sizes := newWorld(), rapid.SampledFrom([]drawn{little, little, little, little, little, little, little, much}).Draw(t, "sizes")
 		clients := []*client{newClient(t, w), newClient(t, w)}
 		one := func(t *rapid.T) *client { return clients[rapid.IntRange(0, 1).Draw(t, "client")] }
 		t.Repeat(map[string]func(*rapid.T){
