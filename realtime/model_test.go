@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/time/rate"
+
 	"connvo/db"
 	"connvo/domain"
 )
@@ -37,9 +39,18 @@ type state struct {
 // firstQuery is the row of the first query; the feeds have those before.
 const firstQuery = 10
 
+// stillEngine is an engine without a database, whose hub compares when the test
+// says.
+func stillEngine() *Engine {
+	return &Engine{
+		hub: stillHub(), gate: make(chan struct{}, 1), draining: make(chan struct{}), admissions: DefaultAdmissions,
+		arrivals: rate.NewLimiter(DefaultAdmissions, DefaultAdmissions),
+		topics:   map[string]*topic{}, streams: map[string]*stream{}, byUser: map[domain.UserID]userStreams{},
+	}
+}
+
 func newWorld() *world {
-	e := &Engine{hub: stillHub(), topics: map[string]*topic{}, gate: make(chan struct{}, 1), draining: make(chan struct{})}
-	w := &world{engine: e, states: []state{{answers: [3]string{`"first"`, `"second"`, `"third"`}}}}
+	w := &world{engine: stillEngine(), states: []state{{answers: [3]string{`"first"`, `"second"`, `"third"`}}}}
 	for i := range w.feeds {
 		w.feeds[i] = &feed{world: w, row: uint64(i)}
 	}
