@@ -35,6 +35,15 @@ type history struct {
 	lasting bool
 }
 
+// roundRead is a round as clients read it.
+type roundRead struct {
+	Commit  int64
+	Results []struct {
+		Q, Event string
+		Body     json.RawMessage
+	}
+}
+
 // last is the position that was told last.
 func (h *history) last() int64 {
 	if len(h.got) == 0 {
@@ -88,11 +97,7 @@ func (c *client) turn(t *rapid.T, lost bool) bool {
 		return false
 	}
 	found := c.look()
-	events, err := c.stream.round(found, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range events {
+	for _, e := range c.stream.round(found, nil) {
 		if !lost {
 			c.receive(t, e)
 		}
@@ -125,7 +130,7 @@ func (c *client) look() turn {
 
 // receive is what an application does with a round, and what it may rely on.
 func (c *client) receive(t *rapid.T, e event) {
-	var body roundBody
+	var body roundRead
 	if err := json.Unmarshal(e.data, &body); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +191,7 @@ func (c *client) checkWhole(t *rapid.T, name string, commit, upTo int64) {
 
 // checkSize holds a round to its bound: but for the greatest answer, and an item
 // of each feed.
-func checkSize(t *rapid.T, c *client, body roundBody) {
+func checkSize(t *rapid.T, c *client, body roundRead) {
 	size, answer, items := 0, 0, 0
 	for _, r := range body.Results {
 		size += len(r.Body)
