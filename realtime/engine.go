@@ -80,6 +80,8 @@ type Engine struct {
 	admissions   int
 	hub          *hub
 	arrivals     *rate.Limiter
+	arriving     atomic.Int64  // the streams that wait to begin
+	first        chan struct{} // holds a token for the one that begins next
 	gate         chan struct{} // holds a token for each stream that asks the database, which keeps a core busy
 
 	draining chan struct{}
@@ -121,6 +123,7 @@ func New(c Config) *Engine {
 		admissions: c.Admissions,
 		hub:        newHub(c.DB.Committed()),
 		arrivals:   rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),
+		first:      make(chan struct{}, 1),
 		gate:       make(chan struct{}, min(c.DB.LiveReaders(), max(2, runtime.GOMAXPROCS(0)))),
 		draining:   make(chan struct{}),
 		streams:    map[string]*stream{},
@@ -203,16 +206,26 @@ func (u userStreams) plus(n int, multiplexed bool) userStreams {
 	return u
 }
 
-// arrive waits until the stream may begin, in the order in which they came.
+// arrive waits until the stream may begin, in the order in which they came. Only
+// the first of those who wait has reserved a place: who goes before leaves none
+// that would be kept for nobody.
 func (e *Engine) arrive(ctx context.Context) error {
+	defer e.arriving.Add(-1)
+	if e.arriving.Add(1) > int64(maxArrival/time.Second)*int64(e.admissions) {
+		return domain.Fail(domain.Unavailable, "too many streams begin at once; come again a little later")
+	}
+	select {
+	case e.first <- struct{}{}:
+		defer func() { <-e.first }()
+	case <-e.draining:
+		return errDraining
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	place := e.arrivals.Reserve()
 	wait := place.Delay()
 	if wait == 0 {
 		return nil
-	}
-	if wait > maxArrival {
-		place.Cancel()
-		return domain.Fail(domain.Unavailable, "too many streams begin at once; come again a little later")
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
