@@ -43,7 +43,7 @@ const firstQuery = 10
 // says.
 func stillEngine() *Engine {
 	return &Engine{
-		hub: stillHub(), gate: make(chan struct{}, 1), draining: make(chan struct{}), admissions: DefaultAdmissions,
+		hub: stillHub(), gate: make(chan struct{}, 1), first: make(chan struct{}, 1), draining: make(chan struct{}), admissions: DefaultAdmissions,
 		arrivals: rate.NewLimiter(DefaultAdmissions, DefaultAdmissions),
 		topics:   map[string]*topic{}, streams: map[string]*stream{}, byUser: map[domain.UserID]userStreams{},
 	}
