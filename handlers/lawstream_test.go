@@ -276,23 +276,23 @@ func (p *lawPath) note(name, data string) error {
 
 // takeItems merges items by id, as api clients do, and checks that positions
 // ascend and nothing comes twice.
-func (s *lawPath) takeItems(data string) error {
+func (p *lawPath) takeItems(data string) error {
 	var list struct{ Items []json.RawMessage }
 	if err := json.Unmarshal([]byte(data), &list); err != nil {
 		return err
 	}
-	newest := !s.paged && !strings.Contains(s.path, "after=")
+	newest := !p.paged && !strings.Contains(p.path, "after=")
 	for _, item := range list.Items {
 		id, position := itemOf(item)
-		if !newest && position <= s.position {
-			return fmt.Errorf("%s: position %d after %d", s.path, position, s.position)
+		if !newest && position <= p.position {
+			return fmt.Errorf("%s: position %d after %d", p.path, position, p.position)
 		}
-		s.items[id] = item
-		s.position = max(s.position, position)
+		p.items[id] = item
+		p.position = max(p.position, position)
 	}
-	s.paged = true
+	p.paged = true
 	if len(list.Items) > 200 {
-		return fmt.Errorf("%s: %d items at once", s.path, len(list.Items))
+		return fmt.Errorf("%s: %d items at once", p.path, len(list.Items))
 	}
 	return nil
 }
@@ -363,31 +363,31 @@ func (s *lawStream) compare(t *rapid.T) {
 	}
 }
 
-func (s *lawPath) compare(t *rapid.T, server *lawServer, token string) {
-	fresh := server.do(t, token, http.MethodGet, s.path, "")
-	if s.code != "" {
+func (p *lawPath) compare(t *rapid.T, server *lawServer, token string) {
+	fresh := server.do(t, token, http.MethodGet, p.path, "")
+	if p.code != "" {
 		// Since it ended a right may have come back, or another have gone.
-		if !slices.Contains([]string{"forbidden", "not_found"}, s.code) {
-			t.Fatalf("%s: ended with %s, a fresh answer is %d %s", s.path, s.code, fresh.status, fresh.body)
+		if !slices.Contains([]string{"forbidden", "not_found"}, p.code) {
+			t.Fatalf("%s: ended with %s, a fresh answer is %d %s", p.path, p.code, fresh.status, fresh.body)
 		}
 		return
 	}
-	if fresh.status != http.StatusOK || string(fresh.body) != s.snapshot {
-		t.Fatalf("%s: live %s\nfresh %d %s", s.path, s.snapshot, fresh.status, fresh.body)
+	if fresh.status != http.StatusOK || string(fresh.body) != p.snapshot {
+		t.Fatalf("%s: live %s\nfresh %d %s", p.path, p.snapshot, fresh.status, fresh.body)
 	}
 }
 
 // compareFeed reads the feed from the start and compares it with what has come:
 // everything, when the stream began there; else what is newer than its start.
-func (s *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
-	path, _, _ := strings.Cut(s.path, "?")
-	everything := strings.Contains(s.path, "after=")
+func (p *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
+	path, _, _ := strings.Cut(p.path, "?")
+	everything := strings.Contains(p.path, "after=")
 	fresh := map[string]json.RawMessage{}
 	for after := int64(0); ; {
 		answer := server.do(t, token, http.MethodGet, fmt.Sprintf("%s?after=%d&limit=200", path, after), "")
 		if answer.status != http.StatusOK {
-			if s.code == "" {
-				t.Fatalf("%s: goes on, a fresh answer is %d %s", s.path, answer.status, answer.body)
+			if p.code == "" {
+				t.Fatalf("%s: goes on, a fresh answer is %d %s", p.path, answer.status, answer.body)
 			}
 			return
 		}
@@ -407,25 +407,25 @@ func (s *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
 			break
 		}
 	}
-	if s.code != "" {
+	if p.code != "" {
 		return
 	}
 	var missing []string
 	for id, item := range fresh {
 		_, position := itemOf(item)
-		held, found := s.items[id]
-		if (found && string(held) != string(item)) || (!found && (everything || position > s.start)) {
+		held, found := p.items[id]
+		if (found && string(held) != string(item)) || (!found && (everything || position > p.start)) {
 			missing = append(missing, fmt.Sprintf("%s is %s, held %s", id, item, held))
 		}
 	}
-	for id := range s.items {
+	for id := range p.items {
 		if _, found := fresh[id]; !found {
 			missing = append(missing, id+" was never there")
 		}
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		t.Fatalf("%s: %s", s.path, strings.Join(missing, "\n"))
+		t.Fatalf("%s: %s", p.path, strings.Join(missing, "\n"))
 	}
 }
 
