@@ -87,7 +87,7 @@ func TestFiguresComeInPages(t *testing.T) {
 	}
 	var got []string
 	pages := 0
-	for cursor := ""; ; pages++ {
+	for cursor := ""; pages < 10; pages++ {
 		var f figures
 		boss.must("GET", figuresPath+"?limit=3"+cursor, nil).into(t, &f)
 		if f.Connections != 7 || f.Paths != 7 {

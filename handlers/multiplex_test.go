@@ -132,6 +132,9 @@ func TestManyFeedsLoseAndDoubleNothing(t *testing.T) {
 	got := map[string][]int64{}
 	id, connections := "0", 0
 	for ; len(got[long+"/messages"]) < many || len(got[short+"/messages"]) < few; connections++ {
+		if connections > 10 {
+			t.Fatalf("after id %s: %v", id, got)
+		}
 		st := ada.follow(live(long+"/messages", short+"/messages"), "Last-Event-ID", id)
 		st.ready()
 		r := st.round()

@@ -99,9 +99,11 @@ func (st *stream) any() *sse.Event {
 // next returns the next event that is no heartbeat; it must have the name.
 func (st *stream) next(name string) *sse.Event {
 	st.t.Helper()
-	for {
+	for began := time.Now(); ; {
 		e := st.any()
 		switch {
+		case time.Since(began) > patience:
+			st.t.Fatalf("%s: heartbeats instead of %s", st.name, name)
 		case e == nil:
 			st.t.Fatalf("%s: ended instead of sending %s", st.name, name)
 		case string(e.Event) == name:
@@ -242,10 +244,10 @@ func (st *stream) drain() {
 // it is a mistake.
 func (st *stream) quietUntil(commit int64) {
 	st.t.Helper()
-	for {
+	for began := time.Now(); ; {
 		e := st.any()
-		if e == nil || string(e.Event) != "heartbeat" {
-			st.t.Fatalf("%s: %+v instead of silence", st.name, e)
+		if e == nil || string(e.Event) != "heartbeat" || time.Since(began) > patience {
+			st.t.Fatalf("%s: %+v instead of silence up to %d", st.name, e, commit)
 		}
 		var beat struct{ Commit int64 }
 		st.into(e, &beat)
