@@ -9,12 +9,12 @@ import (
 
 // The bounds of an entry's texts, in bytes.
 const (
-	MaxID       = 128     // actor, organization, session, request: an id has at most 40
-	MaxAction   = 64      // two words
-	MaxResource = 512     // a path with two ids
-	MaxAddress  = 64      // an IPv6 address with its zone
-	MaxAgent    = 256     // what browsers send has at most 200
-	MaxDetail   = 2 << 10 // a few settings, before and after
+	MaxID       = 128      // actor, organization, session, request: an id has at most 40
+	MaxAction   = 64       // two words
+	MaxResource = 512      // a path with two ids
+	MaxAddress  = 64       // an IPv6 address with its zone
+	MaxAgent    = 256      // what browsers send has at most 200
+	MaxDetail   = 16 << 10 // the hundred paths of a live connection
 )
 
 // quoted is the most that a byte of text becomes in a JSON string.

@@ -24,7 +24,7 @@ func TestFullMemoryRefuses(t *testing.T) {
 		least int // that are accepted
 	}{
 		"by the number of entries": {opened("x"), audit.MaxWaiting},
-		"by their bytes":           {large, 16 << 20 / (3 << 10)},
+		"by their bytes":           {large, 16 << 20 / (audit.MaxDetail + 1<<10)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -207,11 +207,14 @@ func (f followed) path(u *url.URL) (p realtime.Path, err error) {
 	return p, nil
 }
 
+// connectionParameters are about the connection, not about what is asked for.
+var connectionParameters = []string{"heartbeat", "lastEventId", "ticket"}
+
 // topicName is what all have in common who are answered the same: the path and
 // the parameters that say what is asked for, not where in a feed they are.
 func topicName(u *url.URL, feed bool) string {
 	parameters := u.Query()
-	for _, own := range []string{"heartbeat", "lastEventId", "ticket"} {
+	for _, own := range connectionParameters {
 		parameters.Del(own)
 	}
 	if feed {

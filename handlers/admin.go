@@ -61,6 +61,16 @@ func (s *Server) listStreams(ctx context.Context, who domain.Actor, in *streamsI
 		return streamFigures{}, err
 	}
 	all := s.engine.Connections(org)
+	people := make([]domain.UserID, len(all))
+	for i, c := range all {
+		people[i] = c.User
+	}
+	colleagues, err := s.users.Colleagues(ctx, who, people)
+	if err != nil {
+		return streamFigures{}, err
+	}
+	// Who has moved to another organization since is not ours to see.
+	all = slices.DeleteFunc(all, func(c realtime.Connection) bool { return !colleagues[c.User] })
 	figures := totalsOf(all)
 	if key != nil {
 		all = slices.DeleteFunc(all, func(c realtime.Connection) bool {

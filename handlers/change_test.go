@@ -83,7 +83,7 @@ func TestPathsOfAConnectionAreBounded(t *testing.T) {
 	st := ada.follow(live(limits(1, 98)...))
 	connection := st.ready().ConnectionID
 	st.round()
-	full := []string{"/v1/me", "/v1/users/" + string(ada.ID), "/v1/users/" + string(ada.ID) + "?heartbeat=1"}
+	full := []string{"/v1/me", "/v1/users/" + string(ada.ID), "/v1/users/" + string(ada.ID) + "?"}
 	refused := func(subscribe, unsubscribe []string) {
 		t.Helper()
 		a := ada.change(connection, subscribe, unsubscribe)
@@ -102,7 +102,7 @@ func TestPathsOfAConnectionAreBounded(t *testing.T) {
 	}
 	refused(full[2:], nil)
 	// One that is named twice makes room for one.
-	refused([]string{full[2], "/v1/me?heartbeat=2"}, []string{"/v1/me", "/v1/me"})
+	refused([]string{full[2], "/v1/me?"}, []string{"/v1/me", "/v1/me"})
 	st.quietUntil(s.DB.Committed())
 	ada.changes(connection, full[2:], []string{"/v1/me"})
 	if r := st.round(); len(r.Results) != 1 || r.Results[0].Q != full[2] {

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"connvo/audit"
+	"connvo/domain"
 	"connvo/realtime"
 )
 
@@ -143,11 +144,23 @@ func (s *Server) resolve(r *http.Request, name string) (realtime.Path, error) {
 		return realtime.Path{}, newProblem(http.StatusUnprocessableEntity, fmt.Sprintf("the path is longer than %d characters", maxPath))
 	}
 	p, err := s.rehearse(r, name)
-	if err == nil && p.Query == nil && p.Feed == nil {
-		err = newProblem(http.StatusNotAcceptable, "the path cannot be followed among others")
+	switch {
+	case err != nil:
+		return p, err
+	case p.Query == nil && p.Feed == nil:
+		return p, newProblem(http.StatusNotAcceptable, "the path cannot be followed among others")
+	}
+	u, err := url.ParseRequestURI(name)
+	if err != nil {
+		return p, err // rehearse has parsed it
+	}
+	for _, own := range connectionParameters {
+		if u.Query().Has(own) {
+			return p, domain.FailField("query."+own, "is a parameter of the connection; a feed goes on with after")
+		}
 	}
 	p.Name = name
-	return p, err
+	return p, nil
 }
 
 // rehearse routes, parses and validates a live GET of the path as a request for

@@ -72,6 +72,10 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 		check(path, "query.q[1]", want, ada.do("GET", live(both...), nil, "Accept", "text/event-stream"))
 		check(path, "body.subscribe[1]", want, ada.change(connection, both, nil))
 	}
+	for _, own := range []string{"heartbeat=7", "lastEventId=1", "ticket=x"} {
+		name, _, _ := strings.Cut(own, "=")
+		check(own, "query.q[0]", "query."+name+": is a parameter of the connection", ada.do("GET", live("/v1/me?"+own), nil, "Accept", "text/event-stream"))
+	}
 	check("/v1/live", "query.q[0]", "among others", ada.do("GET", live("/v1/live"), nil, "Accept", "text/event-stream"))
 	check("/v1/live?q=", "query.q[0]", "among others", ada.do("GET", live(live("/v1/me")), nil, "Accept", "text/event-stream"))
 	// Everything that is wrong is said at once.
@@ -104,7 +108,7 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 func TestPathsAreToldAsTheyWereGiven(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")
-	paths := []string{"/v1/me", "/v1/me?", "/v1/%6de", "/v1/users/" + string(ada.ID) + "?heartbeat=7", "/v1/users/%F0%9F%91%8B", "/v1/users/a%2Fb", "/v1/users/<script>"}
+	paths := []string{"/v1/me", "/v1/me?", "/v1/%6de", "/v1/users/" + string(ada.ID) + "?", "/v1/users/%F0%9F%91%8B", "/v1/users/a%2Fb", "/v1/users/<script>"}
 	st := ada.follow(live(paths...) + "&q=" + url.QueryEscape(paths[0]))
 	st.ready()
 	r := st.round()

@@ -117,7 +117,7 @@ func (t *tickets) redeem(id, target string) (domain.Actor, error) {
 // followed.
 func targetOf(u *url.URL) string {
 	parameters := u.Query()
-	for _, own := range []string{"heartbeat", "lastEventId", "ticket"} {
+	for _, own := range connectionParameters {
 		parameters.Del(own)
 	}
 	return u.Path + "?" + parameters.Encode()

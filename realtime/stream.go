@@ -278,6 +278,9 @@ func (s *stream) update(ctx context.Context) bool {
 
 // count notes that the database was asked.
 func (s *stream) count(u *update) {
+	if u.sub.path.Every > 0 {
+		return // it is asked by the clock, and would count itself
+	}
 	rerun := u.sub.asked && u.err == nil
 	s.engine.runs.add(rerun, rerun && !u.changed())
 	s.figures.runs.add(rerun, rerun && !u.changed())

@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"connvo/db"
@@ -16,6 +17,28 @@ func (s *Store) Administers(ctx context.Context, who domain.Actor) (org string, 
 		return err
 	})
 	return org, err
+}
+
+// Colleagues returns who of the people belongs to the organization that the caller
+// administers, now. Errors: as Administers.
+func (s *Store) Colleagues(ctx context.Context, who domain.Actor, people []domain.UserID) (map[domain.UserID]bool, error) {
+	list, err := json.Marshal(people)
+	if err != nil {
+		return nil, err
+	}
+	colleagues := map[domain.UserID]bool{}
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		org, err := RequireAdmin(tx, who)
+		if err != nil {
+			return err
+		}
+		ids, err := db.All(tx, scanID, selectColleagues, string(list), org)
+		for _, id := range ids {
+			colleagues[id] = true
+		}
+		return err
+	})
+	return colleagues, err
 }
 
 // RequireAdmin refuses whoever is no admin, and returns the organization that the
@@ -41,6 +64,18 @@ FROM users
 WHERE id = ?1
 -- scope: users.id=?1
 -- decides`
+
+const selectColleagues = `
+SELECT id
+FROM users
+WHERE id IN (SELECT value FROM json_each(?1)) AND org_id = ?2
+-- scope: users.id=each(?1)`
+
+func scanID(r db.Row) (domain.UserID, error) {
+	var id domain.UserID
+	err := r.Scan(&id)
+	return id, err
+}
 
 // officer is what the decision about an admin rests on.
 type officer struct {
