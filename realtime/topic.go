@@ -116,12 +116,18 @@ func (t *topic) learnItems(h *hub, deps []db.Dependency, commit, after int64, it
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := h.depend(&t.watched, deps, commit)
+	compared := h.processed.Load() // before asking whether anything has changed
 	follows := complete && after <= t.at && t.sharers.Load() > 1 && t.held.Load() < maxHeldBytes
 	switch {
 	case r == outrun:
 		return false
-	case commit < t.at || (r == unchanged && !follows && !t.stale()):
-		return true // what t knows goes on to hold
+	case commit < t.at:
+		return true
+	case r == unchanged && !follows && !t.stale():
+		if compared >= commit {
+			t.at = commit // what t knows goes on to hold: whoever follows from here shares it
+		}
+		return true
 	case !follows:
 		t.release()
 		t.at, t.from = commit, commit
