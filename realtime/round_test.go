@@ -38,7 +38,10 @@ func TestRoundsTellEachItemOnce(t *testing.T) {
 		})
 		for _, c := range clients {
 			w.compareAll()
-			for c.turn(t, false) {
+			for turns := 0; c.turn(t, false); turns++ {
+				if turns > 1000 {
+					t.Fatal("there is always something to do")
+				}
 			}
 			c.checkAll(t)
 		}
@@ -137,6 +140,9 @@ func TestARoundHasANumberBeforeEveryAnswerIsTold(t *testing.T) {
 	if e := c.round(t); e.id != "8" {
 		t.Errorf("the first round has the id %q", e.id)
 	}
+	if c.stream.dirtiness(time.Now()) != hasMore {
+		t.Error("what is left does not follow at once")
+	}
 	if len(c.stream.subs) != 4 || c.stream.subs[3].told {
 		t.Error("everything came in one round: the test shows nothing")
 	}
@@ -146,7 +152,10 @@ func TestARoundHasANumberBeforeEveryAnswerIsTold(t *testing.T) {
 // greatest round.
 func (c *client) settle(t *testing.T) (greatest int) {
 	t.Helper()
-	for c.stream.dirtiness(time.Now()) > clean {
+	for turns := 0; c.stream.dirtiness(time.Now()) > clean; turns++ {
+		if turns > 1000 {
+			t.Fatal("there is always something to do")
+		}
 		greatest = max(greatest, len(c.round(t).data))
 	}
 	return greatest
@@ -169,6 +178,28 @@ func TestWhatOthersHaveReadIsCutToo(t *testing.T) {
 	}
 	if w.engine.runs.all.Load() != runs {
 		t.Error("what others have read was read again")
+	}
+}
+
+// What others have read is not for who may have lost their right: the database is
+// asked again.
+func TestWhoseRightIsUndecidedTakesNothing(t *testing.T) {
+	w := newWorld()
+	a, b := urlOf(w, 0, 1), urlOf(w, 0, 1)
+	a.settle(t)
+	b.settle(t)
+	for undecided := range 2 {
+		w.answer(0, fmt.Sprint(undecided), false)
+		w.compareAll()
+		a.settle(t)
+		runs := w.engine.runs.all.Load()
+		if undecided > 0 {
+			b.stream.subs[0].rights.mark(w.now().commit, time.Now())
+		}
+		b.settle(t)
+		if ran := w.engine.runs.all.Load() - runs; ran != int64(undecided) {
+			t.Errorf("undecided %d: %d runs", undecided, ran)
+		}
 	}
 }
 

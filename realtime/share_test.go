@@ -208,10 +208,10 @@ func TestWhoseRightEndsGetsNothingOfWhatOthersShare(t *testing.T) {
 			continue
 		}
 		if name, data := l.next(); name != "problem" || data != "no longer" {
-			t.Errorf("whose right has ended is told %s %q", name, data)
+			t.Fatalf("whose right has ended is told %s %q", name, data)
 		}
 		if name, data := l.next(); name != "" {
-			t.Errorf("and then %s %q", name, data)
+			t.Fatalf("and then %s %q", name, data)
 		}
 	}
 	if user := <-a.ended; user != "person7" {
