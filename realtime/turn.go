@@ -109,7 +109,9 @@ func (s *stream) askDirty(ctx context.Context, commit int64) (all []update) {
 			dirty = append(dirty, sub)
 		}
 	}
-	slices.SortStableFunc(dirty, func(a, b *sub) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(dirty, func(a, b *sub) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.ranAt, b.ranAt)) // who waited longest goes first
+	})
 	size := 0
 	for _, sub := range dirty {
 		if rank(sub) > 0 && size > maxTurnBytes {
