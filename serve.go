@@ -36,6 +36,9 @@ const (
 	// SIGTERM; what hosts wait before they kill is 30 seconds.
 	drainTime = 20 * time.Second
 	jobTime   = 5 * time.Second
+	// recordTime is what is kept for writing down who did what and was seen,
+	// however long the jobs have taken.
+	recordTime = 2 * time.Second
 	// maxProviderConns is how many connections to the identity provider are open
 	// at a time: those of newcomers, for a tenth of a second each.
 	maxProviderConns = 16
@@ -221,16 +224,18 @@ func (s *service) serve(ctx context.Context, listener net.Listener, listening fu
 // close ends what serves requests, then what runs besides them.
 func (s *service) close() error {
 	s.api.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), jobTime)
+	working, cancel := context.WithTimeout(context.Background(), jobTime)
 	defer cancel()
-	if err := s.seen.Close(ctx); err != nil {
-		s.log.Warn("when people were last seen was not stored", "error", err)
-	}
-	if err := s.jobs.Stop(ctx); err != nil {
+	if err := s.jobs.Stop(working); err != nil {
 		s.log.Warn("jobs were cut off; they run again at the next start", "error", err)
 	}
-	if err := s.audit.Close(ctx); err != nil {
+	writing, cancel := context.WithTimeout(context.Background(), recordTime)
+	defer cancel()
+	if err := s.audit.Close(writing); err != nil {
 		s.log.Error("the record of who did what is incomplete", "error", err)
+	}
+	if err := s.seen.Close(writing); err != nil {
+		s.log.Warn("when people were last seen was not stored", "error", err)
 	}
 	s.verifier.Close()
 	s.provider.CloseIdleConnections()

@@ -151,3 +151,50 @@ func TestStreamThatCannotBeRecordedDoesNotBegin(t *testing.T) {
 	}
 	ada.changes(connection, nil, []string{"/v1/me"})
 }
+
+// However many and long the paths are, the record has all of them.
+func TestTheRecordNamesEveryPath(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	paths := make([]string, 46)
+	for i := range 45 {
+		paths[i] = "/v1/meetings/" + strings.Repeat("%78", 120) + fmt.Sprint(i)
+	}
+	paths[45] = ada.plan("Plan")
+	st := ada.follow(live(paths...))
+	st.ready()
+	st.close()
+	all := ""
+	for _, line := range s.recorded("org_1") {
+		if line.Action == audit.StreamOpened {
+			all += line.Detail
+		}
+	}
+	for _, path := range paths {
+		if !strings.Contains(all, path+`"`) {
+			t.Errorf("%.80s… is not in the record", path)
+		}
+	}
+}
+
+// A change is recorded as what it adds.
+func TestTheRecordOfAChangeSaysWhatIsNew(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	meeting := ada.plan("Plan")
+	st := ada.follow(live("/v1/me"))
+	ada.must("PATCH", "/v1/live/"+st.ready().ConnectionID, map[string]any{"subscribe": []string{"/v1/me", meeting}})
+	st.close()
+	changes := 0
+	for _, line := range s.recorded("org_1") {
+		if line.Action != audit.StreamChanged {
+			continue
+		}
+		if changes++; strings.Contains(line.Detail, `"/v1/me"`) || !strings.Contains(line.Detail, meeting) {
+			t.Errorf("%s", line.Detail)
+		}
+	}
+	if changes != 1 {
+		t.Errorf("%d changes are recorded", changes)
+	}
+}

@@ -52,7 +52,8 @@ func (s *Server) liveRoutes() {
 	s.routes = append(s.routes, Route{Method: http.MethodGet, Path: livePath, LiveOnly: true})
 	op := s.operation(route{method: http.MethodGet, path: livePath, id: "follow", tag: "Live", summary: "Many queries on one connection",
 		about: "Asked with Accept: text/event-stream. ready comes first, then rounds: each is read in one transaction and holds every path that has changed. " +
-			"Its id is the number up to which everything has been sent for every path of the URL."},
+			"Its id is the number up to which everything has been sent for every path of the URL. A path that has ended with a problem is " +
+			"no longer among them: open the URL without it, or follow it again with after."},
 		reflect.TypeFor[liveRound](), "The data of each round.")
 	ok := op.Responses["200"]
 	ok.Content["text/event-stream"].Schema = ok.Content["application/json"].Schema
@@ -92,7 +93,8 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, in *liveInput) {
 		s.refuse(w, r, newProblem(http.StatusNotAcceptable, "this is a stream only: ask with Accept: text/event-stream"))
 		return
 	}
-	paths, err := s.resolveAll(r, in.Q, "query.q")
+	// As they were sent: an empty one would be left out of in.Q.
+	paths, err := s.resolveAll(r, r.URL.Query()["q"], "query.q")
 	switch {
 	case err != nil:
 		s.refuse(w, r, err)
@@ -108,8 +110,8 @@ func (s *Server) changeFollowed(r *http.Request, c *call, in *liveChange) (nothi
 	if err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, s.engine.Change(c.who, in.ConnectionID, paths, in.Body.Unsubscribe, func() error {
-		return s.noteStream(r, audit.StreamChanged, paths)
+	return nothing{}, s.engine.Change(c.who, in.ConnectionID, paths, in.Body.Unsubscribe, func(added []realtime.Path) error {
+		return s.noteStream(r, audit.StreamChanged, added)
 	})
 }
 
@@ -139,20 +141,21 @@ func (s *Server) resolveAll(r *http.Request, names []string, location string) ([
 }
 
 // resolve returns what the path follows.
-func (s *Server) resolve(r *http.Request, name string) (realtime.Path, error) {
+func (s *Server) resolve(r *http.Request, name string) (p realtime.Path, err error) {
 	if len(name) > maxPath {
-		return realtime.Path{}, newProblem(http.StatusUnprocessableEntity, fmt.Sprintf("the path is longer than %d characters", maxPath))
+		return p, newProblem(http.StatusUnprocessableEntity, fmt.Sprintf("the path is longer than %d characters", maxPath))
 	}
-	p, err := s.rehearse(r, name)
-	switch {
-	case err != nil:
-		return p, err
-	case p.Query == nil && p.Feed == nil:
-		return p, newProblem(http.StatusNotAcceptable, "the path cannot be followed among others")
-	}
-	u, err := url.ParseRequestURI(name)
+	u, err := parsePath(name)
 	if err != nil {
-		return p, err // rehearse has parsed it
+		return p, err
+	}
+	if u.Path != livePath { // which would name others in turn
+		if p, err = s.rehearse(r, u); err != nil {
+			return p, err
+		}
+	}
+	if p.Query == nil && p.Feed == nil {
+		return p, newProblem(http.StatusNotAcceptable, "the path cannot be followed among others")
 	}
 	for _, own := range connectionParameters {
 		if u.Query().Has(own) {
@@ -163,17 +166,22 @@ func (s *Server) resolve(r *http.Request, name string) (realtime.Path, error) {
 	return p, nil
 }
 
-// rehearse routes, parses and validates a live GET of the path as a request for
-// it would be, and returns what it would follow.
-func (s *Server) rehearse(r *http.Request, name string) (p realtime.Path, err error) {
+// parsePath reads the path of a live GET, with its parameters.
+func parsePath(name string) (*url.URL, error) {
 	u, err := url.ParseRequestURI(name)
 	if err != nil || !strings.HasPrefix(name, apiPrefix) || strings.ContainsAny(u.Path, "\x00\r\n") {
-		return p, newProblem(http.StatusUnprocessableEntity, "is no path of the API, such as /v1/me")
+		return nil, newProblem(http.StatusUnprocessableEntity, "is no path of the API, such as /v1/me")
 	}
+	return u, nil
+}
+
+// rehearse routes, parses and validates a live GET of the path as a request for
+// it would be, and returns what it would follow.
+func (s *Server) rehearse(r *http.Request, u *url.URL) (p realtime.Path, err error) {
 	outer := callOf(r.Context())
 	c := &call{id: outer.id, who: outer.who, resolves: &p}
 	inner := (&http.Request{
-		Method: http.MethodGet, URL: u, RequestURI: name, Host: r.Host, Header: http.Header{}, Body: http.NoBody,
+		Method: http.MethodGet, URL: u, RequestURI: u.RequestURI(), Host: r.Host, Header: http.Header{}, Body: http.NoBody,
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
 	}).WithContext(context.WithValue(r.Context(), callKey{}, c))
 	handler, pattern := s.mux.Handler(inner)
@@ -210,20 +218,29 @@ func sentence(err error) string {
 }
 
 // noteStream records that the caller has opened a stream of the paths, or added
-// them to one.
+// them to one: in one entry, or in as many as their names need.
 func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
 	c := callOf(r.Context())
 	e := audit.Entry{
 		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: r.URL.Path, Outcome: audit.Allowed,
 		Request: c.id, Address: address(r), Agent: r.UserAgent(),
 	}
-	if len(paths) != 1 || paths[0].Name != r.URL.Path {
-		names := make([]string, len(paths))
-		for i, p := range paths {
-			names[i] = p.Name
-		}
-		detail, _ := json.Marshal(map[string]any{"paths": names}) // strings always encode
-		e.Detail = string(detail)
+	if len(paths) == 1 && paths[0].Name == r.URL.Path {
+		return s.audit.Note(e)
 	}
-	return s.audit.Note(e)
+	for {
+		var names []string
+		for size := len(`{"paths":[]}`); len(paths) > 0; paths = paths[1:] {
+			name, _ := json.Marshal(paths[0].Name) // a string always encodes
+			if size += len(name) + 1; size > audit.MaxDetail && len(names) > 0 {
+				break
+			}
+			names = append(names, paths[0].Name)
+		}
+		detail, _ := json.Marshal(map[string][]string{"paths": names}) // strings always encode
+		e.Detail = string(detail)
+		if err := s.audit.Note(e); err != nil || len(paths) == 0 {
+			return err
+		}
+	}
 }

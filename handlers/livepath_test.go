@@ -121,3 +121,17 @@ func TestPathsAreToldAsTheyWereGiven(t *testing.T) {
 		}
 	}
 }
+
+// A path that names others in turn is refused before they are looked at, however
+// it is spelled.
+func TestPathsWithinPathsAreNotLookedAt(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	for _, path := range []string{strings.Repeat("/v1/live?q=", 180) + "/v1/me", "/v1/%6cive?q=/v1/nothing"} {
+		a := ada.do("GET", live(path), nil, "Accept", "text/event-stream")
+		var p struct{ Errors []struct{ Message string } }
+		if a.into(t, &p); a.Status != 422 || len(p.Errors) != 1 || p.Errors[0].Message != "the path cannot be followed among others" {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+}

@@ -209,7 +209,10 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err e
 const apiPrefix = "/v1/"
 
 func (s *Server) authenticate(r *http.Request) (domain.Actor, error) {
-	if id := r.URL.Query().Get("ticket"); id != "" && wantsStream(r) {
+	if id := r.URL.Query().Get("ticket"); id != "" {
+		if !wantsStream(r) {
+			return domain.Actor{}, domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
+		}
 		return s.tickets.redeem(id, targetOf(r.URL))
 	}
 	t, err := token(r)

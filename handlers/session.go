@@ -59,11 +59,15 @@ func (s *Server) endSessions(r *http.Request) error {
 	if c, err := r.Cookie(sessionCookie); err == nil {
 		tokens = append(tokens, c.Value)
 	}
+	var failed error
 	for _, t := range tokens {
 		err := s.auth.SignOut(r.Context(), t)
-		if err != nil && domain.KindOf(err) != domain.Unauthenticated {
-			return err
+		if err == nil || domain.KindOf(err) == domain.Unauthenticated {
+			continue
+		}
+		if failed == nil || domain.KindOf(failed) == domain.Conflict {
+			failed = err // what may pass, so that the cookie is kept for another try
 		}
 	}
-	return nil
+	return failed
 }

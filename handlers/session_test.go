@@ -191,3 +191,27 @@ func TestLogoutIsInTheDocument(t *testing.T) {
 		t.Errorf("its answers: %v", part(op, "responses"))
 	}
 }
+
+// A header's token that belongs to no session keeps nobody signed in with the
+// cookie.
+func TestLogoutEndsTheCookiesSessionWhateverTheHeaderIs(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	claims := jwt.MapClaims{}
+	parsed, _, err := jwt.NewParser().ParseUnverified(ada.Token, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(claims, "sid")
+	key, err := x509.ParsePKCS8PrivateKey(signingKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ada.Token, err = parsed.SignedString(key); err != nil {
+		t.Fatal(err)
+	}
+	if a := ada.do("POST", logoutPath, nil, "Cookie", "connvo_session="+grace.Token); a.Status != http.StatusConflict {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	grace.in(t, false)
+}

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"connvo/domain"
+	"connvo/realtime"
 )
 
 // The bounds of tickets.
@@ -28,7 +30,7 @@ const (
 type ticket struct {
 	id      string
 	who     domain.Actor
-	target  string // of the stream: targetOf
+	target  [sha256.Size]byte // of the stream: targetOf
 	expires time.Time
 }
 
@@ -49,7 +51,7 @@ func newTickets(now func() time.Time) *tickets {
 
 // issue returns a ticket for the target. Errors: RateLimited and Unavailable at
 // the bounds.
-func (t *tickets) issue(who domain.Actor, target string) (string, error) {
+func (t *tickets) issue(who domain.Actor, target [sha256.Size]byte) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.expire()
@@ -93,7 +95,7 @@ var errSpentTicket = errors.New("the ticket is spent")
 // redeem returns for whom the ticket opens the target, once. A ticket that is not
 // known was used or has expired; what never was one is refused, and so is one
 // that has outlived its caller's token.
-func (t *tickets) redeem(id, target string) (domain.Actor, error) {
+func (t *tickets) redeem(id string, target [sha256.Size]byte) (domain.Actor, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.expire()
@@ -113,27 +115,20 @@ func (t *tickets) redeem(id, target string) (domain.Actor, error) {
 	return n.who, nil
 }
 
-// targetOf is what a ticket is for: the path, and the parameters that say what is
-// followed.
-func targetOf(u *url.URL) string {
-	parameters := u.Query()
-	for _, own := range connectionParameters {
-		parameters.Del(own)
-	}
-	return u.Path + "?" + parameters.Encode()
-}
+// targetOf is what a ticket is for: the digest of the path with the parameters
+// that say what is followed.
+func targetOf(u *url.URL) [sha256.Size]byte { return sha256.Sum256([]byte(topicName(u, false))) }
 
 func (s *Server) createTicket(r *http.Request, c *call, in *ticketRequest) (ticketGrant, error) {
-	p, err := s.rehearse(r, in.Body.Path)
-	if err == nil && p.Name == "" {
-		err = newProblem(http.StatusNotAcceptable, "the path cannot be followed")
+	u, err := parsePath(in.Body.Path)
+	if err == nil {
+		var p realtime.Path
+		if p, err = s.rehearse(r, u); err == nil && p.Name == "" {
+			err = newProblem(http.StatusNotAcceptable, "the path cannot be followed")
+		}
 	}
 	if err != nil {
 		return ticketGrant{}, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{Location: "body.path", Message: sentence(err)})
-	}
-	u, err := url.ParseRequestURI(in.Body.Path)
-	if err != nil {
-		return ticketGrant{}, err
 	}
 	id, err := s.tickets.issue(c.who, targetOf(u))
 	return ticketGrant{Ticket: id, ExpiresIn: int64(ticketTime.Seconds())}, err

@@ -31,20 +31,23 @@ func (c *change) drop(name string) bool {
 
 // Change lets the open multiplexed connection of the actor follow more paths,
 // for as long as it lasts, and fewer. What is followed already stays as it is,
-// and what is not followed is not missed. opened is called before anything is
-// followed, and may refuse it.
+// and what is not followed is not missed. opened is called with what is added,
+// before it is followed, and may refuse it.
 //
 // Errors: NotFound where the actor has no such connection open; Invalid when it
 // would follow more than MaxPaths.
-func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove []string, opened func() error) error {
+func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove []string, opened func(added []Path) error) error {
 	e.mu.Lock()
 	s, found := e.streams[connection]
 	e.mu.Unlock()
 	if !found || !s.multiplexed || s.actor.User != who.User {
-		return domain.Fail(domain.NotFound, "there is no such connection; it is the connectionId of your own stream of /v1/live, while that is open")
+		return errNoConnection
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return errNoConnection
+	}
 	gone := map[string]struct{}{}
 	for _, name := range remove {
 		if _, follows := s.names[name]; follows {
@@ -60,7 +63,7 @@ func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove 
 		return domain.FailField("body.subscribe", "a connection follows at most %d paths; this would make it %d", MaxPaths, total)
 	}
 	if len(add) > 0 {
-		if err := opened(); err != nil {
+		if err := opened(add); err != nil {
 			return err
 		}
 	}
@@ -78,7 +81,10 @@ func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove 
 	return nil
 }
 
-// change makes the changes that were asked for.
+var errNoConnection = domain.Fail(domain.NotFound, "there is no such connection; it is the connectionId of your own stream of /v1/live, while that is open")
+
+// change makes the changes that were asked for. A path of the URL that was ended
+// and is asked for again counts for the number to resume from, as before.
 func (s *stream) change() {
 	s.mu.Lock()
 	wanted := s.wanted
@@ -90,7 +96,7 @@ func (s *stream) change() {
 		}
 	}
 	for _, p := range wanted.add {
-		s.subs = append(s.subs, s.engine.subscribe(p, s.bell, false))
+		s.subs = append(s.subs, s.engine.subscribe(p, s.bell, slices.Contains(s.url, p.Name)))
 	}
 }
 

@@ -30,7 +30,7 @@ func TestChangesThatWaitAreBounded(t *testing.T) {
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(some()))) {
 			add = append(add, Path{Name: name})
 		}
-		err := e.Change(domain.Actor{}, s.id, add, some(), func() error { return nil })
+		err := e.Change(domain.Actor{}, s.id, add, some(), func([]Path) error { return nil })
 		if err != nil && domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func (s *stream) follows(t *testing.T) []string {
 	return all
 }
 
-func agreed() error { return nil }
+func agreed([]Path) error { return nil }
 
 func TestChange(t *testing.T) {
 	hundred := numbered(0, MaxPaths)
@@ -154,7 +154,7 @@ func TestChangeIsRefused(t *testing.T) {
 		"that follows one path":          {"ann", single.id, nil, domain.NotFound},
 		"when it cannot be written down": {"ann", s.id, domain.Fail(domain.Unavailable, "no"), domain.Unavailable},
 	} {
-		err := e.Change(domain.Actor{User: test.who}, test.connection, pathsOf("/b"), []string{"/a"}, func() error { return test.opened })
+		err := e.Change(domain.Actor{User: test.who}, test.connection, pathsOf("/b"), []string{"/a"}, func([]Path) error { return test.opened })
 		if domain.KindOf(err) != test.kind {
 			t.Errorf("a connection %s: %v", name, err)
 		}
@@ -163,7 +163,7 @@ func TestChangeIsRefused(t *testing.T) {
 		t.Errorf("after what was refused it follows %v", got)
 	}
 	asked := false
-	if err := e.Change(s.actor, s.id, nil, []string{"/a"}, func() error { asked = true; return nil }); err != nil || asked {
+	if err := e.Change(s.actor, s.id, nil, []string{"/a"}, func([]Path) error { asked = true; return nil }); err != nil || asked {
 		t.Errorf("to follow less is written down: %v, %v", asked, err)
 	}
 	e.leave(s)

@@ -73,7 +73,7 @@ func (c *client) connect() {
 	c.stream.open(c.paths)
 	if position, known := ParsePosition(c.id); known {
 		for _, sub := range c.stream.subs {
-			sub.resume(position, true)
+			sub.resume(position, true, true)
 		}
 	} else {
 		c.told = map[string]*history{}

@@ -51,7 +51,7 @@ func (s *stream) untilNext(now time.Time) time.Duration {
 		next = s.nextSend
 	}
 	for _, sub := range s.subs {
-		if sub.path.Every > 0 && sub.nextRun.Before(next) {
+		if sub.path.Every > 0 && sub.nextRun.After(now) && sub.nextRun.Before(next) {
 			next = sub.nextRun
 		}
 	}

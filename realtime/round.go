@@ -45,7 +45,8 @@ func (s *stream) round(t turn, problems map[*sub][]byte) []event {
 		return nil
 	}
 	e := event{name: "round", data: body.end()}
-	if s.complete() {
+	if s.complete() && horizon >= s.upTo { // a path that begins again may still be behind
+		s.upTo = horizon
 		e.id = strconv.FormatInt(horizon, 10)
 	}
 	return []event{e}

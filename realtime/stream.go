@@ -89,8 +89,11 @@ type stream struct {
 	mu     sync.Mutex          // guards the rest of this block
 	names  map[string]struct{} // of the paths, of those to come too
 	wanted change              // that is not made yet
+	closed bool                // nothing can be followed any more
 
 	bell      *bell
+	url       []string // the names of the URL's paths
+	upTo      int64    // the last id that was told
 	subs      []*sub
 	standing  watched // what the decision rests on whether the caller may be served at all
 	ofStands  reader
@@ -108,16 +111,22 @@ type stream struct {
 func (s *stream) open(paths []Path) {
 	s.ofStands.bell = s.bell
 	s.engine.hub.join(&s.standing, &s.ofStands)
+	for _, p := range paths {
+		s.url = append(s.url, p.Name)
+		s.subs = append(s.subs, s.engine.subscribe(p, s.bell, true))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range paths {
 		s.names[p.Name] = struct{}{}
-		s.subs = append(s.subs, s.engine.subscribe(p, s.bell, true))
 	}
 }
 
 // close forgets everything that is followed.
 func (s *stream) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	for _, sub := range s.subs {
 		s.engine.unsubscribe(sub)
 	}
@@ -131,7 +140,7 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 		position, known := ParsePosition(*r.LastEventID)
 		resumed = known && position <= s.engine.db.Committed()
 		for _, sub := range s.subs {
-			sub.resume(position, resumed)
+			sub.resume(position, resumed, s.multiplexed)
 		}
 	}
 	t, err := s.look(ctx)
@@ -197,8 +206,8 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 			continue
 		}
 		p := s.engine.problem(ctx, u.err)
-		if p.Passes {
-			return nil, u.err
+		if p.Passes && p.Status != http.StatusInternalServerError {
+			return nil, u.err // a path that always fails must not end the others for ever
 		}
 		problems[u.sub] = p.Body
 		s.drop(u.sub)
@@ -220,14 +229,18 @@ func (s *stream) run(ctx context.Context) {
 // when the stream has ended.
 func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 	now := time.Now()
-	if !s.actor.Expires.IsZero() && !s.engine.db.Now().Before(s.actor.Expires) {
-		s.end(s.engine.problem(ctx, domain.Fail(domain.Unauthenticated, "the token has expired")))
+	if err := s.expired(); err != nil {
+		s.end(s.engine.problem(ctx, err))
 		return false
 	}
 	s.change()
 	beating := !now.Before(s.heartAt)
 	considered := s.engine.hub.processed.Load() // before asking whether anything is new
+	since := s.bell.since.Load()
 	d := s.dirtiness(now)
+	if d == clean {
+		s.bell.since.CompareAndSwap(since, 0) // the last turn has served it
+	}
 	if d > clean && (beating || d > dirty || !now.Before(s.nextSend)) && !s.update(ctx) {
 		return false
 	}
@@ -246,6 +259,14 @@ func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 	case <-timer.C:
 	}
 	return true
+}
+
+// expired refuses an actor whose token has ended.
+func (s *stream) expired() error {
+	if s.actor.Expires.IsZero() || s.engine.db.Now().Before(s.actor.Expires) {
+		return nil
+	}
+	return domain.Fail(domain.Unauthenticated, "the token has expired")
 }
 
 // update sends what is new.

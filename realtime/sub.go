@@ -97,13 +97,18 @@ func (e *Engine) unsubscribe(s *sub) {
 }
 
 // resume goes on from the position that the client has reached; where that is
-// not known, from the beginning. A query's answer is always complete.
-func (s *sub) resume(position int64, known bool) {
+// not known, from the beginning. A query's answer is always complete. A position
+// that many paths share may lie before where the path itself is to begin.
+func (s *sub) resume(position int64, known, shared bool) {
 	if s.path.Feed == nil {
 		return
 	}
+	after := s.path.Feed.After
 	s.cursor, s.paged = 0, true
-	if known {
+	switch {
+	case known && shared && after != nil:
+		s.cursor = max(position, *after)
+	case known:
 		s.cursor = position
 	}
 }
@@ -197,6 +202,10 @@ func (s *sub) learn(h *hub, u update) {
 		}
 	}
 	h.depend(&s.rights, rights, u.commit)
+	if s.path.Every > 0 {
+		s.asked, s.decidedAt = true, u.commit
+		return // what else it has read is asked for by the clock
+	}
 	var watched bool
 	switch {
 	case s.path.Feed == nil:

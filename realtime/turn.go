@@ -23,6 +23,9 @@ type turn struct {
 // look returns what is new on all paths, as of one commit: what others have read
 // already, else what the database says in one read transaction.
 func (s *stream) look(ctx context.Context) (turn, error) {
+	if err := s.expired(); err != nil {
+		return turn{}, err
+	}
 	if t, ok := s.takeAll(); ok {
 		return t, nil
 	}
@@ -33,6 +36,9 @@ func (s *stream) look(ctx context.Context) (turn, error) {
 		defer func() { <-s.engine.gate }()
 	case <-ctx.Done():
 		return turn{}, ctx.Err()
+	}
+	if err := s.expired(); err != nil { // while it waited
+		return turn{}, err
 	}
 	if t, ok := s.takeAll(); ok {
 		return t, nil
