@@ -46,7 +46,7 @@ func TestAResumeDoesNotGoBehindAfter(t *testing.T) {
 	w := newWorld()
 	w.feeds[0].post(300, 10, keyed("a"), false)
 	w.feeds[1].post(5, 10, keyed("b"), false) // 301 to 305
-	c := clientAfter(w, 0, 303)                  // who holds 303 of the second already
+	c := clientAfter(w, 0, 303)               // who holds 303 of the second already
 	c.rounds(1)
 	c.stream.close()
 	c.connect()
