@@ -10,6 +10,7 @@ import (
 	"connvo/domain"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
+	"connvo/domain/users"
 	"connvo/idempotency"
 	"connvo/jobs"
 )
@@ -17,6 +18,7 @@ import (
 // The kinds of jobs.
 const (
 	endAbandoned = "meetings.end-abandoned"
+	claimMore    = "invitations.claim"
 	expireDay    = "idempotency.expire"
 )
 
@@ -44,6 +46,36 @@ func endAbandonedMeeting(meets *meetings.Store) jobs.Handler {
 			}
 			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Payload: id, RunAt: again})
 		}, nil
+	}
+}
+
+// claim is whose invitations are to be claimed.
+type claim struct {
+	User    domain.UserID
+	Address string
+}
+
+// claimInvitations makes somebody a member wherever they are invited; where that
+// is too much for their sign-in, a job does the rest.
+func claimInvitations(meets *meetings.Store) users.Arrival {
+	return func(tx *db.WriteTx, user domain.UserID, address string) error {
+		more, err := meets.Claim(tx, user, address)
+		if err != nil || !more {
+			return err
+		}
+		return jobs.Enqueue(tx, jobs.Job{Kind: claimMore, Payload: claim{user, address}, RunAt: tx.Now})
+	}
+}
+
+// claimMoreInvitations claims a portion of what a sign-in has left.
+func claimMoreInvitations(meets *meetings.Store) jobs.Handler {
+	again := claimInvitations(meets)
+	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
+		var c claim
+		if err := json.Unmarshal(t.Payload, &c); err != nil {
+			return nil, err
+		}
+		return func(tx *db.WriteTx) error { return again(tx, c.User, c.Address) }, nil
 	}
 }
 

@@ -23,9 +23,12 @@ CREATE TABLE meta (
 -- People. subject is the identity provider's name for them. Organization and
 -- role come from the token, or from the provider's webhooks, never from clients;
 -- claims_at is the instant of the newest source, so that an old token undoes nothing.
+-- address is email in the form in which addresses are compared, '' until the
+-- provider has verified that it is theirs.
 CREATE TABLE users (
   id           TEXT PRIMARY KEY,
   subject      TEXT NOT NULL UNIQUE,
+  address      TEXT NOT NULL DEFAULT '',
   active       INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
   org_id       TEXT NOT NULL DEFAULT '',
   org_role     TEXT NOT NULL DEFAULT '',
@@ -36,6 +39,7 @@ CREATE TABLE users (
   created_at   INTEGER NOT NULL,
   updated_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX users_by_address ON users (address);
 
 -- When people were last seen, to within 5 minutes: apart from users, so that
 -- writing it makes nobody's query run again.
@@ -89,6 +93,19 @@ CREATE TABLE participants (
 -- Lists of a person, newest meeting first: a meeting's id grows with time.
 CREATE INDEX participants_by_user ON participants (user_id, meeting_id);
 CREATE INDEX participants_by_user_state ON participants (user_id, meeting_state, meeting_id);
+
+-- Who was invited by an e-mail address that nobody here has. When somebody signs
+-- in with it, the row becomes one of participants.
+CREATE TABLE invitations (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  id         TEXT NOT NULL,
+  email      TEXT NOT NULL CHECK (email <> ''),
+  role       TEXT NOT NULL CHECK (role IN ('cohost', 'participant', 'observer')),
+  invited_by TEXT NOT NULL REFERENCES users (id),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (meeting_id, id),
+  UNIQUE (email, meeting_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER meetings_state AFTER UPDATE OF state ON meetings
 WHEN OLD.state <> NEW.state

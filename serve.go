@@ -127,13 +127,14 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	happened := events.NewLog(map[events.Type][]events.Follow{
 		events.MeetingStarted: {watchForAbandonment},
 	})
-	people := users.NewStore(d)
 	meets := meetings.NewStore(d, happened, c.Region)
+	people := users.NewStore(d, claimInvitations(meets))
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
 	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
+		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
 	})
 

@@ -20,9 +20,10 @@ const directoryTimeout = 10 * time.Second
 // Person is what the identity provider knows about somebody and their token
 // does not tell.
 type Person struct {
-	Email     string
-	Name      string // "" when the provider has none
-	AvatarURL string // "" when there is none
+	Email         string
+	EmailVerified bool   // the provider has seen that the address is theirs
+	Name          string // "" when the provider has none
+	AvatarURL     string // "" when there is none
 }
 
 // Directory is where the identity provider keeps people. A subject that it does
@@ -136,13 +137,14 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 			p.AvatarURL = "" // a picture is not worth refusing a person
 		}
 		_, err = a.people.SignIn(ctx, users.Identity{
-			Subject:   c.Subject,
-			Email:     p.Email,
-			Name:      p.Name,
-			AvatarURL: p.AvatarURL,
-			Org:       c.Org,
-			OrgRole:   c.OrgRole,
-			At:        c.IssuedAt,
+			Subject:       c.Subject,
+			Email:         p.Email,
+			EmailVerified: p.EmailVerified,
+			Name:          p.Name,
+			AvatarURL:     p.AvatarURL,
+			Org:           c.Org,
+			OrgRole:       c.OrgRole,
+			At:            c.IssuedAt,
 		})
 		return nil, err
 	})

@@ -142,7 +142,7 @@ func TestDevelopmentDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := w.dev.Person(t.Context(), told.Subject)
-	if err != nil || got != (auth.Person{Email: "ada@example.com", Name: "Countess"}) {
+	if err != nil || got != (auth.Person{Email: "ada@example.com", EmailVerified: true, Name: "Countess"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	_, err = w.dev.Person(t.Context(), "user_nobody")

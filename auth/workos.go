@@ -233,6 +233,7 @@ func retryAfter(header string) time.Duration {
 type wireUser struct {
 	ID        string `json:"id"`
 	Email     string `json:"email"`
+	Verified  bool   `json:"email_verified"`
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
 	Name      string `json:"name"`
@@ -252,9 +253,10 @@ func (r reply) person(subject string) (Person, error) {
 	}
 	words := cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.Name)
 	return Person{
-		Email:     u.Email,
-		Name:      strings.Join(strings.Fields(words), " "),
-		AvatarURL: picture(u.Picture),
+		Email:         u.Email,
+		EmailVerified: u.Verified,
+		Name:          strings.Join(strings.Fields(words), " "),
+		AvatarURL:     picture(u.Picture),
 	}, nil
 }
 

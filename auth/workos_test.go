@@ -203,7 +203,7 @@ func (d *desk) fails(t *testing.T) time.Duration {
 func (d *desk) tells(t *testing.T) {
 	t.Helper()
 	p, err := d.Person(t.Context(), "user_grace")
-	want := auth.Person{Email: "grace@example.com", Name: "Grace Hopper", AvatarURL: "https://pictures.example/grace"}
+	want := auth.Person{Email: "grace@example.com", EmailVerified: true, Name: "Grace Hopper", AvatarURL: "https://pictures.example/grace"}
 	if err != nil || p != want {
 		t.Errorf("got %+v, %v, want %+v", p, err, want)
 	}
@@ -271,6 +271,8 @@ func TestWorkOSPerson(t *testing.T) {
 		"a script":        {`"profile_picture_url": "javascript:alert(1)"`, auth.Person{}},
 		"no host":         {`"profile_picture_url": "https:///a"`, auth.Person{}},
 		"a long address":  {`"profile_picture_url": "` + long + `"`, auth.Person{}},
+		"verified":        {`"email_verified": true`, auth.Person{EmailVerified: true}},
+		"not verified":    {`"email_verified": false`, auth.Person{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			atDesk(t, workosKey, func(t *testing.T, d *desk) {

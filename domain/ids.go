@@ -11,14 +11,18 @@ type UserID string
 // region that owns it.
 type MeetingID string
 
+// InvitationID names an invitation of an e-mail address, "inv_" followed by a ULID.
+type InvitationID string
+
 // MessageID names a message, "msg_" followed by its number in base 32.
 type MessageID string
 
 // The prefixes of ids, so that a reader of a log or a URL knows what it sees.
 const (
-	UserPrefix    = "usr_"
-	MeetingPrefix = "mtg_"
-	MessagePrefix = "msg_"
+	UserPrefix       = "usr_"
+	MeetingPrefix    = "mtg_"
+	InvitationPrefix = "inv_"
+	MessagePrefix    = "msg_"
 )
 
 // NewMeetingID returns the id of a meeting that lives in the region home; ulid

@@ -31,10 +31,17 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
 	"GET /v1/meetings/{meetingId}/events":       always("members 200"),
 
-	"POST /v1/meetings/{meetingId}/start": {"managers 200", "managers 409 conflict", "managers 409 conflict", "managers 409 conflict"},
-	"POST /v1/meetings/{meetingId}/end":   {"managers 409 conflict", "managers 200", "managers 409 conflict", "managers 409 conflict"},
-	"POST /v1/meetings/{meetingId}/join":  {"members 409 conflict", "members 200", "members 409 conflict", "members 409 conflict"},
-	"POST /v1/meetings/{meetingId}/leave": {"members 409 conflict", "members 200, invited 409 conflict", "members 409 conflict", "members 409 conflict"},
+	"PATCH /v1/meetings/{meetingId}":                        {"managers 200", "managers 200", "managers 409 conflict", "managers 409 conflict"},
+	"POST /v1/meetings/{meetingId}/participants":            {"managers 201", "managers 201", "managers 409 conflict", "managers 409 conflict"},
+	"PATCH /v1/meetings/{meetingId}/participants/{userId}":  {"managers 200", "managers 200", "managers 200", "managers 409 conflict"},
+	"DELETE /v1/meetings/{meetingId}/participants/{userId}": {"managers 204", "managers 204", "managers 204", "managers 409 conflict"},
+	"POST /v1/meetings/{meetingId}/transfer":                {"hosts 200", "hosts 200", "hosts 200", "hosts 409 conflict"},
+
+	"POST /v1/meetings/{meetingId}/cancel": {"managers 200", "managers 409 conflict", "managers 409 conflict", "managers 409 conflict"},
+	"POST /v1/meetings/{meetingId}/start":  {"managers 200", "managers 409 conflict", "managers 409 conflict", "managers 409 conflict"},
+	"POST /v1/meetings/{meetingId}/end":    {"managers 409 conflict", "managers 200", "managers 409 conflict", "managers 409 conflict"},
+	"POST /v1/meetings/{meetingId}/join":   {"members 409 conflict", "members 200", "members 409 conflict", "members 409 conflict"},
+	"POST /v1/meetings/{meetingId}/leave":  {"members 409 conflict", "members 200, invited 409 conflict", "members 409 conflict", "members 409 conflict"},
 
 	"GET /v1/meetings/{meetingId}/messages":                {"members 200", "joined 200", "members 200", "members 200"},
 	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
@@ -46,12 +53,16 @@ func always(rule string) [4]string { return [4]string{rule, rule, rule, rule} }
 
 // bodies are what the writes are sent with.
 var bodies = map[string]string{
-	"PATCH /v1/me":                                        `{"displayName":"Me"}`,
-	"POST /v1/meetings":                                   `{"title":"Mine"}`,
-	"PATCH /v1/live/{connectionId}":                       `{"subscribe":["/v1/me"]}`,
-	"POST /v1/stream-tickets":                             `{"path":"/v1/me"}`,
-	"POST /v1/meetings/{meetingId}/messages":              `{"content":"Hello"}`,
-	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": `{"content":"Changed"}`,
+	"PATCH /v1/me":                                         `{"displayName":"Me"}`,
+	"POST /v1/meetings":                                    `{"title":"Mine"}`,
+	"PATCH /v1/meetings/{meetingId}":                       `{"title":"Changed"}`,
+	"POST /v1/meetings/{meetingId}/participants":           `{"email":"somebody@example.org","role":"participant"}`,
+	"PATCH /v1/meetings/{meetingId}/participants/{userId}": `{"role":"participant"}`,
+	"POST /v1/meetings/{meetingId}/transfer":               `{"userId":"$guest"}`,
+	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
+	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
+	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
+	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  `{"content":"Changed"}`,
 }
 
 // callerKind is what somebody is in a meeting, with no role when no member.
@@ -79,7 +90,7 @@ var callerKinds = []callerKind{
 func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
-		"everyone": true, "admins": k.name == "admin", "members": true, "managers": manages, "joined": joined, "writers": writes,
+		"everyone": true, "admins": k.name == "admin", "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
 		"joined-writers": joined && writes, "invited": k.status == "invited",
 	}[word]
 }
@@ -109,7 +120,7 @@ func (k callerKind) answered(rule string) (status int, code string) {
 
 func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 	s := newServer(t)
-	organizer := s.signIn("organizer")
+	organizer, guest := s.signIn("organizer"), s.signIn("guest")
 	callers := map[string]*person{"nobody": s.nobody()}
 	for _, k := range callerKinds[1:] {
 		callers[k.name] = s.signIn(strings.ReplaceAll(k.name, " ", "-"))
@@ -128,7 +139,7 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 		for i, state := range []string{"scheduled", "active", "concluded", "cancelled"} {
 			for _, k := range callerKinds {
 				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method, liveOnly: r.LiveOnly}
-				c.path = organizer.meetingOf(r.Path, state, k, callers[k.name])
+				c.path, c.guest = organizer.meetingOf(r.Path, state, k, callers[k.name], guest), guest
 				c.status, c.code = k.answered(rules[i])
 				c.check(t)
 			}
@@ -141,14 +152,15 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 	}
 }
 
-// meetingOf makes a meeting in the state, with the caller and a message of
-// theirs in it, and returns the route's path for it.
-func (p *person) meetingOf(route, state string, k callerKind, caller *person) string {
+// meetingOf makes a meeting in the state, with the guest, the caller and a message
+// of theirs in it, and returns the route's path for it.
+func (p *person) meetingOf(route, state string, k callerKind, caller, guest *person) string {
+	route = strings.ReplaceAll(route, "/participants/{userId}", "/participants/"+string(guest.ID))
 	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
 		return route
 	}
-	id := strings.TrimPrefix(p.plan("Plan"), "/v1/meetings/")
+	id := strings.TrimPrefix(p.plan("Plan", guest, "observer"), "/v1/meetings/")
 	p.s.exec(`UPDATE meetings SET state = ?2, ended_at = CASE ?2 WHEN 'concluded' THEN created_at END WHERE id = ?1`, id, state)
 	if k.role != "" {
 		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, ?, ?)`, id, caller.ID, state, k.role, k.status)
@@ -169,6 +181,7 @@ type accessCase struct {
 	name, state  string
 	kind         callerKind
 	caller       *person
+	guest        *person // an observer
 	method, path string
 	liveOnly     bool
 	status       int
@@ -179,7 +192,7 @@ func (c accessCase) check(t *testing.T) {
 	t.Helper()
 	var body any
 	if b, found := bodies[c.name]; found {
-		body = b
+		body = strings.ReplaceAll(b, "$guest", string(c.guest.ID))
 	}
 	a := c.caller.do(c.method, c.path, body)
 	if c.liveOnly && c.status == http.StatusOK {

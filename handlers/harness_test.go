@@ -83,7 +83,11 @@ func newServer(t testing.TB) *server {
 	happened := events.NewLog(nil)
 	s.Audit = audit.NewLog(s.DB, log)
 	s.endAudit = sync.OnceValue(func() error { return s.Audit.Close(context.Background()) })
-	people := users.NewStore(s.DB)
+	meets := meetings.NewStore(s.DB, happened, "loc")
+	people := users.NewStore(s.DB, func(tx *db.WriteTx, user domain.UserID, address string) error {
+		_, err := meets.Claim(tx, user, address)
+		return err
+	})
 	var err error
 	if s.Dev, err = auth.NewDevProvider(t.Context(), s.DB, people); err != nil {
 		t.Fatal(err)
@@ -95,7 +99,7 @@ func newServer(t testing.TB) *server {
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
 	s.API, err = handlers.New(handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
-		Users: people, Meetings: meetings.NewStore(s.DB, happened, "loc"), Messages: messages.NewStore(s.DB, happened),
+		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
 	if err != nil {
@@ -181,6 +185,7 @@ func (s *server) rows() string {
 	var b strings.Builder
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
+		`SELECT count(*) FROM invitations`,
 		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))

@@ -82,7 +82,9 @@ func TestKeyIsFreeAfterADay(t *testing.T) {
 func TestEveryWriteTakesAKey(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")
+	grace, linus := s.signIn("grace"), s.signIn("linus")
 	scheduled, active, joined, left := ada.plan("Scheduled"), ada.plan("Active"), ada.plan("Joined"), ada.plan("Left")
+	full, cancelled, given := ada.plan("Full", grace, "observer", linus, "observer"), ada.plan("Cancelled"), ada.plan("Given", grace, "observer")
 	for _, m := range []string{active, joined, left} {
 		ada.must("POST", m+"/start", nil)
 	}
@@ -95,15 +97,21 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		path string
 		body any
 	}{
-		"PATCH /v1/me":                            {"/v1/me", `{"displayName":"Ada"}`},
-		"POST /v1/meetings":                       {"/v1/meetings", `{"title":"Plan"}`},
-		"POST " + one + "/start":                  {scheduled + "/start", nil},
-		"POST " + one + "/join":                   {joined + "/join", nil},
-		"POST " + one + "/messages":               {left + "/messages", `{"content":"Hello"}`},
-		"PATCH " + one + "/messages/{messageId}":  {left + "/messages/" + edited.ID, `{"content":"Changed"}`},
-		"DELETE " + one + "/messages/{messageId}": {left + "/messages/" + deleted.ID, nil},
-		"POST " + one + "/leave":                  {left + "/leave", nil},
-		"POST " + one + "/end":                    {active + "/end", nil},
+		"PATCH /v1/me":                             {"/v1/me", `{"displayName":"Ada"}`},
+		"POST /v1/meetings":                        {"/v1/meetings", `{"title":"Plan"}`},
+		"PATCH " + one:                             {full, `{"title":"Changed"}`},
+		"POST " + one + "/participants":            {full + "/participants", `{"email":"vera@example.org","role":"observer"}`},
+		"PATCH " + one + "/participants/{userId}":  {full + "/participants/" + string(grace.ID), `{"role":"cohost"}`},
+		"DELETE " + one + "/participants/{userId}": {full + "/participants/" + string(linus.ID), nil},
+		"POST " + one + "/transfer":                {given + "/transfer", `{"userId":"` + string(grace.ID) + `"}`},
+		"POST " + one + "/cancel":                  {cancelled + "/cancel", nil},
+		"POST " + one + "/start":                   {scheduled + "/start", nil},
+		"POST " + one + "/join":                    {joined + "/join", nil},
+		"POST " + one + "/messages":                {left + "/messages", `{"content":"Hello"}`},
+		"PATCH " + one + "/messages/{messageId}":   {left + "/messages/" + edited.ID, `{"content":"Changed"}`},
+		"DELETE " + one + "/messages/{messageId}":  {left + "/messages/" + deleted.ID, nil},
+		"POST " + one + "/leave":                   {left + "/leave", nil},
+		"POST " + one + "/end":                     {active + "/end", nil},
 	}
 	for _, leaving := range []bool{false, true} { // the meeting of the messages is left last
 		for _, r := range s.API.Routes() {

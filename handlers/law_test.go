@@ -33,6 +33,7 @@ func TestLiveEqualsFresh(t *testing.T) {
 			"reconnect":  w.reconnect,
 			"deactivate": w.deactivate,
 			"remove":     w.remove,
+			"arrive":     w.arrive,
 			"":           func(*rapid.T) {},
 		})
 		w.settle(t)
@@ -65,9 +66,27 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	},
 	"POST /v1/meetings": func(t *rapid.T, w *lawWorld) (string, string) {
 		guest := rapid.SampledFrom(w.people).Draw(t, "guest")
-		role := rapid.SampledFrom([]string{"cohost", "participant", "observer"}).Draw(t, "role")
-		return "/v1/meetings", fmt.Sprintf(`{"title":"T","maxParticipants":2,"participants":[{"userId":%q,"role":%q}]}`, guest, role)
+		role := drawRole(t)
+		return "/v1/meetings", fmt.Sprintf(`{"title":"T","maxParticipants":2,"participants":[{"userId":%q,"role":%q},{"email":"nobody@example.org","role":%q}]}`, guest, role, role)
 	},
+	"PATCH /v1/meetings/{meetingId}": func(t *rapid.T, w *lawWorld) (string, string) {
+		return w.drawMeeting(t), rapid.SampledFrom([]string{`{"title":"U"}`, `{"maxParticipants":1}`, `{"maxParticipants":3,"kind":"webinar"}`, `{"scheduledAt":"2999-01-01T00:00:00Z"}`, `{}`}).Draw(t, "change")
+	},
+	"POST /v1/meetings/{meetingId}/participants": func(t *rapid.T, w *lawWorld) (string, string) {
+		whom := fmt.Sprintf(`"userId":%q`, rapid.SampledFrom(w.people).Draw(t, "guest"))
+		if rapid.Bool().Draw(t, "email") {
+			whom = fmt.Sprintf(`"email":"law-%d@example.com"`, w.server.people.Load()+rapid.Int64Range(0, 1).Draw(t, "newcomer"))
+		}
+		return w.drawMeeting(t) + "/participants", fmt.Sprintf(`{%s,"role":%q}`, whom, drawRole(t))
+	},
+	"PATCH /v1/meetings/{meetingId}/participants/{userId}": func(t *rapid.T, w *lawWorld) (string, string) {
+		return w.drawParticipant(t), fmt.Sprintf(`{"role":%q}`, drawRole(t))
+	},
+	"DELETE /v1/meetings/{meetingId}/participants/{userId}": func(t *rapid.T, w *lawWorld) (string, string) { return w.drawParticipant(t), "" },
+	"POST /v1/meetings/{meetingId}/transfer": func(t *rapid.T, w *lawWorld) (string, string) {
+		return w.drawMeeting(t) + "/transfer", fmt.Sprintf(`{"userId":%q}`, rapid.SampledFrom(w.people).Draw(t, "heir"))
+	},
+	"POST /v1/meetings/{meetingId}/cancel":   lawStep("cancel"),
 	"POST /v1/meetings/{meetingId}/start":    lawStep("start"),
 	"POST /v1/meetings/{meetingId}/join":     lawStep("join"),
 	"POST /v1/meetings/{meetingId}/leave":    lawStep("leave"),
@@ -89,6 +108,19 @@ func lawStep(name string) func(t *rapid.T, w *lawWorld) (string, string) {
 
 func lawMessage(t *rapid.T, w *lawWorld) (string, string) {
 	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages", `{"content":"hello"}`
+}
+
+func drawRole(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"cohost", "participant", "observer"}).Draw(t, "role")
+}
+
+func (w *lawWorld) drawMeeting(t *rapid.T) string {
+	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting")
+}
+
+// drawParticipant is the path of somebody who may be in a meeting.
+func (w *lawWorld) drawParticipant(t *rapid.T) string {
+	return w.drawMeeting(t) + "/participants/" + rapid.SampledFrom(append(w.invitations, w.people...)).Draw(t, "participant")
 }
 
 func each(ids []string, format string) []string {
@@ -115,17 +147,21 @@ func checkCoverage(t *testing.T, s *lawServer) {
 
 // lawWorld is the people, meetings and streams of one run.
 type lawWorld struct {
-	server   *lawServer
-	tokens   map[string]string // by user
-	people   []string
-	meetings []string
-	messages []string // their paths
-	streams  []*lawStream
-	commit   int64 // of the last write
-	gone     []string
+	server      *lawServer
+	tokens      map[string]string // by user
+	people      []string
+	meetings    []string
+	messages    []string // their paths
+	invitations []string
+	streams     []*lawStream
+	commit      int64 // of the last write
+	gone        []string
 }
 
-const maxLawStreams = 24
+const (
+	maxLawStreams = 24
+	maxLawPeople  = 6
+)
 
 func newLawWorld(t *rapid.T, s *lawServer) *lawWorld {
 	w := &lawWorld{server: s, tokens: map[string]string{}}
@@ -158,13 +194,16 @@ func (w *lawWorld) send(t *rapid.T, who, method, path, body string) {
 	if answer.status != http.StatusCreated {
 		return
 	}
-	var made struct{ ID string }
+	var made struct{ ID, InvitationID string }
 	if err := json.Unmarshal(answer.body, &made); err != nil {
 		t.Fatal(err)
 	}
-	if path == "/v1/meetings" {
+	switch {
+	case path == "/v1/meetings":
 		w.meetings = append(w.meetings, made.ID)
-	} else {
+	case made.InvitationID != "":
+		w.invitations = append(w.invitations, made.InvitationID)
+	case made.ID != "":
 		w.messages = append(w.messages, path+"/"+made.ID)
 	}
 }
@@ -261,6 +300,17 @@ func (w *lawWorld) deactivate(t *rapid.T) {
 func (w *lawWorld) remove(t *rapid.T) {
 	w.exec(t, `DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`,
 		rapid.SampledFrom(w.meetings).Draw(t, "meeting"), rapid.SampledFrom(w.people[1:]).Draw(t, "who"))
+}
+
+// arrive signs in somebody new, who may have been invited by e-mail.
+func (w *lawWorld) arrive(t *rapid.T) {
+	if len(w.people) >= maxLawPeople {
+		return
+	}
+	token, id := w.server.newcomer(t)
+	w.tokens[id] = token
+	w.people = append(w.people, id)
+	w.commit = max(w.commit, w.server.db.Committed())
 }
 
 func (w *lawWorld) exec(t *rapid.T, query string, args ...any) {

@@ -64,26 +64,6 @@ type meetingList struct {
 	NextCursor *string   `json:"nextCursor"`
 }
 
-// participant is a member as other members see them.
-type participant struct {
-	UserID   domain.UserID `json:"userId"`
-	Role     string        `json:"role" enum:"host,cohost,participant,observer"`
-	Status   string        `json:"status" enum:"invited,joined,left"`
-	JoinedAt *string       `json:"joinedAt" format:"date-time"`
-	LeftAt   *string       `json:"leftAt" format:"date-time"`
-	User     shortCard     `json:"user"`
-}
-
-type shortCard struct {
-	DisplayName string  `json:"displayName"`
-	AvatarURL   *string `json:"avatarUrl"`
-}
-
-type participantList struct {
-	Items      []participant `json:"items"`
-	NextCursor *string       `json:"nextCursor" doc:"Always null: a meeting's members fit on one page."`
-}
-
 // event is one thing that happened in a meeting.
 type event struct {
 	Position  int64          `json:"position"`
@@ -111,9 +91,18 @@ type meetingDraft struct {
 	}
 }
 
-type invitation struct {
-	UserID string `json:"userId" minLength:"1" maxLength:"128"`
-	Role   string `json:"role" enum:"cohost,participant,observer"`
+type meetingChange struct {
+	MeetingParam
+	Body struct {
+		Title           *string    `json:"title,omitempty" minLength:"1" maxLength:"200"`
+		Description     *string    `json:"description,omitempty" maxLength:"5000"`
+		ScheduledAt     *time.Time `json:"scheduledAt,omitempty" format:"date-time" doc:"When it is planned to begin, not in the past; only before it has begun."`
+		DurationMs      *int64     `json:"durationMs,omitempty" minimum:"60000" maximum:"86400000"`
+		Kind            *string    `json:"kind,omitempty" enum:"one-on-one,small-group,large-meeting,webinar"`
+		MaxParticipants *int       `json:"maxParticipants,omitempty" minimum:"1" maximum:"1000" doc:"Not fewer than are in it."`
+		Recording       *bool      `json:"recording,omitempty"`
+		Transcription   *bool      `json:"transcription,omitempty"`
+	}
 }
 
 type meetingInput struct {
@@ -135,10 +124,12 @@ type meetingFeedInput struct {
 
 func (s *Server) meetingRoutes() {
 	write(s, route{path: "/v1/meetings", id: "createMeeting", tag: "Meetings", status: http.StatusCreated,
-		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them."}, s.createMeeting)
+		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first."}, s.listMeetings)
 	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting", shared: true}, s.getMeeting)
+	write(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", tag: "Meetings",
+		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."}, s.updateMeeting)
 	for _, step := range []struct {
 		name, summary, about string
 		do                   func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
@@ -147,6 +138,7 @@ func (s *Server) meetingRoutes() {
 		{"join", "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.meetings.Join},
 		{"leave", "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.meetings.Leave},
 		{"end", "End a meeting", "Host and cohosts.", s.meetings.End},
+		{"cancel", "Call off a meeting", "Host and cohosts, before it has begun.", s.meetings.Cancel},
 	} {
 		write(s, route{path: "/v1/meetings/{meetingId}/" + step.name, id: step.name + "Meeting", tag: "Meetings", summary: step.summary, about: step.about},
 			func(ctx context.Context, who domain.Actor, in *meetingStep) (meeting, error) {
@@ -154,7 +146,6 @@ func (s *Server) meetingRoutes() {
 				return meetingOf(m), err
 			})
 	}
-	get(s, route{path: "/v1/meetings/{meetingId}/participants", id: "listParticipants", tag: "Meetings", summary: "A meeting's members", shared: true}, s.listParticipants)
 	feed(s, route{path: "/v1/meetings/{meetingId}/events", id: "listEvents", tag: "Meetings",
 		summary: "What happened in a meeting", about: "In order.", shared: true}, s.listEvents)
 }
@@ -166,7 +157,7 @@ func (s *Server) createMeeting(ctx context.Context, who domain.Actor, in *meetin
 		MaxParticipants: in.Body.MaxParticipants, Recording: in.Body.Recording, Transcription: in.Body.Transcription,
 	}
 	for _, p := range in.Body.Participants {
-		d.Invite = append(d.Invite, meetings.Invitation{User: domain.UserID(p.UserID), Role: participants.Role(p.Role)})
+		d.Invite = append(d.Invite, p.invitation())
 	}
 	m, err := s.meetings.Create(ctx, who, d)
 	return meetingOf(m), err
@@ -201,17 +192,17 @@ func (s *Server) getMeeting(ctx context.Context, who domain.Actor, in *meetingIn
 	return meetingOf(m), err
 }
 
-func (s *Server) listParticipants(ctx context.Context, who domain.Actor, in *meetingInput) (participantList, error) {
-	people, cards, err := s.meetings.Participants(ctx, who, in.meeting())
-	list := participantList{Items: make([]participant, len(people))}
-	for i, p := range people {
-		c := cards[p.User]
-		list.Items[i] = participant{
-			UserID: p.User, Role: string(p.Role), Status: string(p.Status), JoinedAt: maybe(p.JoinedAt), LeftAt: maybe(p.LeftAt),
-			User: shortCard{DisplayName: c.DisplayName, AvatarURL: text(c.AvatarURL)},
-		}
+func (s *Server) updateMeeting(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {
+	c := meetings.Change{
+		Title: in.Body.Title, Description: in.Body.Description, ScheduledAt: in.Body.ScheduledAt, Kind: (*meetings.Kind)(in.Body.Kind),
+		MaxParticipants: in.Body.MaxParticipants, Recording: in.Body.Recording, Transcription: in.Body.Transcription,
 	}
-	return list, err
+	if in.Body.DurationMs != nil {
+		d := time.Duration(*in.Body.DurationMs) * time.Millisecond
+		c.Duration = &d
+	}
+	m, err := s.meetings.Update(ctx, who, in.meeting(), c)
+	return meetingOf(m), err
 }
 
 func (s *Server) listEvents(ctx context.Context, who domain.Actor, in *meetingFeedInput, span domain.Span) (domain.Part[event], error) {

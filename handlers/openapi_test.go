@@ -180,6 +180,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada := s.signInAs("ada", "org_1", "admin")
 	meeting := ada.plan("Plan")
 	ada.must("POST", meeting+"/start", nil)
+	ada.must("POST", meeting+"/participants", `{"email":"somebody@example.org","role":"observer"}`)
 	var m struct{ ID string }
 	ada.must("POST", meeting+"/messages", `{"content":"Hello"}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)

@@ -90,6 +90,7 @@ func New(c Config) (*Server, error) {
 	s.sessionRoutes()
 	s.userRoutes()
 	s.meetingRoutes()
+	s.participantRoutes()
 	s.messageRoutes()
 	s.liveRoutes()
 	s.adminRoutes()

@@ -11,16 +11,26 @@ import (
 // Type says what happened: the package that made it true, a dot, what it did.
 type Type string
 
-// The types of events.
+// The types of events. Their subject is the id of the meeting, the participant or
+// the message, unless it is said to be another.
 const (
-	MeetingCreated    Type = "meetings.created"
-	MeetingStarted    Type = "meetings.started"
-	MeetingEnded      Type = "meetings.ended"
-	ParticipantJoined Type = "participants.joined"
-	ParticipantLeft   Type = "participants.left"
-	MessagePosted     Type = "messages.posted"
-	MessageEdited     Type = "messages.edited"
-	MessageDeleted    Type = "messages.deleted"
+	MeetingCreated     Type = "meetings.created" // together with whom the draft invites
+	MeetingUpdated     Type = "meetings.updated"
+	MeetingStarted     Type = "meetings.started"
+	MeetingEnded       Type = "meetings.ended"
+	MeetingCancelled   Type = "meetings.cancelled"
+	MeetingTransferred Type = "meetings.transferred" // the subject is the new host
+
+	ParticipantInvited     Type = "participants.invited" // the subject is a user or an invitation
+	ParticipantClaimed     Type = "participants.claimed" // the subject is the invitation, the actor who it was for
+	ParticipantRoleChanged Type = "participants.role_changed"
+	ParticipantRemoved     Type = "participants.removed"
+	ParticipantJoined      Type = "participants.joined"
+	ParticipantLeft        Type = "participants.left"
+
+	MessagePosted  Type = "messages.posted"
+	MessageEdited  Type = "messages.edited"
+	MessageDeleted Type = "messages.deleted"
 )
 
 // Event is one thing that happened.

@@ -4,9 +4,6 @@ package meetings
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"connvo/db"
@@ -21,6 +18,7 @@ const (
 	MaxTitle        = 200
 	MaxDescription  = 5000
 	MaxInvited      = 100 // people named in one request
+	MinDuration     = time.Minute
 	MaxDuration     = 24 * time.Hour
 	DefaultDuration = 30 * time.Minute
 	MaxCapacity     = participants.MaxMembers
@@ -62,26 +60,6 @@ type Meeting struct {
 	Viewer       participants.Membership
 }
 
-// Draft is a meeting to be made.
-type Draft struct {
-	ID              domain.MeetingID // "" makes a new one
-	Title           string
-	Description     string
-	ScheduledAt     time.Time     // zero for none
-	Duration        time.Duration // 0 for DefaultDuration
-	Kind            Kind          // "" for SmallGroup
-	MaxParticipants int           // 0 for DefaultCapacity
-	Recording       bool
-	Transcription   bool
-	Invite          []Invitation
-}
-
-// Invitation is someone to be in a meeting.
-type Invitation struct {
-	User domain.UserID
-	Role participants.Role // not Host
-}
-
 // Store is the meetings in the database.
 type Store struct {
 	db   *db.DB
@@ -92,85 +70,6 @@ type Store struct {
 // NewStore returns the meetings in d. New ones belong to the region home.
 func NewStore(d *db.DB, log *events.Log, home string) *Store {
 	return &Store{db: d, log: log, home: home}
-}
-
-// Create makes a scheduled meeting whose host is the caller.
-func (s *Store) Create(ctx context.Context, who domain.Actor, d Draft) (Meeting, error) {
-	var m Meeting
-	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
-		if err := users.RequireActive(tx, who); err != nil {
-			return err
-		}
-		if m, err = d.plan(tx.Now); err != nil {
-			return err
-		}
-		if m.ID == "" {
-			m.ID = domain.NewMeetingID(s.home, tx.ULID())
-		}
-		m.Organizer, m.Org = who.User, who.Org
-		if err := insert(tx, m); err != nil {
-			return err
-		}
-		if err := invite(tx, who, m.ID, d.Invite); err != nil {
-			return err
-		}
-		if err := s.append(tx, who, m.ID, events.MeetingCreated); err != nil {
-			return err
-		}
-		m, err = read(tx, m.ID, participants.Membership{Role: participants.Host, Status: participants.Invited, State: m.State})
-		return err
-	})
-	return m, err
-}
-
-// plan checks the draft and fills in what it leaves out.
-func (d Draft) plan(now time.Time) (Meeting, error) {
-	m := Meeting{
-		ID: d.ID, State: participants.Scheduled, Kind: d.Kind, Title: strings.TrimSpace(d.Title),
-		Description: strings.TrimSpace(d.Description), ScheduledAt: d.ScheduledAt, Duration: d.Duration,
-		MaxParticipants: d.MaxParticipants, Recording: d.Recording, Transcription: d.Transcription,
-		CreatedAt: now, UpdatedAt: now,
-	}
-	if m.Title == "" {
-		return m, domain.FailField("body.title", "must not be empty")
-	}
-	if !m.ScheduledAt.IsZero() && m.ScheduledAt.Before(now) {
-		return m, domain.FailField("body.scheduledAt", "must not be in the past")
-	}
-	if m.Kind == "" {
-		m.Kind = SmallGroup
-	}
-	if m.Duration == 0 {
-		m.Duration = DefaultDuration
-	}
-	if m.MaxParticipants == 0 {
-		m.MaxParticipants = DefaultCapacity
-	}
-	return m, nil
-}
-
-// invite adds the organizer as host and everyone whom the draft names.
-func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, invited []Invitation) error {
-	if err := participants.Add(tx, m, who.User, participants.Host, participants.Scheduled); err != nil {
-		return err
-	}
-	for i, p := range invited {
-		field := fmt.Sprintf("body.participants[%d].userId", i)
-		if p.User == who.User {
-			return domain.FailField(field, "is yourself; you are the host already")
-		}
-		if err := users.RequireInvitable(tx, p.User, field); err != nil {
-			return err
-		}
-		err := participants.Add(tx, m, p.User, p.Role, participants.Scheduled)
-		if errors.Is(err, db.ErrDuplicate) {
-			return domain.FailField(field, "is invited twice")
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Get returns a meeting to one of its members.
@@ -206,25 +105,6 @@ func (s *Store) List(ctx context.Context, who domain.Actor, state participants.S
 		return err
 	})
 	return list, more, err
-}
-
-// Participants returns the members of a meeting, by id, and their cards.
-func (s *Store) Participants(ctx context.Context, who domain.Actor, id domain.MeetingID) (people []participants.Person, cards map[domain.UserID]users.Card, err error) {
-	err = s.db.Read(ctx, func(tx db.Reader) error {
-		if _, err := participants.Require(tx, who, id, participants.See); err != nil {
-			return err
-		}
-		if people, err = participants.List(tx, id); err != nil {
-			return err
-		}
-		ids := make([]domain.UserID, len(people))
-		for i, p := range people {
-			ids[i] = p.User
-		}
-		cards, err = users.Cards(tx, ids)
-		return err
-	})
-	return people, cards, err
 }
 
 // Events returns a part of what happened in the meeting.

@@ -32,6 +32,17 @@ UPDATE meetings
 SET state = 'active', started_by = ?2, started_at = ?3, updated_at = ?3
 WHERE id = ?1`
 
+const updatePlan = `
+UPDATE meetings
+SET kind = ?2, scheduled_at = ?3, duration_ms = ?4, max_participants = ?5, recording = ?6, transcription = ?7,
+  updated_at = ?8, title = ?9, description = ?10
+WHERE id = ?1`
+
+const updateCancelled = `
+UPDATE meetings
+SET state = 'cancelled', updated_at = ?2
+WHERE id = ?1`
+
 const updateEnded = `
 UPDATE meetings
 SET state = 'concluded', ended_at = ?2, updated_at = ?2
@@ -41,6 +52,12 @@ func insert(tx *db.WriteTx, m Meeting) error {
 	_, err := tx.Exec(insertMeeting, m.ID, m.State, m.Organizer, m.Org, m.Kind, db.Millis(m.ScheduledAt),
 		m.Duration.Milliseconds(), m.MaxParticipants, m.Recording, m.Transcription,
 		m.CreatedAt.UnixMilli(), m.UpdatedAt.UnixMilli(), m.Title, m.Description)
+	return err
+}
+
+func update(tx *db.WriteTx, m Meeting) error {
+	_, err := tx.Exec(updatePlan, m.ID, m.Kind, db.Millis(m.ScheduledAt), m.Duration.Milliseconds(), m.MaxParticipants,
+		m.Recording, m.Transcription, m.UpdatedAt.UnixMilli(), m.Title, m.Description)
 	return err
 }
 

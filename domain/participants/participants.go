@@ -3,7 +3,7 @@ package participants
 
 import (
 	"errors"
-	"time"
+	"slices"
 
 	"connvo/db"
 	"connvo/domain"
@@ -19,6 +19,14 @@ const (
 	Participant Role = "participant"
 	Observer    Role = "observer"
 )
+
+// Above reports whether the role is higher than the other: whose holder may be
+// made, changed and removed by r's.
+func (r Role) Above(other Role) bool { return r.rank() > other.rank() }
+
+func (r Role) rank() int {
+	return slices.Index([]Role{Observer, Participant, Cohost, Host}, r)
+}
 
 // Status is where someone is.
 type Status string
@@ -57,7 +65,7 @@ const (
 	See          Right = iota // the meeting, its participants, its events
 	ReadContent               // messages, notes, transcript
 	WriteContent              // messages, notes
-	Manage                    // start, end, cancel, invite, remove
+	Manage                    // edit, start, end, cancel, invite, remove
 )
 
 // Require refuses whoever may not do what right names in the meeting, and
@@ -101,7 +109,7 @@ func (m Membership) allows(right Right) error {
 	return nil
 }
 
-// Add makes someone a member of the meeting.
+// Add makes someone a member of the meeting; db.ErrDuplicate when they are one.
 func Add(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, role Role, state State) error {
 	_, err := tx.Exec(insertParticipant, m, user, state, role)
 	return err
@@ -160,20 +168,3 @@ func Of(tx db.Reader, user domain.UserID, state State, below domain.MeetingID, l
 
 // aboveAllMeetings sorts behind every meeting's id.
 const aboveAllMeetings domain.MeetingID = "mtg`"
-
-// Person is a member as other members see them.
-type Person struct {
-	User     domain.UserID
-	Role     Role
-	Status   Status
-	JoinedAt time.Time // zero when they never did
-	LeftAt   time.Time // zero when they have not
-}
-
-// List returns the members of the meeting, by id: at most MaxMembers.
-func List(tx db.Reader, m domain.MeetingID) ([]Person, error) {
-	return db.All(tx, scanPerson, selectMembers, m, MaxMembers)
-}
-
-// MaxMembers bounds a meeting: its participants are answered in one page.
-const MaxMembers = 1000

@@ -72,6 +72,29 @@ ORDER BY user_id
 LIMIT ?2
 -- scope: participants.meeting_id=?1`
 
+const selectMember = `
+SELECT user_id, role, status, joined_at, left_at
+FROM participants
+WHERE meeting_id = ?1 AND user_id = ?2
+-- scope: participants.meeting_id=?1
+-- scope: participants.user_id=?2`
+
+// countPlaces counts each table by itself: neither is a part of the other.
+const countPlaces = `
+SELECT (SELECT count(*) FROM participants WHERE meeting_id = ?1)
+  + (SELECT count(*) FROM invitations WHERE meeting_id = ?1)
+-- scope: participants.meeting_id=?1
+-- scope: invitations.meeting_id=?1`
+
+const updateRole = `
+UPDATE participants
+SET role = ?3
+WHERE meeting_id = ?1 AND user_id = ?2`
+
+const deleteMember = `
+DELETE FROM participants
+WHERE meeting_id = ?1 AND user_id = ?2`
+
 // caller is the row of selectCaller.
 type caller struct {
 	active bool

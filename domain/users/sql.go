@@ -50,6 +50,19 @@ const insertUser = `
 INSERT INTO users (id, subject, org_id, org_role, claims_at, email, display_name, avatar_url, created_at, updated_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
+const selectByAddress = `
+SELECT id
+FROM users
+WHERE address = ?1 AND active = 1
+ORDER BY id
+LIMIT 1
+-- scope: users.address=?1`
+
+const updateAddress = `
+UPDATE users
+SET address = ?1
+WHERE id = ?2 AND address <> ?1`
+
 const updateClaims = `
 UPDATE users
 SET org_id = ?, org_role = ?, claims_at = ?, updated_at = ?

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"connvo/db"
 	"connvo/domain"
@@ -42,13 +41,14 @@ type Card struct {
 
 // Identity is a person as the identity provider tells.
 type Identity struct {
-	Subject   string // the provider's name for the person
-	Email     string
-	Name      string // "" makes one from the e-mail address
-	AvatarURL string
-	Org       string
-	OrgRole   string
-	At        time.Time // when the provider said so
+	Subject       string // the provider's name for the person
+	Email         string
+	EmailVerified bool   // the provider has seen that the address is theirs
+	Name          string // "" makes one from the e-mail address
+	AvatarURL     string
+	Org           string
+	OrgRole       string
+	At            time.Time // when the provider said so
 }
 
 // Account is what a request needs to know about whoever sent it.
@@ -68,10 +68,14 @@ type Change struct {
 }
 
 // Store is the people in the database.
-type Store struct{ db *db.DB }
+type Store struct {
+	db       *db.DB
+	arrivals []Arrival
+}
 
-// NewStore returns the people in d.
-func NewStore(d *db.DB) *Store { return &Store{db: d} }
+// NewStore returns the people in d. Each arrival is told to all of arrivals, in
+// that order.
+func NewStore(d *db.DB, arrivals ...Arrival) *Store { return &Store{db: d, arrivals: arrivals} }
 
 // RequireActive refuses a caller who may not do anything any more. It is the
 // decision of whatever needs no membership.
@@ -123,41 +127,6 @@ func (s *Store) BySubject(ctx context.Context, subject, session string) (Account
 		return err
 	})
 	return a, err
-}
-
-// SignIn stores what the provider tells about a person and returns the account,
-// which says nothing of a session, making it at the first sight of the subject. Organization and role are taken
-// from the newest source only; what people have changed themselves is kept.
-func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
-	var a Account
-	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
-		a, err = db.One(tx, scanAccount, selectAccount, id.Subject, "")
-		if errors.Is(err, db.ErrNone) {
-			a = Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: id.Org, OrgRole: id.OrgRole, ClaimsAt: id.At}
-			_, err = tx.Exec(insertUser, a.User, id.Subject, id.Org, id.OrgRole, id.At.UnixMilli(), id.Email,
-				displayName(id), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
-			return err
-		}
-		if err != nil || id.At.Before(a.ClaimsAt) || (id.Org == a.Org && id.OrgRole == a.OrgRole) {
-			return err
-		}
-		a.Org, a.OrgRole, a.ClaimsAt = id.Org, id.OrgRole, id.At
-		_, err = tx.Exec(updateClaims, id.Org, id.OrgRole, id.At.UnixMilli(), tx.Now.UnixMilli(), a.User)
-		return err
-	})
-	return a, err
-}
-
-// displayName is the provider's name, or what stands before the @.
-func displayName(id Identity) string {
-	name := strings.TrimSpace(id.Name)
-	if name == "" {
-		name, _, _ = strings.Cut(id.Email, "@")
-	}
-	if utf8.RuneCountInString(name) > MaxDisplayName {
-		name = string([]rune(name)[:MaxDisplayName])
-	}
-	return name
 }
 
 // Me returns the caller.

@@ -1,0 +1,305 @@
+package meetings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/events"
+	"connvo/domain/participants"
+	"connvo/domain/users"
+)
+
+// Invitation is someone to be in a meeting: a user, or whoever has the e-mail
+// address. Exactly one of User and Email is not "".
+type Invitation struct {
+	User  domain.UserID
+	Email string
+	Role  participants.Role
+}
+
+// Guest is somebody in a meeting, and their card, which an invitation by e-mail
+// does not have.
+type Guest struct {
+	participants.Person
+	Card users.Card
+}
+
+// Participants returns who is in a meeting or invited to it, as participants.List
+// does.
+func (s *Store) Participants(ctx context.Context, who domain.Actor, id domain.MeetingID) (guests []Guest, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if _, err := participants.Require(tx, who, id, participants.See); err != nil {
+			return err
+		}
+		people, err := participants.List(tx, id)
+		if err != nil {
+			return err
+		}
+		guests, err = withCards(tx, people)
+		return err
+	})
+	return guests, err
+}
+
+func withCards(tx db.Reader, people []participants.Person) ([]Guest, error) {
+	ids := make([]domain.UserID, 0, len(people))
+	for _, p := range people {
+		if p.User != "" {
+			ids = append(ids, p.User)
+		}
+	}
+	cards, err := users.Cards(tx, ids)
+	guests := make([]Guest, len(people))
+	for i, p := range people {
+		guests[i] = Guest{p, cards[p.User]}
+	}
+	return guests, err
+}
+
+// Invite makes somebody a member of a meeting that is not over. Whoever has an
+// e-mail address that nobody here has verified becomes one with their first
+// sign-in.
+//
+// Errors: Forbidden unless the caller's role is above the invited one's; Invalid,
+// naming the field, for the caller themselves and for whom nobody can invite;
+// Conflict when the meeting is over, has MaxMembers, or has them already.
+func (s *Store) Invite(ctx context.Context, who domain.Actor, id domain.MeetingID, i Invitation) (g Guest, err error) {
+	err = s.db.Write(ctx, func(tx *db.WriteTx) error {
+		viewer, err := participants.Require(tx, who, id, participants.Manage)
+		if err != nil {
+			return err
+		}
+		if !viewer.Role.Above(i.Role) {
+			return errRole
+		}
+		if err := checkOpen(viewer.State); err != nil {
+			return err
+		}
+		taken, err := participants.Places(tx, id)
+		if err != nil {
+			return err
+		}
+		p, err := invite(tx, who, id, viewer.State, i, "body")
+		switch {
+		case errors.Is(err, db.ErrDuplicate):
+			return domain.Fail(domain.Conflict, "they are in the meeting or invited already")
+		case err != nil:
+			return err
+		case taken >= participants.MaxMembers:
+			return domain.Fail(domain.Conflict, "a meeting has at most %d participants", participants.MaxMembers)
+		}
+		if g, err = guest(tx, p); err != nil {
+			return err
+		}
+		return s.appendAbout(tx, who, id, events.ParticipantInvited, p.ID())
+	})
+	return g, err
+}
+
+// errRole is the answer to whoever reaches for their own role or a higher one.
+var errRole = domain.Fail(domain.Forbidden, "this can be done only with roles below your own")
+
+// inviteAll adds the organizer as host and everyone whom the draft names.
+func inviteAll(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, invited []Invitation) error {
+	if len(invited) > MaxInvited {
+		return domain.FailField("body.participants", "must name at most %d people", MaxInvited)
+	}
+	if err := participants.Add(tx, m, who.User, participants.Host, participants.Scheduled); err != nil {
+		return err
+	}
+	for i, one := range invited {
+		at := fmt.Sprintf("body.participants[%d]", i)
+		if !participants.Host.Above(one.Role) {
+			return domain.FailField(at+".role", "must be below host")
+		}
+		_, err := invite(tx, who, m, participants.Scheduled, one, at)
+		if errors.Is(err, db.ErrDuplicate) {
+			return domain.FailField(at+one.field(), "is invited twice")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// field is where a request names whom it invites.
+func (i Invitation) field() string {
+	if i.Email != "" {
+		return ".email"
+	}
+	return ".userId"
+}
+
+// invite makes the invited a member, or keeps a place for them: db.ErrDuplicate
+// when they have one. at is where the request speaks of them.
+func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, state participants.State, i Invitation, at string) (participants.Person, error) {
+	none, field := participants.Person{}, at+i.field()
+	if (i.User == "") == (i.Email == "") {
+		return none, domain.FailField(at+".userId", "give either userId or email")
+	}
+	if i.Email != "" {
+		address, ok := users.Address(i.Email)
+		if !ok {
+			return none, domain.FailField(field, "must be an e-mail address without a name, such as ada@example.com")
+		}
+		user, err := users.ByAddress(tx, address)
+		if errors.Is(err, db.ErrNone) {
+			return participants.Invite(tx, m, who.User, address, i.Role)
+		}
+		if err != nil {
+			return none, err
+		}
+		i.User = user
+	} else if err := users.RequireInvitable(tx, i.User, field); err != nil {
+		return none, err
+	}
+	if i.User == who.User {
+		return none, domain.FailField(field, "is yourself; you are in the meeting already")
+	}
+	p := participants.Person{User: i.User, Role: i.Role, Status: participants.Invited}
+	return p, participants.Add(tx, m, i.User, i.Role, state)
+}
+
+// ChangeRole changes what somebody is in a meeting that is not cancelled; target
+// is the id of a user or of an invitation. The same role again changes nothing.
+//
+// Errors: Forbidden unless the caller's role is above the old and the new one;
+// NotFound; Conflict when the meeting is cancelled and when the host means
+// themselves.
+func (s *Store) ChangeRole(ctx context.Context, who domain.Actor, id domain.MeetingID, target string, role participants.Role) (g Guest, err error) {
+	err = s.db.Write(ctx, func(tx *db.WriteTx) error {
+		viewer, err := participants.Require(tx, who, id, participants.Manage)
+		if err != nil {
+			return err
+		}
+		if !viewer.Role.Above(role) {
+			return errRole
+		}
+		p, err := below(tx, who, id, viewer, target)
+		if err != nil {
+			return err
+		}
+		if p.Role != role {
+			p.Role = role
+			if err := participants.SetRole(tx, id, p, role); err != nil {
+				return err
+			}
+			if err := s.appendAbout(tx, who, id, events.ParticipantRoleChanged, p.ID()); err != nil {
+				return err
+			}
+		}
+		g, err = guest(tx, p)
+		return err
+	})
+	return g, err
+}
+
+// Remove takes somebody out of a meeting that is not cancelled; target is the id
+// of a user or of an invitation. They lose every right in it at once.
+//
+// Errors: as ChangeRole, for the role that they have.
+func (s *Store) Remove(ctx context.Context, who domain.Actor, id domain.MeetingID, target string) error {
+	return s.db.Write(ctx, func(tx *db.WriteTx) error {
+		viewer, err := participants.Require(tx, who, id, participants.Manage)
+		if err != nil {
+			return err
+		}
+		p, err := below(tx, who, id, viewer, target)
+		if err != nil {
+			return err
+		}
+		if err := participants.Remove(tx, id, p); err != nil {
+			return err
+		}
+		return s.appendAbout(tx, who, id, events.ParticipantRemoved, p.ID())
+	})
+}
+
+// below returns somebody whom the viewer may change or remove.
+func below(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, viewer participants.Membership, target string) (participants.Person, error) {
+	p, err := participants.Find(tx, m, target)
+	switch {
+	case errors.Is(err, db.ErrNone):
+		return p, domain.Fail(domain.NotFound, "there is no such participant")
+	case err != nil:
+		return p, err
+	case p.User == who.User && viewer.Role == participants.Host:
+		return p, domain.Fail(domain.Conflict, "a meeting is never without a host: transfer the meeting first")
+	case !viewer.Role.Above(p.Role):
+		return p, errRole
+	case viewer.State == participants.Cancelled:
+		return p, errCancelled
+	}
+	return p, nil
+}
+
+// errCancelled is the answer to whoever wants to do something in a meeting that
+// was called off.
+var errCancelled = domain.Fail(domain.Conflict, "the meeting is cancelled")
+
+// Transfer makes another member the host, and the caller a cohost. To themselves
+// it changes nothing.
+//
+// Errors: Forbidden to all but the host; Conflict when the meeting is cancelled;
+// Invalid, naming the field, when the other is no member or deactivated.
+func (s *Store) Transfer(ctx context.Context, who domain.Actor, id domain.MeetingID, to domain.UserID) (Meeting, error) {
+	// A cohost gets this far: who repeats a transfer has become one.
+	return s.step(ctx, who, id, participants.Manage, func(tx *db.WriteTx, m Meeting) error {
+		if m.Viewer.Role != participants.Host {
+			return domain.Fail(domain.Forbidden, "only the host may do this")
+		}
+		if m.State == participants.Cancelled {
+			return errCancelled
+		}
+		if to == who.User {
+			return nil
+		}
+		p, err := participants.Find(tx, id, string(to))
+		if errors.Is(err, db.ErrNone) || (err == nil && p.User == "") {
+			return domain.FailField("body.userId", "names no member of the meeting who could be its host")
+		}
+		if err != nil {
+			return err
+		}
+		if err := users.RequireInvitable(tx, to, "body.userId"); err != nil {
+			return err
+		}
+		if err := participants.SetRole(tx, id, p, participants.Host); err != nil {
+			return err
+		}
+		if err := participants.SetRole(tx, id, participants.Person{User: who.User}, participants.Cohost); err != nil {
+			return err
+		}
+		return s.appendAbout(tx, who, id, events.MeetingTransferred, string(to))
+	})
+}
+
+// Claim makes the user a member wherever their address is invited, and reports
+// whether there are more invitations, for another transaction. It joins the
+// caller's, which knows that the address is theirs.
+func (s *Store) Claim(tx *db.WriteTx, user domain.UserID, address string) (more bool, err error) {
+	claimed, more, err := participants.Claim(tx, user, address)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range claimed {
+		if err := s.appendAbout(tx, domain.Actor{User: user}, c.Meeting, events.ParticipantClaimed, string(c.Invitation)); err != nil {
+			return false, err
+		}
+	}
+	return more, nil
+}
+
+func guest(tx db.Reader, p participants.Person) (Guest, error) {
+	guests, err := withCards(tx, []participants.Person{p})
+	return guests[0], err
+}
+
+func (s *Store) appendAbout(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, t events.Type, subject string) error {
+	_, err := s.log.Append(tx, events.Event{Meeting: m, Type: t, Actor: who.User, Subject: subject})
+	return err
+}

@@ -1,0 +1,93 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"net/mail"
+	"strings"
+	"unicode/utf8"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// Arrival is what else happens, in the same transaction, when an active person is
+// first known to have the address, which is as Address returns it.
+type Arrival func(tx *db.WriteTx, user domain.UserID, address string) error
+
+// Address returns an e-mail address in the form in which addresses are compared,
+// trimmed and in lower case; false when it is none, has something around it such
+// as a name, or is longer than MaxEmail bytes.
+func Address(email string) (string, bool) {
+	address := strings.ToLower(strings.TrimSpace(email))
+	if len(address) > MaxEmail {
+		return "", false
+	}
+	parsed, err := mail.ParseAddress(address)
+	return address, err == nil && parsed.Address == address
+}
+
+// ByAddress returns the active user whose verified address it is, or db.ErrNone;
+// of several, who came first. It joins the caller's transaction.
+func ByAddress(tx db.Reader, address string) (domain.UserID, error) {
+	return db.One(tx, scanID, selectByAddress, address)
+}
+
+// SignIn stores what the provider tells about a person and returns the account,
+// which says nothing of a session, making it at the first sight of the subject.
+// Organization, role and the verified address are taken from the newest source
+// only; what people have changed themselves is kept.
+func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
+	var a Account
+	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
+		a, err = db.One(tx, scanAccount, selectAccount, id.Subject, "")
+		if errors.Is(err, db.ErrNone) {
+			a = Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: id.Org, OrgRole: id.OrgRole, ClaimsAt: id.At}
+			_, err = tx.Exec(insertUser, a.User, id.Subject, id.Org, id.OrgRole, id.At.UnixMilli(), id.Email,
+				displayName(id), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
+		}
+		if err != nil || id.At.Before(a.ClaimsAt) {
+			return err
+		}
+		if err := s.verified(tx, a, id); err != nil {
+			return err
+		}
+		if id.Org == a.Org && id.OrgRole == a.OrgRole {
+			return nil
+		}
+		a.Org, a.OrgRole, a.ClaimsAt = id.Org, id.OrgRole, id.At
+		_, err = tx.Exec(updateClaims, id.Org, id.OrgRole, id.At.UnixMilli(), tx.Now.UnixMilli(), a.User)
+		return err
+	})
+	return a, err
+}
+
+// verified notes that the address is the person's, and tells of it the first
+// time. Who is deactivated has none yet.
+func (s *Store) verified(tx *db.WriteTx, a Account, id Identity) error {
+	address, ok := Address(id.Email)
+	if !ok || !id.EmailVerified || !a.Active {
+		return nil
+	}
+	if changed, err := tx.Exec(updateAddress, address, a.User); err != nil || changed == 0 {
+		return err
+	}
+	for _, arrival := range s.arrivals {
+		if err := arrival(tx, a.User, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// displayName is the provider's name, or what stands before the @.
+func displayName(id Identity) string {
+	name := strings.TrimSpace(id.Name)
+	if name == "" {
+		name, _, _ = strings.Cut(id.Email, "@")
+	}
+	if utf8.RuneCountInString(name) > MaxDisplayName {
+		name = string([]rune(name)[:MaxDisplayName])
+	}
+	return name
+}
