@@ -22,6 +22,10 @@ var losses = []struct {
 	{"removal", func(p *person, meeting string) {
 		p.s.exec(`DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`, idOf(meeting), p.ID)
 	}, "not_found", ""},
+	{"removal by the host", func(p *person, meeting string) {
+		host := p.s.signIn(strings.Replace(p.Name, "grace", "ada", 1))
+		host.must("DELETE", meeting+"/participants/"+string(p.ID), nil)
+	}, "not_found", ""},
 	{"leaving", func(p *person, meeting string) { p.must("POST", meeting+"/leave", nil) }, "forbidden", ""},
 	{"role", func(p *person, meeting string) {
 		p.s.exec(`UPDATE participants SET role = 'observer' WHERE meeting_id = ? AND user_id = ?`, idOf(meeting), p.ID)
