@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"connvo/db"
 	"connvo/domain"
@@ -158,6 +159,33 @@ func TestOnlyVerifiedAddressClaims(t *testing.T) {
 	}
 	if n := w.number(`SELECT count(*) FROM users WHERE email = 'Grace@Example.com'`); n != 1 {
 		t.Error("the address is not kept as it was told")
+	}
+}
+
+func TestNeitherDeactivatedNorOldNewsClaims(t *testing.T) {
+	w := newTown(t)
+	ada := w.arrive("ada")
+	m := w.plan(ada)
+	_, err := w.meets.Invite(t.Context(), ada, m, meetings.Invitation{Email: "grace@example.com", Role: cohost})
+	ok(t, err)
+	id := users.Identity{Subject: "user_grace"}
+	grace := w.arriveAs(id)
+	id.Email, id.EmailVerified = "grace@example.com", true
+	id.At = noon.Add(-time.Second)
+	_, err = w.people.SignIn(t.Context(), id)
+	ok(t, err)
+	if got := w.in(m, ada); got != "ada host, ? cohost" {
+		t.Errorf("what was true before: %s", got)
+	}
+	w.exec(`UPDATE users SET active = 0 WHERE id = ?`, grace.User)
+	w.arriveAs(id)
+	if got := w.in(m, ada); got != "ada host, ? cohost" {
+		t.Errorf("deactivated: %s", got)
+	}
+	w.exec(`UPDATE users SET active = 1 WHERE id = ?`, grace.User)
+	w.arriveAs(id)
+	if got := w.in(m, ada); got != "ada host,  cohost" {
+		t.Errorf("active again: %s", got)
 	}
 }
 
