@@ -36,7 +36,7 @@ check: ## Formatting, go vet and staticcheck.
 
 .PHONY: bench
 bench: ## Measure the database alone, then a whole server over HTTP.
-	go test -run '^$$' -bench . -benchmem ./db ./audit ./realtime ./domain/messages
+	go test -run '^$$' -bench . -benchmem ./db ./audit ./realtime ./domain/meetings ./domain/messages
 	go run ./bench all
 
 SOAKTIME ?= 10m
