@@ -51,11 +51,12 @@ func TestFeedResumesWhereItWas(t *testing.T) {
 		{"nothing", feed + "?lastEventId=", nil, false, "[one two three]"},
 		{"a number too large", feed, []string{"Last-Event-ID", "9007199254740992"}, false, "[one two three]"},
 		{"a number of twenty digits", feed, []string{"Last-Event-ID", "18446744073709551617"}, false, "[one two three]"},
-		{"the future", feed, []string{"Last-Event-ID", fmt.Sprint(s.DB.Committed() + 1)}, false, "[one two three]"},
+		{"the future", feed, []string{"Last-Event-ID", fmt.Sprint(s.DB.Committed() + 1000)}, false, "[one two three]"},
 		{"the far future in a parameter", feed + "?limit=1&lastEventId=9007199254740991", nil, false, "[one two three]"},
 	} {
 		st := ada.follow(c.path, c.header...)
-		if r := st.ready(); r.Resumed != c.resumed || r.Commit != s.DB.Committed() {
+		// The record of who opens streams is written meanwhile.
+		if r := st.ready(); r.Resumed != c.resumed || r.Commit < p3 || r.Commit > s.DB.Committed() {
 			t.Errorf("%s: %+v", c.name, r)
 		}
 		if items, last := st.items(); last != p3 || fmt.Sprint(contents(items)) != c.want {
