@@ -105,6 +105,7 @@ type query struct {
 	from  []occurrence
 	where []node
 	outer bool // a RIGHT or FULL JOIN: conditions of joins drop no rows
+	left  bool // a LEFT JOIN: its condition drops no rows of the tables before it
 }
 
 // queries returns every SELECT in a statement, wherever it stands.
@@ -184,6 +185,7 @@ func (q *query) readTables(nodes []node) error {
 	for len(nodes) > 0 {
 		for len(nodes) > 0 && nodes[0].is(joinWords...) {
 			q.outer = q.outer || nodes[0].is("right", "full")
+			q.left = q.left || nodes[0].is("left")
 			nodes = nodes[1:]
 		}
 		end := slices.IndexFunc(nodes, func(n node) bool { return n.is(joinWords...) })

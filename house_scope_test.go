@@ -29,7 +29,8 @@ var decidesLine = regexp.MustCompile(`(?m)^\s*-- decides\s*$`)
 func TestHouseScopesPinEveryRow(t *testing.T) {
 	all, _ := statements(house(t))
 	report(t, scopeComplaints(all))
-	report(t, unscopedComplaints(all, watched(t, dbtest.Open(t)), unscoped))
+	report(t, lookupComplaints(all, fullText(t, dbtest.Schema(t))))
+	report(t, unscopedComplaints(all, scoped(t, dbtest.Open(t)), unscoped))
 	if schema := dbtest.Schema(t); strings.Contains(strings.ToUpper(schema), "COLLATE") {
 		t.Error("schema.sql has a COLLATE: a scope compares bytes, so let scopeComplaints refuse a scope on such a column first")
 	}
@@ -198,7 +199,7 @@ func unscopedComplaints(all []statement, tables map[string]bool, allowed map[str
 // that live queries use, and compares the tables that either finds.
 func TestHouseCatalogueAgrees(t *testing.T) {
 	d := dbtest.Open(t)
-	tables := watched(t, d)
+	tables := scoped(t, d)
 	all, _ := statements(below("domain", house(t)))
 	seen := 0
 	for _, s := range all {

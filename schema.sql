@@ -126,20 +126,53 @@ CREATE TABLE events (
 -- An index entry ends in the row's key, so this one is in order of position.
 CREATE INDEX events_by_meeting ON events (meeting_id);
 
--- Chat. seq is the number of the creation, position that of the last change.
+-- Chat. seq is the number of the creation, position that of the last change,
+-- thread the seq of the message that the thread began with, its own for one that
+-- answers nothing. user_id is null for what the server says itself; attachments
+-- are a JSON array, or ''.
 CREATE TABLE messages (
-  seq        INTEGER PRIMARY KEY,
-  meeting_id TEXT NOT NULL,
-  position   INTEGER NOT NULL,
-  user_id    TEXT NOT NULL,
-  reply_to   INTEGER,
-  created_at INTEGER NOT NULL,
-  edited_at  INTEGER,
-  deleted_at INTEGER,
-  content    TEXT NOT NULL
+  seq         INTEGER PRIMARY KEY,
+  meeting_id  TEXT NOT NULL,
+  thread      INTEGER NOT NULL,
+  position    INTEGER NOT NULL,
+  user_id     TEXT,
+  reply_to    INTEGER,
+  created_at  INTEGER NOT NULL,
+  edited_at   INTEGER,
+  deleted_at  INTEGER,
+  attachments TEXT NOT NULL,
+  content     TEXT NOT NULL
 ) STRICT;
 CREATE INDEX messages_by_seq ON messages (meeting_id); -- and seq, the row's key
 CREATE INDEX messages_by_position ON messages (meeting_id, position);
+CREATE INDEX messages_by_thread ON messages (thread); -- and seq, the row's key
+CREATE INDEX messages_by_thread_position ON messages (thread, position);
+
+-- The words of the chat. A meeting is one word, so that a search reads its
+-- messages and no others. secure-delete takes a deleted word out of the index at
+-- once; without it the word stays until segments are merged. The prefixes of two
+-- and three characters are words too: looking one up must not read all words
+-- that begin with it.
+CREATE VIEW message_texts AS SELECT seq, hex(meeting_id) AS meeting, content FROM messages;
+CREATE VIRTUAL TABLE message_words USING fts5 (
+  meeting, content, content = 'message_texts', content_rowid = 'seq', columnsize = 0, prefix = '2 3'
+);
+INSERT INTO message_words (message_words, rank) VALUES ('secure-delete', 1);
+
+CREATE TRIGGER messages_posted AFTER INSERT ON messages
+BEGIN
+  INSERT INTO message_words (rowid, meeting, content) VALUES (NEW.seq, hex(NEW.meeting_id), NEW.content);
+END;
+CREATE TRIGGER messages_changed AFTER UPDATE OF content ON messages
+WHEN OLD.content <> NEW.content
+BEGIN
+  INSERT INTO message_words (message_words, rowid, meeting, content) VALUES ('delete', OLD.seq, hex(OLD.meeting_id), OLD.content);
+  INSERT INTO message_words (rowid, meeting, content) VALUES (NEW.seq, hex(NEW.meeting_id), NEW.content);
+END;
+CREATE TRIGGER messages_gone AFTER DELETE ON messages
+BEGIN
+  INSERT INTO message_words (message_words, rowid, meeting, content) VALUES ('delete', OLD.seq, hex(OLD.meeting_id), OLD.content);
+END;
 
 -- Work to be done later, enqueued in the transaction that causes it. Done jobs
 -- are deleted, dead ones stay. asked is the number of the newest enqueueing, by

@@ -55,11 +55,14 @@ type catalog struct {
 	tables    []table
 	numbers   map[string]uint16
 	unwatched []string
+	indexes   map[string][][2]string // what the words of a full-text index are made of: tables and columns
+	ignored   []string               // names behind which there is nothing, or what is reported by itself
 
 	mu         sync.RWMutex // guards the rest
 	statements map[string]*reads
 	conn       *sql.Conn // its authorizer reports to columns
 	columns    [][2]string
+	ranks      bool // a statement asked for a rank
 }
 
 // reads is what one statement reads.
@@ -75,7 +78,7 @@ type tableRead struct {
 }
 
 const (
-	selectTables  = `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
+	selectTables  = `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
 	selectColumns = `SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid`
 	selectIndexed = `SELECT DISTINCT i.name FROM pragma_index_list(?) l, pragma_index_info(l.name) i WHERE i.name IS NOT NULL`
 )
@@ -91,9 +94,6 @@ func unwatched(schema string) []string {
 	return names
 }
 
-// virtualTables are table-valued functions: they hold nothing of ours.
-var virtualTables = []string{"json_each", "json_tree"}
-
 func newCatalog(ctx context.Context, pool *sql.DB, unwatched []string) (*catalog, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
@@ -103,6 +103,7 @@ func newCatalog(ctx context.Context, pool *sql.DB, unwatched []string) (*catalog
 		seed:       maphash.MakeSeed(),
 		numbers:    map[string]uint16{},
 		unwatched:  unwatched,
+		indexes:    map[string][][2]string{},
 		statements: map[string]*reads{},
 		conn:       conn,
 	}
@@ -112,12 +113,18 @@ func newCatalog(ctx context.Context, pool *sql.DB, unwatched []string) (*catalog
 	err = conn.Raw(func(driverConn any) error {
 		return driverConn.(sqlite.AuthorizerRegisterer).RegisterAuthorizer(
 			func(action sqlite.AuthorizerActionCode, table, column, _, _ string) sqlite.AuthorizerReturnCode {
-				if action == sqlite.AuthRead {
+				switch action {
+				case sqlite.AuthRead:
 					c.columns = append(c.columns, [2]string{table, column})
+				case sqlite.AuthFunction:
+					c.ranks = c.ranks || column == "bm25"
 				}
 				return sqlite.AuthorizerOK
 			})
 	})
+	if err == nil {
+		err = c.readIndexes(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -202,19 +209,25 @@ func (c *catalog) describe(query string) (*reads, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.columns = c.columns[:0]
-	s, err := c.conn.PrepareContext(context.Background(), query)
+	if err := c.prepare(query); err != nil {
+		return nil, fmt.Errorf("describe: %w", err)
+	}
+	r, err := c.interpret(query)
 	if err != nil {
-		return nil, fmt.Errorf("describe: %w", err)
-	}
-	if err := s.Close(); err != nil {
-		return nil, fmt.Errorf("describe: %w", err)
-	}
-	if r, err = c.interpret(query); err != nil {
 		return nil, err
 	}
 	c.statements[query] = r
 	return r, nil
+}
+
+// prepare lets the authorizer report what the statement reads.
+func (c *catalog) prepare(query string) error {
+	c.columns, c.ranks = c.columns[:0], false
+	s, err := c.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 // interpret joins what the authorizer has reported with what the statement's
@@ -226,23 +239,12 @@ func (c *catalog) interpret(query string) (*reads, error) {
 	}
 	columns := map[uint16]uint64{}
 	for _, read := range c.columns {
-		name, column := read[0], read[1]
-		number, known := c.numbers[name]
-		switch {
-		case known && column == "":
-			columns[number] |= existence
-		case known:
-			if i := slices.Index(c.tables[number].columns, column); i >= 0 {
-				columns[number] |= 1 << i
-			} else {
-				columns[number] = allColumns // rowid
-			}
-		case slices.Contains(virtualTables, name):
-		case slices.Contains(c.unwatched, name):
-			return nil, fmt.Errorf("a live query reads %s, whose changes are not published", name)
-		default:
-			return nil, fmt.Errorf("a live query reads %s, which the catalogue does not know", name)
+		if err := c.addColumn(columns, read[0], read[1]); err != nil {
+			return nil, err
 		}
+	}
+	if c.ranks {
+		return nil, errors.New("a live query ranks by words, which rests on every row: order by a column")
 	}
 	r := &reads{decides: decides}
 	for number, mask := range columns {
@@ -254,6 +256,36 @@ func (c *catalog) interpret(query string) (*reads, error) {
 		}
 	}
 	return r, nil
+}
+
+// addColumn adds what the authorizer has reported to the columns read of each
+// table.
+func (c *catalog) addColumn(columns map[uint16]uint64, name, column string) error {
+	number, known := c.numbers[name]
+	made, indexes := c.indexes[name]
+	switch {
+	case known && column == "":
+		columns[number] |= existence
+	case known:
+		if i := slices.Index(c.tables[number].columns, column); i >= 0 {
+			columns[number] |= 1 << i
+		} else {
+			columns[number] = allColumns // rowid
+		}
+	case indexes:
+		c.ranks = c.ranks || column == "rank"
+		for _, read := range made {
+			if err := c.addColumn(columns, read[0], read[1]); err != nil {
+				return err
+			}
+		}
+	case slices.Contains(c.ignored, name):
+	case slices.Contains(c.unwatched, name):
+		return fmt.Errorf("a live query reads %s, whose changes are not published", name)
+	default:
+		return fmt.Errorf("a live query reads %s, which the catalogue does not know", name)
+	}
+	return nil
 }
 
 // record adds what the statement depends on to the snapshot.

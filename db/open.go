@@ -50,6 +50,7 @@ func dsn(path string, maxPages int) string {
 			"synchronous(FULL)",
 			"foreign_keys(ON)",
 			"trusted_schema(OFF)",
+			"secure_delete(ON)", // what is deleted is overwritten, not only forgotten
 			"temp_store(MEMORY)",
 			fmt.Sprintf("cache_size(-%d)", cacheKiB),
 			fmt.Sprintf("wal_autocheckpoint(%d)", walPages),

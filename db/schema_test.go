@@ -62,6 +62,7 @@ func TestSettingsHoldForEveryConnection(t *testing.T) {
 	d := dbtest.Open(t)
 	for pragma, want := range map[string]int64{
 		"PRAGMA foreign_keys": 1, "PRAGMA synchronous": 2, "PRAGMA trusted_schema": 0, "PRAGMA page_size": 4096,
+		"PRAGMA secure_delete": 1,
 	} {
 		if got := count(t, d, pragma); got != want {
 			t.Errorf("a reader has %s = %d, want %d", pragma, got, want)

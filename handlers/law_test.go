@@ -54,7 +54,15 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 		return append(each(w.meetings, "/v1/meetings/%s/events"), each(w.meetings, "/v1/meetings/%s/events?after=0")...)
 	},
 	"/v1/meetings/{meetingId}/messages": func(w *lawWorld) []string {
-		return append(each(w.meetings, "/v1/meetings/%s/messages?limit=3"), each(w.meetings, "/v1/meetings/%s/messages?after=0")...)
+		paths := append(each(w.meetings, "/v1/meetings/%s/messages?limit=3"), each(w.meetings, "/v1/meetings/%s/messages?after=0")...)
+		for _, at := range w.messages {
+			cut := strings.LastIndex(at, "/")
+			paths = append(paths, at[:cut]+"?thread="+at[cut+1:], at[:cut]+"?after=0&thread="+at[cut+1:])
+		}
+		return paths
+	},
+	"/v1/meetings/{meetingId}/messages/search": func(w *lawWorld) []string {
+		return append(each(w.meetings, "/v1/meetings/%s/messages/search?q=hel"), each(w.meetings, "/v1/meetings/%s/messages/search?q=x&limit=1")...)
 	},
 }
 
@@ -107,7 +115,12 @@ func lawStep(name string) func(t *rapid.T, w *lawWorld) (string, string) {
 }
 
 func lawMessage(t *rapid.T, w *lawWorld) (string, string) {
-	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages", `{"content":"hello"}`
+	if len(w.messages) > 0 && rapid.Bool().Draw(t, "answers") {
+		at := rapid.SampledFrom(w.messages).Draw(t, "message")
+		cut := strings.LastIndex(at, "/")
+		return at[:cut], fmt.Sprintf(`{"content":"hello","replyTo":%q}`, at[cut+1:])
+	}
+	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages", `{"content":"hello","attachments":[{"url":"https://example.com/a"}]}`
 }
 
 func drawRole(t *rapid.T) string {

@@ -380,11 +380,15 @@ func (p *lawPath) compare(t *rapid.T, server *lawServer, token string) {
 // compareFeed reads the feed from the start and compares it with what has come:
 // everything, when the stream began there; else what is newer than its start.
 func (p *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
-	path, _, _ := strings.Cut(p.path, "?")
+	path, parameters, _ := strings.Cut(p.path, "?")
+	thread := ""
+	if _, id, found := strings.Cut(parameters, "thread="); found {
+		thread = "&thread=" + id
+	}
 	everything := strings.Contains(p.path, "after=")
 	fresh := map[string]json.RawMessage{}
 	for after := int64(0); ; {
-		answer := server.do(t, token, http.MethodGet, fmt.Sprintf("%s?after=%d&limit=200", path, after), "")
+		answer := server.do(t, token, http.MethodGet, fmt.Sprintf("%s?after=%d&limit=200%s", path, after, thread), "")
 		if answer.status != http.StatusOK {
 			if p.code == "" {
 				t.Fatalf("%s: goes on, a fresh answer is %d %s", p.path, answer.status, answer.body)

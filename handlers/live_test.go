@@ -201,7 +201,7 @@ func (s *server) sayMany(author *person, meeting string, many int) (last int64) 
 	err := s.DB.Write(s.t.Context(), func(tx *db.WriteTx) error {
 		for range many {
 			last = tx.Next()
-			_, err := tx.Exec(`INSERT INTO messages (seq, meeting_id, position, user_id, created_at, content) VALUES (?1, ?2, ?1, ?3, 0, 'message')`, last, meeting, author.ID)
+			_, err := tx.Exec(`INSERT INTO messages (seq, meeting_id, thread, position, user_id, created_at, attachments, content) VALUES (?1, ?2, ?1, ?1, ?3, 0, '', 'message')`, last, meeting, author.ID)
 			if err != nil {
 				return err
 			}

@@ -182,14 +182,17 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("POST", meeting+"/start", nil)
 	ada.must("POST", meeting+"/participants", `{"email":"somebody@example.org","role":"observer"}`)
 	var m struct{ ID string }
-	ada.must("POST", meeting+"/messages", `{"content":"Hello"}`).into(t, &m)
+	ada.must("POST", meeting+"/messages", `{"content":"Hello","attachments":[{"url":"https://example.com/a.png","name":"a","contentType":"image/png","sizeBytes":1}]}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
-	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Changed"}`)
+	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly {
 			continue
 		}
 		path := strings.NewReplacer("/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID)).Replace(r.Path)
+		if strings.HasSuffix(path, "/search") {
+			path += "?q=hello"
+		}
 		var body any
 		ada.must("GET", path, nil).into(t, &body)
 		described(t, d, r.Path, part(d, "paths", r.Path, "get", "responses", "200", "content", "application/json", "schema"), body)

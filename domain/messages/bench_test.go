@@ -73,7 +73,7 @@ func TestDeletedMessageIsNotEditedBack(t *testing.T) {
 		if err := <-edited; err != nil && domain.KindOf(err) != domain.Conflict {
 			t.Fatal(err)
 		}
-		last, err := chat.Feed(t.Context(), who, id, domain.Span{Limit: 1})
+		last, err := chat.Feed(t.Context(), who, id, "", domain.Span{Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

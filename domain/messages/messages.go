@@ -20,25 +20,31 @@ const MaxContent = 4000
 const writableAfterEnd = 30 * 24 * time.Hour
 
 // Message is one entry of the chat. Seq is its creation, Position its last
-// change; the content of a deleted one is gone.
+// change; content and attachments of a deleted one are gone.
 type Message struct {
-	Seq       int64
-	Position  int64
-	User      domain.UserID
-	ReplyTo   int64 // the Seq of the message it answers, or 0
-	Content   string
-	CreatedAt time.Time
-	EditedAt  time.Time // zero when it was never edited
-	DeletedAt time.Time // zero unless it was deleted
+	Seq         int64
+	Position    int64
+	Thread      int64         // the Seq of the message that its thread began with
+	User        domain.UserID // "" for what the server says itself
+	ReplyTo     int64         // the Seq of the message it answers, or 0
+	Content     string
+	Attachments []Attachment // nil for none
+	CreatedAt   time.Time
+	EditedAt    time.Time // zero when it was never edited
+	DeletedAt   time.Time // zero unless it was deleted
 }
+
+// System reports whether the server said it itself.
+func (m Message) System() bool { return m.User == "" }
 
 // ID returns the message's id.
 func (m Message) ID() domain.MessageID { return domain.NewMessageID(m.Seq) }
 
 // Draft is a message to be posted.
 type Draft struct {
-	Content string
-	ReplyTo domain.MessageID // "" for none
+	Content     string
+	ReplyTo     domain.MessageID // "" for none
+	Attachments []Attachment     // at most MaxAttachments
 }
 
 // Store is the messages in the database.
@@ -55,12 +61,15 @@ func (s *Store) Post(ctx context.Context, who domain.Actor, meeting domain.Meeti
 	if err := checkContent(d.Content); err != nil {
 		return Message{}, err
 	}
+	if err := checkAttachments(d.Attachments); err != nil {
+		return Message{}, err
+	}
 	var m Message
 	err := s.db.Write(ctx, func(tx *db.WriteTx) error {
 		if err := requireWritable(tx, who, meeting); err != nil {
 			return err
 		}
-		m = Message{User: who.User, Content: d.Content, CreatedAt: tx.Now}
+		m = Message{User: who.User, Content: d.Content, Attachments: d.Attachments}
 		if d.ReplyTo != "" {
 			original, err := find(tx, meeting, d.ReplyTo)
 			if domain.KindOf(err) == domain.NotFound {
@@ -69,11 +78,9 @@ func (s *Store) Post(ctx context.Context, who domain.Actor, meeting domain.Meeti
 			if err != nil {
 				return err
 			}
-			m.ReplyTo = original.Seq
+			m.ReplyTo, m.Thread = original.Seq, original.Thread
 		}
-		m.Seq = tx.Next()
-		m.Position = m.Seq
-		if _, err := tx.Exec(insertMessage, m.Seq, meeting, m.Position, m.User, null(m.ReplyTo), tx.Now.UnixMilli(), m.Content); err != nil {
+		if err := m.insert(tx, meeting); err != nil {
 			return err
 		}
 		return s.append(tx, who, meeting, m, events.MessagePosted)
@@ -81,8 +88,21 @@ func (s *Store) Post(ctx context.Context, who domain.Actor, meeting domain.Meeti
 	return m, err
 }
 
-// Edit replaces the content of the caller's own message. Content that is there
-// already changes nothing.
+// insert stores m as said now: it gives it its numbers, and a thread of its own
+// when it answers nothing.
+func (m *Message) insert(tx *db.WriteTx, meeting domain.MeetingID) error {
+	m.CreatedAt, m.Seq = tx.Now, tx.Next()
+	m.Position = m.Seq
+	if m.Thread == 0 {
+		m.Thread = m.Seq
+	}
+	_, err := tx.Exec(insertMessage, m.Seq, meeting, m.Thread, m.Position, author(m.User), null(m.ReplyTo),
+		m.CreatedAt.UnixMilli(), encode(m.Attachments), m.Content)
+	return err
+}
+
+// Edit replaces the content of the caller's own message; its attachments stay.
+// Content that is there already changes nothing.
 func (s *Store) Edit(ctx context.Context, who domain.Actor, meeting domain.MeetingID, id domain.MessageID, content string) (Message, error) {
 	if err := checkContent(content); err != nil {
 		return Message{}, err
@@ -101,18 +121,20 @@ func (s *Store) Edit(ctx context.Context, who domain.Actor, meeting domain.Meeti
 	})
 }
 
-// Delete removes the content of a message: the author's, or for host and
+// Delete removes content and attachments of a message: the author's, or for host and
 // cohosts anyone's. Repeated it changes nothing.
 func (s *Store) Delete(ctx context.Context, who domain.Actor, meeting domain.MeetingID, id domain.MessageID) error {
 	_, err := s.change(ctx, who, meeting, id, events.MessageDeleted, func(tx *db.WriteTx, viewer participants.Membership, m *Message) (bool, error) {
 		manages := viewer.Role == participants.Host || viewer.Role == participants.Cohost
 		switch {
+		case m.System():
+			return false, domain.Fail(domain.Forbidden, "what the server says is not deleted")
 		case m.User != who.User && !manages:
 			return false, domain.Fail(domain.Forbidden, "only the author, the host and cohosts may delete a message")
 		case !m.DeletedAt.IsZero():
 			return false, nil
 		}
-		m.Content, m.DeletedAt = "", tx.Now
+		m.Content, m.Attachments, m.DeletedAt = "", nil, tx.Now
 		return true, nil
 	})
 	return err
@@ -138,7 +160,7 @@ func (s *Store) change(ctx context.Context, who domain.Actor, meeting domain.Mee
 			return err
 		}
 		m.Position = tx.Next()
-		if _, err := tx.Exec(updateMessage, m.Seq, m.Position, m.Content, db.Millis(m.EditedAt), db.Millis(m.DeletedAt)); err != nil {
+		if _, err := tx.Exec(updateMessage, m.Seq, m.Position, m.Content, db.Millis(m.EditedAt), db.Millis(m.DeletedAt), encode(m.Attachments)); err != nil {
 			return err
 		}
 		return s.append(tx, who, meeting, m, t)
@@ -147,16 +169,40 @@ func (s *Store) change(ctx context.Context, who domain.Actor, meeting domain.Mee
 }
 
 // Feed returns a part of the chat: by the position of the last change with
-// After, else by the order of creation.
-func (s *Store) Feed(ctx context.Context, who domain.Actor, meeting domain.MeetingID, span domain.Span) (part domain.Part[Message], err error) {
+// After, else by the order of creation. With a thread, which any of its messages
+// names, it is a part of that thread, the message it began with included;
+// NotFound when the meeting has no such message.
+func (s *Store) Feed(ctx context.Context, who domain.Actor, meeting domain.MeetingID, thread domain.MessageID, span domain.Span) (part domain.Part[Message], err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
 		if _, err := participants.Require(tx, who, meeting, participants.ReadContent); err != nil {
 			return err
 		}
-		part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore}, meeting)
+		if thread == "" {
+			part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore}, meeting)
+			return err
+		}
+		root, err := threadOf(tx, meeting, thread)
+		if err != nil {
+			return err
+		}
+		part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectThreadAfter, Before: selectThreadBefore}, root)
 		return err
 	})
 	return part, err
+}
+
+// threadOf returns the thread of a message of the meeting.
+func threadOf(tx db.Reader, meeting domain.MeetingID, id domain.MessageID) (int64, error) {
+	missing := domain.Fail(domain.NotFound, "there is no such message")
+	seq, ok := id.Seq()
+	if !ok {
+		return 0, missing
+	}
+	root, err := db.One(tx, db.Int, selectThread, seq, meeting)
+	if errors.Is(err, db.ErrNone) {
+		return 0, missing
+	}
+	return root, err
 }
 
 func checkContent(content string) error {
