@@ -2,50 +2,25 @@ package messages_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
-
-	"go.uber.org/goleak"
+	"time"
 
 	"connvo/db"
 	"connvo/db/dbtest"
 	"connvo/domain"
-	"connvo/domain/events"
-	"connvo/domain/meetings"
 	"connvo/domain/messages"
-	"connvo/domain/participants"
-	"connvo/domain/users"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// room is an active meeting with a host in it.
-func room(t testing.TB, d *db.DB) (*messages.Store, domain.Actor, domain.MeetingID) {
-	t.Helper()
-	ctx, happened := context.Background(), events.NewLog(nil)
-	account, err := users.NewStore(d).SignIn(ctx, users.Identity{Subject: "user_1", Email: "ada@example.com", At: d.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	who := domain.Actor{User: account.User}
-	meets := meetings.NewStore(d, happened, "loc")
-	m, err := meets.Create(ctx, who, meetings.Draft{Title: "T"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m, err = meets.Start(ctx, who, m.ID); err != nil || m.State != participants.Active {
-		t.Fatal(m.State, err)
-	}
-	return messages.NewStore(d, happened), who, m.ID
-}
 
 // BenchmarkPost is the whole write of a message, by 500 callers at once: the
 // decision, the message, its event, in groups that are durable when answered.
 func BenchmarkPost(b *testing.B) {
-	chat, who, id := room(b, dbtest.Open(b))
+	r := openRoom(b, dbtest.Open(b))
 	b.SetParallelism(250) // times two cores
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := chat.Post(context.Background(), who, id, messages.Draft{Content: "hello, everyone"}); err != nil {
+			if _, err := r.chat.Post(context.Background(), r.host, r.id, messages.Draft{Content: "hello, everyone"}); err != nil {
 				b.Error(err)
 			}
 		}
@@ -53,32 +28,49 @@ func BenchmarkPost(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 }
 
-// Two people delete and edit the same message at once: one order or the other,
-// and a deleted message stays deleted.
-func TestDeletedMessageIsNotEditedBack(t *testing.T) {
-	chat, who, id := room(t, dbtest.Open(t))
-	for range 20 {
-		m, err := chat.Post(t.Context(), who, id, messages.Draft{Content: "once"})
+// BenchmarkSearch looks for words in a meeting of 100,000 messages, beside
+// another of as many that have the same words, and reports the p95 of each kind
+// of query: of words that many, few and no messages have.
+func BenchmarkSearch(b *testing.B) {
+	d := dbtest.Open(b)
+	r := openRoom(b, d)
+	other := r.another(b, "mtg_loc_OTHER")
+	const each, batch = 100_000, 1000
+	for from := 0; from < each; from += batch {
+		err := d.Write(context.Background(), func(tx *db.WriteTx) error {
+			for i := from; i < from+batch; i++ {
+				for _, meeting := range []domain.MeetingID{r.id, other} {
+					seq := tx.Next()
+					content := fmt.Sprintf("we talk about topic%d and point%d of the plan, number%d of them", i%1000, i%7, i)
+					if _, err := tx.Exec(insertRow, seq, meeting, r.host.User, content); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
 		if err != nil {
-			t.Fatal(err)
-		}
-		edited := make(chan error, 1)
-		go func() {
-			_, err := chat.Edit(t.Context(), who, id, m.ID(), "twice")
-			edited <- err
-		}()
-		if err := chat.Delete(t.Context(), who, id, m.ID()); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-edited; err != nil && domain.KindOf(err) != domain.Conflict {
-			t.Fatal(err)
-		}
-		last, err := chat.Feed(t.Context(), who, id, "", domain.Span{Limit: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := last.Items[0]; got.Content != "" || got.DeletedAt.IsZero() {
-			t.Fatalf("after the deletion it says %q", got.Content)
+			b.Fatal(err)
 		}
 	}
+	for name, query := range map[string]string{
+		"common": "the plan", "rare": "number4711", "none": "absent", "both": "topic17 point3", "apart": "topic17 topic18", "prefix": "to", "long prefix": "number4", "many prefixes": "numbe", "all": "we talk about the plan of them",
+	} {
+		b.Run(name, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				if _, _, err := r.chat.Search(context.Background(), r.host, r.id, query, domain.MaxNumber, 20); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
+		})
+	}
 }
+
+const insertRow = `
+INSERT INTO messages (seq, meeting_id, thread, position, user_id, created_at, attachments, content)
+VALUES (?1, ?2, ?1, ?1, ?3, 0, '', ?4)`
