@@ -125,7 +125,10 @@ type service struct {
 // wire makes the parts and gives each what it needs, from the lowest floor up.
 func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
 	happened := events.NewLog(map[events.Type][]events.Follow{
-		events.MeetingStarted: {watchForAbandonment},
+		events.MeetingStarted:    {watchForAbandonment, messages.Announce},
+		events.MeetingEnded:      {messages.Announce},
+		events.ParticipantJoined: {messages.Announce},
+		events.ParticipantLeft:   {messages.Announce},
 	})
 	meets := meetings.NewStore(d, happened, c.Region)
 	people := users.NewStore(d, claimInvitations(meets))

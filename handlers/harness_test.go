@@ -68,8 +68,14 @@ type server struct {
 }
 
 // newServer returns a server that stops when the test ends. At its end no live
-// stream may be left.
+// stream may be left. In its chats there is only what people say.
 func newServer(t testing.TB) *server {
+	t.Helper()
+	return startServer(t, false)
+}
+
+// startServer returns a server that says in the chats what happens if it announces.
+func startServer(t testing.TB, announces bool) *server {
 	t.Helper()
 	s := &server{
 		t: t, Clock: &clock{}, Log: &logged{},
@@ -80,7 +86,7 @@ func newServer(t testing.TB) *server {
 	s.DB = dbtest.Open(t, func(o *db.Options) { o.Now, o.Log = s.Clock.Now, log })
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
 
-	happened := events.NewLog(nil)
+	happened := events.NewLog(follows(announces))
 	s.Audit = audit.NewLog(s.DB, log)
 	s.endAudit = sync.OnceValue(func() error { return s.Audit.Close(context.Background()) })
 	meets := meetings.NewStore(s.DB, happened, "loc")

@@ -109,7 +109,7 @@ func (s *Store) Edit(ctx context.Context, who domain.Actor, meeting domain.Meeti
 	}
 	return s.change(ctx, who, meeting, id, events.MessageEdited, func(tx *db.WriteTx, viewer participants.Membership, m *Message) (bool, error) {
 		switch {
-		case m.User != who.User:
+		case m.System() || m.User != who.User:
 			return false, domain.Fail(domain.Forbidden, "only the author may edit a message")
 		case !m.DeletedAt.IsZero():
 			return false, domain.Fail(domain.Conflict, "the message is deleted")
