@@ -27,6 +27,7 @@ type message struct {
 	// Of an event in the log of a meeting there are these instead of a content.
 	Type      string
 	SubjectID string // the id of the message, where the event tells of one
+	System    bool   // the server said it: a meeting has started, say
 }
 
 const messagePosted = "messages.posted" // the type of the events that a post appends
@@ -140,11 +141,13 @@ func (p *poster) acknowledgement(got reply, n int) (item, error) {
 // itemOf returns a message or an event as the checks compare it. The number of a message that an event tells of is
 // not known before resolve.
 func (p *poster) itemOf(m message) item {
-	switch m.Type {
-	case "":
+	switch {
+	case m.System:
+		return item{n: aside, position: m.Position}
+	case m.Type == "":
 		n, _ := p.parse(m.Content)
 		return item{n: n, position: m.Position, id: m.ID}
-	case messagePosted:
+	case m.Type == messagePosted:
 		return item{n: stranger, position: m.Position, id: m.SubjectID}
 	default:
 		return item{n: aside, position: m.Position}

@@ -113,7 +113,7 @@ func (t *track) items(p *poster, raw []byte, at time.Duration) (last int64, err 
 	posted := 0
 	for _, m := range got.Items {
 		it := p.itemOf(m)
-		if m.Type == "" || m.Type == messagePosted {
+		if m.Type == "" && !m.System || m.Type == messagePosted {
 			posted++
 		}
 		t.got = append(t.got, delivery{it, at})
