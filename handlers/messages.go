@@ -55,7 +55,7 @@ type messagesInput struct {
 type searchInput struct {
 	ListParams
 	MeetingParam
-	Q string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"Words, of which a message has every one. Case and accents do not matter; the last word stands for all that begin with it, when it has two letters or more."`
+	Q string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"Words, of which a message has every one. Case and accents do not matter; the last word stands for all that begin with it, when it has three characters or more."`
 }
 
 // foundMessage is a message that has the words that were looked for.

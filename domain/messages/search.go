@@ -16,8 +16,8 @@ import (
 const (
 	MaxQuery = 200 // characters
 	// minPrefix is the shortest last word that stands for all that begin with
-	// it: those of one letter are most of the chat.
-	minPrefix = 2
+	// it, the one that the index knows as a word: shorter ones are most of the chat.
+	minPrefix = 3
 )
 
 // Found is a message that has the words that were looked for.
@@ -31,8 +31,8 @@ type Found struct {
 // Search returns the messages of a meeting that have every word of the query,
 // newest first: at most limit of them, created before the message with the
 // number below (MaxNumber for the first page), and whether there are more. Case
-// and accents do not matter; the last word stands for all that begin with it.
-// What the server says itself is not found.
+// and accents do not matter; the last word, of three characters or more, stands
+// for all that begin with it. What the server says itself is not found.
 func (s *Store) Search(ctx context.Context, who domain.Actor, meeting domain.MeetingID, query string, below int64, limit int) (found []Found, more bool, err error) {
 	if n := utf8.RuneCountInString(query); n > MaxQuery || strings.TrimSpace(query) == "" {
 		return nil, false, domain.FailField("query.q", "must be 1 to %d characters", MaxQuery)
