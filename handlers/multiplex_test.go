@@ -34,13 +34,13 @@ func TestManyPathsOnOneConnection(t *testing.T) {
 	one, two, names := pair(ada, grace)
 	active := "/v1/meetings?state=active&limit=1"
 	st := grace.follow(live(one, one+"/messages", one+"/events?after=0&limit=2", two+"/participants", two+"/messages", active, active))
-	if r := st.ready(); r.Resumed || r.Commit != s.DB.Committed() || r.ConnectionID == "" {
+	if r := st.ready(); r.Resumed || r.Commit == 0 || r.Commit > s.DB.Committed() || r.ConnectionID == "" {
 		t.Errorf("%+v", r)
 	}
 	at := st.tells(names, 0, active+" snapshot, one snapshot, "+
 		"one/events?after=0&limit=2 items [meetings.created meetings.started participants.joined participants.joined messages.posted], "+
 		"one/messages items [Hello], two/messages items [], two/participants snapshot")
-	if at != s.DB.Committed() {
+	if at > s.DB.Committed() {
 		t.Errorf("the first id is %d of %d", at, s.DB.Committed())
 	}
 	// One commit is one round, of the paths that it concerns.
