@@ -68,12 +68,3 @@ func (r *room) reply(t testing.TB, to messages.Message, content string) messages
 	}
 	return m
 }
-
-// finds fails unless a search finds so many messages.
-func (r *room) finds(t testing.TB, query string, want int) {
-	t.Helper()
-	found, _, err := r.chat.Search(context.Background(), r.host, r.id, query, domain.MaxNumber, 100)
-	if err != nil || len(found) != want {
-		t.Errorf("%q: found %d, %v, want %d", query, len(found), err, want)
-	}
-}
