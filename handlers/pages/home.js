@@ -19,13 +19,14 @@
 
   // An edited or deleted message comes again with the same id.
   const show = async (message) => {
-    const name = await nameOf(message.userId);
+    const name = message.system ? "" : await nameOf(message.userId);
     let item = document.getElementById(message.id);
     if (!item) {
       item = document.createElement("li");
       item.id = message.id;
       list.append(item);
     }
+    item.className = message.system ? "system" : "";
     const author = document.createElement("b");
     author.textContent = name;
     item.replaceChildren(author, " ", message.deletedAt ? "(deleted)" : message.content);

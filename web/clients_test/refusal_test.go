@@ -24,6 +24,7 @@ func TestRefusalsEndAnEventSource(t *testing.T) {
 		c := open(t, n.URL, grace)
 		later := c.follow(meeting + "/messages")
 		later.ready(false)
+		later.next("items") // what the server has said
 		witness := c.follow("/v1/me?heartbeat=30")
 		witness.ready(false)
 		grace.must("POST", meeting+"/leave", nil, nil)
