@@ -18,6 +18,7 @@ var unscoped = map[string]string{
 	"domain/messages.selectMessage": "read by writes only: the message to be answered, edited or deleted",
 	"domain/messages.selectEndedAt": "read by writes only: whether the chat of a concluded meeting is still open",
 	"domain/users.selectAccount":    "read at sign-in only: how a subject becomes an actor",
+	"domain/users.selectSession":    "read before every request only: how a cookie becomes an actor",
 }
 
 // scopeLine is a scope as the catalogue reads it.
