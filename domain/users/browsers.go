@@ -27,6 +27,7 @@ type Session struct {
 	// changes it, its emulator does at every renewal.
 	Name, Current string
 	Sealed        []byte    // what renews it, for nobody but the cookie's owner
+	RenewedAt     time.Time // when it was opened or renewed last
 	TokenEnds     time.Time // when it has to be renewed
 	Ends          time.Time // when it is over however often it was renewed
 	Account       Account   // of the user; Ended says nothing
@@ -41,8 +42,8 @@ type Renewal struct {
 	TokenEnds time.Time
 }
 
-// OpenSession stores a browser that has signed in; Account and Subject are not
-// looked at. It asks for no rights: it is how a caller becomes somebody.
+// OpenSession stores a browser that has signed in; RenewedAt, Account and Subject
+// are not looked at. It asks for no rights: it is how a caller becomes somebody.
 //
 // Errors: Unauthenticated when the provider's session has ended already.
 func (s *Store) OpenSession(ctx context.Context, n Session) error {
