@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,8 @@ type serveCommand struct {
 	WorkOSAPIKey     string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
 	WorkOSAPIURL     string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
 	WorkOSIssuers    []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
+	CookiePassword   string   `env:"WORKOS_COOKIE_PASSWORD" help:"At least 32 characters that seal the cookies of browsers, which sign in with WorkOS where it is set; another one signs everybody out."`
+	PublicURL        string   `name:"public-url" env:"CONNVO_PUBLIC_URL" help:"Where browsers reach the server, such as https://app.example.com; the listener's URL when left out. WorkOS sends them back to /auth/callback there."`
 	StreamAdmissions int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
 	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
@@ -52,6 +55,7 @@ func (c *serveCommand) check() error {
 	if c.WorkOSClientID != "" {
 		c.checkWorkOS(refuse)
 	}
+	c.checkBrowsers(refuse)
 	if err := checkPath(c.DB); err != nil {
 		refuse("--db %q: %w", c.DB, err)
 	}
@@ -99,6 +103,29 @@ func (c *serveCommand) checkWorkOS(refuse func(format string, args ...any)) {
 	if c.Demo == on {
 		refuse("--demo: its people sign in by the development identity provider, which is off with --workos-client-id")
 	}
+}
+
+// checkBrowsers refuses what would let a browser's cookie travel in the open, or
+// be guessed.
+func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
+	if c.CookiePassword != "" && len(c.CookiePassword) < auth.MinCookiePassword {
+		refuse("--cookie-password: at least %d characters, such as those of: openssl rand -base64 32", auth.MinCookiePassword)
+	}
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case c.PublicURL == "" && (c.CookiePassword == "" || c.WorkOSClientID == "" || auth.CheckDevelopment(c.Listen, "") == nil):
+	case c.PublicURL == "":
+		refuse("--public-url: needed with --cookie-password where others than this machine are served, such as https://app.example.com")
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		refuse("--public-url %q: write an http or https URL of a host, without a path, such as https://app.example.com", c.PublicURL)
+	case u.Scheme == "http" && !auth.LocalHost(u.Host):
+		refuse("--public-url %q: https, because cookies travel there; http is for this machine only", c.PublicURL)
+	}
+}
+
+// origin is where browsers reach the server, whose listener is at listening.
+func (c *serveCommand) origin(listening string) string {
+	return strings.TrimRight(cmp.Or(c.PublicURL, listening), "/")
 }
 
 // printable reports whether s has characters and all are visible ASCII: a line

@@ -65,7 +65,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, d.Close)
-	s, err := c.wire(ctx, d, log)
+	s, err := c.wire(ctx, d, log, c.origin("http://"+listener.Addr().String()))
 	if err != nil {
 		return err
 	}
@@ -119,11 +119,13 @@ type service struct {
 	jobs     *jobs.Runner
 	verifier *auth.Verifier
 	seen     *auth.LastSeen
+	browsers *auth.Browsers
 	provider *http.Client // to the identity provider
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
-func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
+// Browsers reach the server at origin.
+func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger, origin string) (*service, error) {
 	happened := events.NewLog(map[events.Type][]events.Follow{
 		events.MeetingStarted:    {watchForAbandonment, messages.Announce},
 		events.MeetingEnded:      {messages.Announce},
@@ -141,7 +143,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		expireDay:    expireAnswersOf,
 	})
 
-	id, err := c.identity(ctx, d, people, log)
+	id, err := c.identity(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
 	}
@@ -156,27 +158,30 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		}
 	}
 	seen := auth.NewLastSeen(people, d.Now, log)
+	authenticator := auth.NewAuthenticator(verifier, people, id.directory, seen)
+	browsers := auth.NewBrowsers(authenticator, id.kit, c.CookiePassword, d.Now, log)
 	api, err := handlers.New(handlers.Config{
-		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
+		DB: d, Log: log, Auth: authenticator, Browsers: browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, browsers: browsers, provider: id.tokens.Client}, nil
 }
 
 // identity is who says whom a token speaks for.
 type identity struct {
 	tokens    auth.Config
 	directory auth.Directory
+	kit       *auth.AuthKit     // nil where it signs no browsers in
 	dev       *auth.DevProvider // nil where WorkOS signs people in
 }
 
 // identity returns WorkOS where a client is configured, else the development
-// identity provider.
-func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Store, log *slog.Logger) (identity, error) {
+// identity provider. WorkOS signs browsers in where a cookie password is set.
+func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Store, log *slog.Logger, origin string) (identity, error) {
 	if c.WorkOSClientID == "" {
 		dev, err := auth.NewDevProvider(ctx, d, people)
 		if err != nil {
@@ -191,8 +196,13 @@ func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Sto
 	if len(c.WorkOSIssuers) > 0 {
 		tokens.Issuers = c.WorkOSIssuers
 	}
-	directory, err := auth.NewWorkOSDirectory(auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: tokens.Client, Log: log})
-	return identity{tokens: tokens, directory: directory}, err
+	api := auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: tokens.Client, Log: log}
+	directory, err := auth.NewWorkOSDirectory(api)
+	if err != nil || c.CookiePassword == "" {
+		return identity{tokens: tokens, directory: directory}, err
+	}
+	kit, err := auth.NewAuthKit(api, c.WorkOSClientID, origin)
+	return identity{tokens: tokens, directory: directory, kit: kit}, err
 }
 
 // serve answers requests until ctx ends, then lets those under way finish.
@@ -241,6 +251,7 @@ func (s *service) close() error {
 	if err := s.seen.Close(writing); err != nil {
 		s.log.Warn("when people were last seen was not stored", "error", err)
 	}
+	s.browsers.Close()
 	s.verifier.Close()
 	s.provider.CloseIdleConnections()
 	return nil

@@ -21,6 +21,7 @@ type Action string
 const (
 	StreamOpened  Action = "stream.opened"  // a live stream was asked for
 	StreamChanged Action = "stream.changed" // a live stream was asked to carry more
+	SignedIn      Action = "session.opened" // a browser has signed in
 )
 
 // Outcome says how it ended.

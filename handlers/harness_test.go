@@ -52,14 +52,15 @@ const (
 // server is a running server with everything real behind it: a database file,
 // the development identity provider and an HTTP listener on loopback.
 type server struct {
-	t     testing.TB
-	URL   string // of the listener, without a slash at its end
-	DB    *db.DB
-	API   *handlers.Server
-	Dev   *auth.DevProvider
-	Clock *clock // of the database and of the verifier of tokens
-	Log   *logged
-	Audit *audit.Log
+	t        testing.TB
+	URL      string // of the listener, without a slash at its end
+	DB       *db.DB
+	API      *handlers.Server
+	Dev      *auth.DevProvider
+	Browsers *auth.Browsers
+	Clock    *clock // of the database and of the verifier of tokens
+	Log      *logged
+	Audit    *audit.Log
 
 	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
@@ -103,8 +104,10 @@ func startServer(t testing.TB, announces bool) *server {
 		t.Fatal(err)
 	}
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
+	authenticator := auth.NewAuthenticator(verifier, people, s.Dev, seen)
+	s.Browsers = auth.NewBrowsers(authenticator, nil, "", s.Clock.Now, log)
 	s.API, err = handlers.New(handlers.Config{
-		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
+		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
@@ -121,6 +124,7 @@ func startServer(t testing.TB, announces bool) *server {
 			t.Errorf("%d live streams are left", n)
 		}
 		s.API.Close()
+		s.Browsers.Close()
 		if err := errors.Join(s.endAudit(), seen.Close(context.Background())); err != nil {
 			t.Error(err)
 		}
@@ -220,6 +224,17 @@ func (s *server) signInAs(name, org, role string) *person {
 		s.t.Fatal(err)
 	}
 	return &person{s: s, ID: grant.User.ID, Name: name, Token: grant.AccessToken}
+}
+
+// cookie is the Cookie header of a browser that has signed in with the person's
+// token.
+func (p *person) cookie() string {
+	p.s.t.Helper()
+	c, _, err := p.s.Browsers.Open(p.s.t.Context(), p.Token, "")
+	if err != nil {
+		p.s.t.Fatal(err)
+	}
+	return "connvo_session=" + c.Value
 }
 
 // nobody sends requests without a token.

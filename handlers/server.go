@@ -31,12 +31,16 @@ type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
 	Auth     *auth.Authenticator
+	Browsers *auth.Browsers
 	Audit    *audit.Log
 	Kept     *idempotency.Store
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
 	Version  string
+	// Secure says that browsers reach the server by https, and by http not at
+	// all: cookies are for https only.
+	Secure bool
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -57,6 +61,8 @@ type Server struct {
 	db       *db.DB
 	log      *slog.Logger
 	auth     *auth.Authenticator
+	browsers *auth.Browsers
+	secure   bool
 	audit    *audit.Log
 	tickets  *tickets
 	kept     *idempotency.Store
@@ -80,7 +86,7 @@ type Server struct {
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		db: c.DB, log: c.Log, auth: c.Auth, browsers: c.Browsers, secure: c.Secure, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 	}
 	if s.bodyTimeout == 0 {
@@ -88,6 +94,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.sessionRoutes()
+	s.loginRoutes()
 	s.userRoutes()
 	s.meetingRoutes()
 	s.participantRoutes()
@@ -189,7 +196,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err error) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, apiPrefix):
-		if c.who, err = s.authenticate(r); err != nil {
+		if err := s.authenticate(r, c); err != nil {
 			return err
 		}
 	case r.URL.Path == devTokenPath:
@@ -209,18 +216,30 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err e
 // apiPrefix is what the paths of the API begin with.
 const apiPrefix = "/v1/"
 
-func (s *Server) authenticate(r *http.Request) (domain.Actor, error) {
+// authenticate finds out who calls: by ticket, by header, which wins over the
+// cookie, or by the cookie.
+func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 	if id := r.URL.Query().Get("ticket"); id != "" {
 		if !wantsStream(r) {
-			return domain.Actor{}, domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
+			return domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
 		}
-		return s.tickets.redeem(id, targetOf(r.URL))
+		c.who, err = s.tickets.redeem(id, targetOf(r.URL))
+		return err
 	}
-	t, err := token(r)
+	token, err := bearer(r)
 	if err != nil {
-		return domain.Actor{}, err
+		return err
 	}
-	return s.auth.Authenticate(r.Context(), t)
+	if token != "" {
+		c.who, err = s.auth.Authenticate(r.Context(), token)
+		return err
+	}
+	cookie, err := s.sessionCookie(r)
+	if err != nil {
+		return err
+	}
+	c.who, c.renew, err = s.browsers.Authenticate(r.Context(), cookie)
+	return err
 }
 
 // unrouted returns the problem of a request that no route takes: the mux's own
