@@ -22,6 +22,7 @@ import (
 
 	"connvo/audit"
 	"connvo/auth"
+	"connvo/auth/workostest"
 	"connvo/db"
 	"connvo/db/dbtest"
 	"connvo/domain"
@@ -72,11 +73,12 @@ type server struct {
 // stream may be left. In its chats there is only what people say.
 func newServer(t testing.TB) *server {
 	t.Helper()
-	return startServer(t, false)
+	return startServer(t, false, nil)
 }
 
-// startServer returns a server that says in the chats what happens if it announces.
-func startServer(t testing.TB, announces bool) *server {
+// startServer returns a server that says in the chats what happens if it
+// announces, whose people sign in with the emulator if there is one.
+func startServer(t testing.TB, announces bool, workos *workostest.Emulator) *server {
 	t.Helper()
 	s := &server{
 		t: t, Clock: &clock{}, Log: &logged{},
@@ -95,17 +97,16 @@ func startServer(t testing.TB, announces bool) *server {
 		_, err := meets.Claim(tx, user, address)
 		return err
 	})
-	var err error
-	if s.Dev, err = auth.NewDevProvider(t.Context(), s.DB, people); err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := auth.NewVerifier(t.Context(), s.Dev.Config(s.Clock.Now))
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.URL = "http://" + s.http.Listener.Addr().String()
+	id := s.identity(people, workos, log)
+	verifier, err := auth.NewVerifier(t.Context(), id.tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
-	authenticator := auth.NewAuthenticator(verifier, people, s.Dev, seen)
-	s.Browsers = auth.NewBrowsers(authenticator, nil, "", s.Clock.Now, log)
+	authenticator := auth.NewAuthenticator(verifier, people, id.directory, seen)
+	s.Browsers = auth.NewBrowsers(authenticator, id.kit, id.password, s.Clock.Now, log)
 	s.API, err = handlers.New(handlers.Config{
 		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
@@ -114,8 +115,7 @@ func startServer(t testing.TB, announces bool) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	s.URL = s.http.URL
+	s.http.Start()
 	t.Cleanup(func() {
 		s.API.Drain()
 		s.http.Close()
@@ -224,17 +224,6 @@ func (s *server) signInAs(name, org, role string) *person {
 		s.t.Fatal(err)
 	}
 	return &person{s: s, ID: grant.User.ID, Name: name, Token: grant.AccessToken}
-}
-
-// cookie is the Cookie header of a browser that has signed in with the person's
-// token.
-func (p *person) cookie() string {
-	p.s.t.Helper()
-	c, _, err := p.s.Browsers.Open(p.s.t.Context(), p.Token, "")
-	if err != nil {
-		p.s.t.Fatal(err)
-	}
-	return "connvo_session=" + c.Value
 }
 
 // nobody sends requests without a token.

@@ -147,7 +147,7 @@ func (e *Emulator) proxy() {
 		intercept := e.intercept
 		e.mu.Unlock()
 		if intercept != nil {
-			intercept(&passed{ResponseWriter: w, through: func() { through.ServeHTTP(w, r) }}, r)
+			intercept(&passed{ResponseWriter: w, through: func(w http.ResponseWriter) { through.ServeHTTP(w, r) }}, r)
 			return
 		}
 		through.ServeHTTP(w, r)
@@ -160,10 +160,10 @@ func (e *Emulator) proxy() {
 	})
 }
 
-// passed is an answer that Pass can fetch.
+// passed is an answer that Pass and Lose can fetch.
 type passed struct {
 	http.ResponseWriter
-	through func()
+	through func(http.ResponseWriter)
 }
 
 // Intercept answers every request from now on by f, which may let it through
@@ -175,7 +175,17 @@ func (e *Emulator) Intercept(f http.HandlerFunc) {
 }
 
 // Pass lets a request that was intercepted through to the emulator.
-func Pass(w http.ResponseWriter) { w.(*passed).through() }
+func Pass(w http.ResponseWriter) {
+	p := w.(*passed)
+	p.through(p.ResponseWriter)
+}
+
+// Lose lets a request that was intercepted through to the emulator, whose answer
+// is lost.
+func Lose(w http.ResponseWriter) {
+	w.(*passed).through(httptest.NewRecorder())
+	panic(http.ErrAbortHandler)
+}
 
 // Down is for Intercept: the connection breaks before there is an answer.
 func Down(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
