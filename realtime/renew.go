@@ -19,7 +19,7 @@ const (
 // renewer renews the token of a stream's actor. Its instants are the database's.
 type renewer struct {
 	renew   func(ctx context.Context) (time.Time, error) // nil where nothing does
-	at      time.Time                                    // when to ask next; zero before that was thought of
+	at      time.Time                                    // when to ask next
 	answers chan renewed                                 // not nil while somebody asks
 	err     error                                        // of the last answer
 }
@@ -72,9 +72,6 @@ func (s *stream) entitled(ctx context.Context) error {
 // askRenewal begins to ask for a new token when it is time.
 func (s *stream) askRenewal(ctx context.Context) {
 	r, now := &s.renewer, s.engine.db.Now()
-	if r.at.IsZero() {
-		r.at = aheadOf(s.actor.Expires, now)
-	}
 	if r.answers != nil || now.Before(r.at) {
 		return
 	}
@@ -119,7 +116,7 @@ func (r *renewer) refused() bool {
 
 // next returns when something is to be done about a token that ends at end.
 func (r *renewer) next(end time.Time) time.Time {
-	if r.renew == nil || r.answers != nil || r.at.IsZero() || end.Before(r.at) {
+	if r.renew == nil || r.answers != nil || end.Before(r.at) {
 		return end
 	}
 	return r.at

@@ -40,10 +40,11 @@ type Request struct {
 // in the stream itself, so that an EventSource comes again.
 func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) error {
 	s := &stream{
-		engine: e, id: rand.Text(), actor: r.Actor, renewer: renewer{renew: r.Renew}, multiplexed: r.Multiplexed, opened: e.db.Now(),
+		engine: e, id: rand.Text(), actor: r.Actor, multiplexed: r.Multiplexed, opened: e.db.Now(),
 		bell: newBell(), out: w, control: http.NewResponseController(w), heartbeat: DefaultHeartbeat,
 		names: map[string]struct{}{},
 	}
+	s.renewer = renewer{renew: r.Renew, at: aheadOf(r.Actor.Expires, s.opened)}
 	if r.Heartbeat > 0 {
 		s.heartbeat = time.Duration(r.Heartbeat) * e.second
 	}
