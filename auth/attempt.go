@@ -57,13 +57,13 @@ func (b *Browsers) Begin(returnTo string) (Attempt, error) {
 	if err != nil {
 		return Attempt{}, err
 	}
-	return Attempt{State: state, Sealed: base64.RawURLEncoding.EncodeToString(sealed), URL: b.kit.AuthorizeURL(state, challenge(a.Verifier))}, nil
+	return Attempt{State: state, Sealed: base64.RawURLEncoding.EncodeToString(sealed), URL: b.kit.AuthorizeURL(state, Challenge(a.Verifier))}, nil
 }
 
 var errNoBrowsers = domain.Fail(domain.NotFound, "browsers do not sign in at this server: it has no cookie password")
 
-// challenge is the one of PKCE, S256.
-func challenge(verifier string) string {
+// Challenge returns what WorkOS is told of the verifier: PKCE, S256.
+func Challenge(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
