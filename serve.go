@@ -240,6 +240,7 @@ func (s *service) close() error {
 	s.api.Close()
 	working, cancel := context.WithTimeout(context.Background(), jobTime)
 	defer cancel()
+	s.browsers.Close(working)
 	if err := s.jobs.Stop(working); err != nil {
 		s.log.Warn("jobs were cut off; they run again at the next start", "error", err)
 	}
@@ -251,7 +252,6 @@ func (s *service) close() error {
 	if err := s.seen.Close(writing); err != nil {
 		s.log.Warn("when people were last seen was not stored", "error", err)
 	}
-	s.browsers.Close()
 	s.verifier.Close()
 	s.provider.CloseIdleConnections()
 	return nil

@@ -64,13 +64,15 @@ func NewBrowsers(a *Authenticator, kit *AuthKit, password string, now func() tim
 	return b
 }
 
-// Close cuts off what is being renewed and waits for it.
-func (b *Browsers) Close() {
+// Close waits for what is being renewed, so that no token is lost that WorkOS has
+// just given, and cuts it off when ctx ends.
+func (b *Browsers) Close(ctx context.Context) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	b.cutOff()
+	defer context.AfterFunc(ctx, b.cutOff)()
 	b.renewing.Wait()
+	b.cutOff()
 }
 
 // Cookie is what a browser is given, and until when.

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func newKiosk(t testing.TB) *kiosk {
 // open returns browsers whose cookies are sealed by the password.
 func (k *kiosk) open(password string) *auth.Browsers {
 	b := auth.NewBrowsers(k.auth, k.kit, password, k.clock.Now, slog.New(slog.DiscardHandler))
-	k.t.Cleanup(b.Close)
+	k.t.Cleanup(func() { b.Close(context.Background()) })
 	return b
 }
 
@@ -292,10 +293,39 @@ func TestClosingCutsRenewalsOff(t *testing.T) {
 		failed <- err
 	}()
 	<-asked
-	k.browsers.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	k.browsers.Close(ctx)
 	wantKind(t, <-failed, domain.Unavailable, "")
 	_, _, err := k.browsers.Authenticate(t.Context(), cookie)
 	wantKind(t, err, domain.ShuttingDown, "")
+}
+
+// The token that was used up is worth nothing, so the next is waited for.
+func TestClosingWaitsForTheNextToken(t *testing.T) {
+	k := newKiosk(t)
+	cookie := k.signIn()
+	k.clock.advance(5 * time.Minute)
+	closed := make(chan struct{})
+	k.set(func() {
+		k.instead = func(*http.Request) (*http.Response, error) {
+			go func() { defer close(closed); k.browsers.Close(context.Background()) }()
+			select {
+			case <-closed:
+				t.Error("closed before WorkOS has answered")
+			case <-time.After(20 * time.Millisecond):
+			}
+			k.set(func() { k.refresh = "refresh_next" })
+			return respond(http.StatusOK, fmt.Sprintf(`{"access_token":%q,"refresh_token":"refresh_next"}`, good(t, k.clock.Now()))), nil
+		}
+	})
+	_, _, _ = k.browsers.Authenticate(t.Context(), cookie) // which may have been told of the end
+	<-closed
+	k.set(func() { k.instead = nil })
+	k.clock.advance(5 * time.Minute)
+	if _, _, err := k.open(password).Authenticate(t.Context(), cookie); err != nil {
+		t.Error(err)
+	}
 }
 
 // WorkOS is spared while it fails: each session waits a little, and after five

@@ -123,7 +123,9 @@ func pauseAfter(err error) time.Duration {
 }
 
 // renew asks WorkOS for new tokens, unless the session has some that end after
-// known, and stores them. A session that WorkOS renews no more ends.
+// known, and stores them. They are for the organization of the account, so that
+// two browsers of one person do not pull it to and fro. A session that WorkOS
+// renews no more ends.
 func (b *Browsers) renew(ctx context.Context, k sessionKey, known time.Time) (time.Time, error) {
 	s, refresh, err := b.find(ctx, k)
 	if err != nil {

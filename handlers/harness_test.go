@@ -78,7 +78,7 @@ func newServer(t testing.TB) *server {
 
 // startServer returns a server that says in the chats what happens if it
 // announces, whose people sign in with the emulator if there is one.
-func startServer(t testing.TB, announces bool, workos *workostest.Emulator) *server {
+func startServer(t testing.TB, announces bool, workos *workostest.Emulator, options ...func(*handlers.Config)) *server {
 	t.Helper()
 	s := &server{
 		t: t, Clock: &clock{}, Log: &logged{},
@@ -107,11 +107,15 @@ func startServer(t testing.TB, announces bool, workos *workostest.Emulator) *ser
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
 	authenticator := auth.NewAuthenticator(verifier, people, id.directory, seen)
 	s.Browsers = auth.NewBrowsers(authenticator, id.kit, id.password, s.Clock.Now, log)
-	s.API, err = handlers.New(handlers.Config{
+	config := handlers.Config{
 		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
-	})
+	}
+	for _, change := range options {
+		change(&config)
+	}
+	s.API, err = handlers.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +128,7 @@ func startServer(t testing.TB, announces bool, workos *workostest.Emulator) *ser
 			t.Errorf("%d live streams are left", n)
 		}
 		s.API.Close()
-		s.Browsers.Close()
+		s.Browsers.Close(context.Background())
 		if err := errors.Join(s.endAudit(), seen.Close(context.Background())); err != nil {
 			t.Error(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"connvo/auth/workostest"
+	"connvo/handlers"
 )
 
 func TestBrowserSignsIn(t *testing.T) {
@@ -219,5 +220,34 @@ func TestDevelopmentSignsInByTheSameDoor(t *testing.T) {
 	s.Clock.Advance(12 * time.Hour)
 	if a := s.nobody().do("GET", "/v1/me", nil, "Cookie", cookie); a.Status != http.StatusUnauthorized {
 		t.Errorf("the cookie outlives its token: %d %s", a.Status, a.Body)
+	}
+}
+
+// Where there is https, the cookies are for https, and no other host can set
+// them.
+func TestCookiesAreForHTTPSOnly(t *testing.T) {
+	s := startServer(t, false, nil, func(c *handlers.Config) { c.Secure = true })
+	ada := s.signIn("ada")
+	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
+	a := s.nobody().do("POST", "/dev/login", "email=ada%40example.com", form...)
+	set := a.Header.Get("Set-Cookie")
+	for _, part := range []string{"__Host-connvo_session=", "; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/;"} {
+		if !strings.Contains(set, part) {
+			t.Errorf("the cookie %q has no %q", set, part)
+		}
+	}
+	if strings.Contains(set, "Domain") {
+		t.Errorf("the cookie %q is for other hosts", set)
+	}
+	cookie, _, _ := strings.Cut(set, ";")
+	if a := s.nobody().do("GET", "/v1/me", nil, "Cookie", cookie); a.Status != http.StatusOK {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if a := s.nobody().do("GET", "/v1/me", nil, "Cookie", ada.cookie()); a.Status != http.StatusUnauthorized {
+		t.Errorf("by a name that others can set: %d %s", a.Status, a.Body)
+	}
+	out := s.nobody().do("POST", logoutPath, nil, "Cookie", cookie)
+	if gone := out.Header.Get("Set-Cookie"); !strings.HasPrefix(gone, "__Host-connvo_session=;") || !strings.Contains(gone, "Secure") {
+		t.Errorf("it is taken away by %q", gone)
 	}
 }
