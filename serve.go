@@ -18,6 +18,8 @@ import (
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -124,9 +126,15 @@ type service struct {
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
 func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
+	figures := analytics.NewStore(d)
+	// What the end of a meeting starts, however it ends: a job for each.
+	after := []afterEnd{
+		{countMeeting, figures.Count},
+	}
 	happened := events.NewLog(map[events.Type][]events.Follow{
+		events.MeetingUpdated:    {watchForAbandonment},
 		events.MeetingStarted:    {watchForAbandonment, messages.Announce},
-		events.MeetingEnded:      {messages.Announce},
+		events.MeetingEnded:      append(startAll(after), conversation.Close, messages.Announce),
 		events.ParticipantJoined: {messages.Announce},
 		events.ParticipantLeft:   {messages.Announce},
 	})
@@ -135,11 +143,11 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
-	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
-	})
+	}))
 
 	id, err := c.identity(ctx, d, people, log)
 	if err != nil {
@@ -158,7 +166,8 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	seen := auth.NewLastSeen(people, d.Now, log)
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
+		Users: people, Meetings: meets, Messages: chat,
+		Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {

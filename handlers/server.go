@@ -19,6 +19,8 @@ import (
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/users"
@@ -36,7 +38,10 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
-	Version  string
+	// Conversation and Analytics are the meetings while they run and afterwards.
+	Conversation *conversation.Store
+	Analytics    *analytics.Store
+	Version      string
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -54,17 +59,19 @@ type Config struct {
 
 // Server answers every request. It is safe for concurrent use.
 type Server struct {
-	db       *db.DB
-	log      *slog.Logger
-	auth     *auth.Authenticator
-	audit    *audit.Log
-	tickets  *tickets
-	kept     *idempotency.Store
-	users    *users.Store
-	meetings *meetings.Store
-	messages *messages.Store
-	dev      *auth.DevProvider
-	demo     domain.MeetingID
+	db           *db.DB
+	log          *slog.Logger
+	auth         *auth.Authenticator
+	audit        *audit.Log
+	tickets      *tickets
+	kept         *idempotency.Store
+	users        *users.Store
+	meetings     *meetings.Store
+	messages     *messages.Store
+	conversation *conversation.Store
+	analytics    *analytics.Store
+	dev          *auth.DevProvider
+	demo         domain.MeetingID
 
 	engine   *realtime.Engine
 	api      huma.API
@@ -81,6 +88,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		conversation: c.Conversation, analytics: c.Analytics,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 	}
 	if s.bodyTimeout == 0 {
@@ -92,6 +100,8 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.conversationRoutes()
+	s.analyticsRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	document, err := s.describe()
