@@ -5,18 +5,19 @@ import (
 	"slices"
 	"testing"
 
+	talk "connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/messages"
 )
 
-// follows is what the server says in the chats, if it does.
+// follows is what events cause: the server says it in the chats, if it does.
 func follows(announces bool) map[events.Type][]events.Follow {
 	if !announces {
-		return nil
+		return map[events.Type][]events.Follow{events.MeetingEnded: {talk.Close}}
 	}
 	says := []events.Follow{messages.Announce}
 	return map[events.Type][]events.Follow{
-		events.MeetingStarted: says, events.MeetingEnded: says, events.ParticipantJoined: says, events.ParticipantLeft: says,
+		events.MeetingStarted: says, events.MeetingEnded: append(says, talk.Close), events.ParticipantJoined: says, events.ParticipantLeft: says,
 	}
 }
 

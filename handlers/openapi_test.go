@@ -185,11 +185,15 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","attachments":[{"url":"https://example.com/a.png","name":"a","contentType":"image/png","sizeBytes":1}]}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
+	ended := ada.plan("Ended")
+	ada.must("POST", ended+"/start", nil)
+	s.exec(`INSERT INTO speaking SELECT id, ?, 0, 1000, 3, 0, '[1000]' FROM meetings`, ada.ID)
+	ada.must("POST", ended+"/end", nil)
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly {
 			continue
 		}
-		path := strings.NewReplacer("/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID)).Replace(r.Path)
+		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID)).Replace(r.Path)
 		if strings.HasSuffix(path, "/search") {
 			path += "?q=hello"
 		}
@@ -214,6 +218,10 @@ func described(t *testing.T, d object, name string, schema, value any) {
 	case object:
 		members, _ := part(schema, "properties").(object)
 		for member, inner := range v {
+			if any := part(schema, "additionalProperties"); any != nil && any != false {
+				described(t, d, name+".*", any, inner)
+				continue
+			}
 			if members[member] == nil {
 				t.Errorf("%s.%s is not described", name, member)
 				continue
