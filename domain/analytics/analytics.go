@@ -17,8 +17,8 @@ import (
 // MaxComment is the length of what is said with a rating, in characters.
 const MaxComment = 1000
 
-// maxCounted is how many events one transaction counts: some milliseconds.
-const maxCounted = 20_000
+// maxCounted is how many events one transaction counts: 20 ms of it.
+const maxCounted = 10_000
 
 // Analytics are the figures of a meeting that has ended. All but the rating are
 // those of its end.
