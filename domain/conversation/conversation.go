@@ -106,8 +106,9 @@ func Topics(tx db.Reader, m domain.MeetingID) ([]string, error) {
 }
 
 // SetLull says that there is a lull, or with None that there is none. It is
-// heard of an active meeting only: one that has ended is not silent. What is so
-// already changes nothing.
+// heard of an active meeting only: one that has ended is not silent. Speak does not
+// end a lull, since what was said before it may be heard late. What is so already
+// changes nothing.
 func SetLull(tx *db.WriteTx, m domain.MeetingID, l Lull) error {
 	if l.Severity == None {
 		l.Since = time.Time{}

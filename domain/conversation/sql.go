@@ -24,27 +24,24 @@ const upsertLull = `
 INSERT INTO conversations (meeting_id, severity, lull_since)
 SELECT id, ?2, ?3 FROM meetings WHERE id = ?1 AND state = 'active'
 ON CONFLICT (meeting_id) DO UPDATE
-SET severity = excluded.severity, lull_since = excluded.lull_since
-WHERE severity <> excluded.severity OR lull_since IS NOT excluded.lull_since`
+SET severity = excluded.severity, lull_since = excluded.lull_since`
 
 const upsertTopics = `
 INSERT INTO conversations (meeting_id, topics)
 VALUES (?1, ?2)
 ON CONFLICT (meeting_id) DO UPDATE
-SET topics = excluded.topics
-WHERE topics <> excluded.topics`
+SET topics = excluded.topics`
 
 const upsertRecording = `
 INSERT INTO conversations (meeting_id, recording)
 SELECT id, ?2 AND state = 'active' FROM meetings WHERE id = ?1
 ON CONFLICT (meeting_id) DO UPDATE
-SET recording = excluded.recording
-WHERE recording <> excluded.recording`
+SET recording = excluded.recording`
 
 const updateClosed = `
 UPDATE conversations
 SET recording = 0, severity = 'none', lull_since = NULL
-WHERE meeting_id = ?1 AND (recording = 1 OR severity <> 'none')`
+WHERE meeting_id = ?1`
 
 const selectSpeaker = `
 SELECT user_id, total_ms, words, newest, recent
