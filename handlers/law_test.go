@@ -46,7 +46,8 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	"/v1/me":             func(*lawWorld) []string { return []string{"/v1/me"} },
 	"/v1/users/{userId}": func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
 	"/v1/meetings": func(*lawWorld) []string {
-		return []string{"/v1/meetings", "/v1/meetings?limit=2", "/v1/meetings?state=active", "/v1/meetings?state=scheduled&limit=1"}
+		return []string{"/v1/meetings", "/v1/meetings?limit=2", "/v1/meetings?state=active", "/v1/meetings?state=scheduled&limit=1",
+			"/v1/meetings?scheduledFrom=2990-01-01T00:00:00Z", "/v1/meetings?scheduledTo=2999-06-01T00:00:00Z&state=scheduled&limit=1"}
 	},
 	"/v1/meetings/{meetingId}":              func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s") },
 	"/v1/meetings/{meetingId}/participants": func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/participants") },
@@ -78,7 +79,7 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 		return "/v1/meetings", fmt.Sprintf(`{"title":"T","maxParticipants":2,"participants":[{"userId":%q,"role":%q},{"email":"nobody@example.org","role":%q}]}`, guest, role, role)
 	},
 	"PATCH /v1/meetings/{meetingId}": func(t *rapid.T, w *lawWorld) (string, string) {
-		return w.drawMeeting(t), rapid.SampledFrom([]string{`{"title":"U"}`, `{"maxParticipants":1}`, `{"maxParticipants":3,"kind":"webinar"}`, `{"scheduledAt":"2999-01-01T00:00:00Z"}`, `{}`}).Draw(t, "change")
+		return w.drawMeeting(t), rapid.SampledFrom([]string{`{"title":"U"}`, `{"maxParticipants":1}`, `{"maxParticipants":3,"kind":"webinar"}`, `{"scheduledAt":"2999-01-01T00:00:00Z"}`, `{"scheduledAt":"2999-12-01T00:00:00Z"}`, `{}`}).Draw(t, "change")
 	},
 	"POST /v1/meetings/{meetingId}/participants": func(t *rapid.T, w *lawWorld) (string, string) {
 		whom := fmt.Sprintf(`"userId":%q`, rapid.SampledFrom(w.people).Draw(t, "guest"))
