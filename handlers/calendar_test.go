@@ -38,7 +38,7 @@ func TestCalendarIsPagedByTime(t *testing.T) {
 	var newest struct{ NextCursor string }
 	ada.must("GET", "/v1/meetings?limit=1", nil).into(t, &newest)
 	for wrong, want := range map[string]int{
-		"?scheduledFrom=yesterday":                                               422,
+		"?scheduledFrom=yesterday": 422,
 		"?scheduledFrom=2999-01-02T00:00:00Z&scheduledTo=2999-01-01T00:00:00Z":   422,
 		"?scheduledFrom=2999-01-02T00:00:00Z&cursor=" + newest.NextCursor:        400, // of another order
 		"?scheduledFrom=2999-01-02T00:00:00Z&cursor=WyJzb29uIiwibXRnX2xvY18xIl0": 400, // ["soon","mtg_loc_1"]

@@ -130,8 +130,12 @@ func (s *Server) meetingRoutes() {
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first; asked for by time, those that have one, soonest first."}, s.listMeetings)
 	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting", shared: true}, s.getMeeting)
-	write(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", tag: "Meetings",
-		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."}, s.updateMeeting)
+	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", tag: "Meetings",
+		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."},
+		func(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {
+			m, err := s.meetings.Get(ctx, who, in.meeting())
+			return meetingOf(m), err
+		}, s.updateMeeting)
 	for _, step := range []struct {
 		name, summary, about string
 		do                   func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
