@@ -34,6 +34,9 @@ type route struct {
 	// every is how often the answer of a live query that comes from memory is
 	// asked for; 0 for one that comes from the database.
 	every time.Duration
+	// audits is what the record calls the deed; "" for what is recorded only when
+	// it is refused.
+	audits audit.Action
 }
 
 // Route is an operation as the tests over all of them see it.
@@ -42,6 +45,7 @@ type Route struct {
 	Feed         bool // an append-only collection
 	Memory       bool // it neither reads the database nor changes it
 	LiveOnly     bool // there is no plain answer
+	Download     bool // there is no live answer
 }
 
 // get registers a query. It is live too: what is kept of a subscription is the
@@ -241,6 +245,9 @@ func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realt
 		return
 	}
 	a, err := query(r.Context())
+	if err == nil {
+		err = s.noteRead(r)
+	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
@@ -125,28 +126,31 @@ type meetingFeedInput struct {
 }
 
 func (s *Server) meetingRoutes() {
-	write(s, route{path: "/v1/meetings", id: "createMeeting", tag: "Meetings", status: http.StatusCreated,
+	write(s, route{path: "/v1/meetings", id: "createMeeting", audits: audit.MeetingCreated, tag: "Meetings", status: http.StatusCreated,
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first; asked for by time, those that have one, soonest first."}, s.listMeetings)
 	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting", shared: true}, s.getMeeting)
-	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", tag: "Meetings",
+	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", audits: audit.MeetingUpdated, tag: "Meetings",
 		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."},
 		func(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {
 			m, err := s.meetings.Get(ctx, who, in.meeting())
 			return meetingOf(m), err
 		}, s.updateMeeting)
 	for _, step := range []struct {
-		name, summary, about string
-		do                   func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
+		name   string
+		audits audit.Action
+
+		summary, about string
+		do             func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
 	}{
-		{"start", "Start a meeting", "Host and cohosts; the caller joins it. Repeated by the same person it changes nothing.", s.meetings.Start},
-		{"join", "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.meetings.Join},
-		{"leave", "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.meetings.Leave},
-		{"end", "End a meeting", "Host and cohosts.", s.meetings.End},
-		{"cancel", "Call off a meeting", "Host and cohosts, before it has begun.", s.meetings.Cancel},
+		{"start", audit.MeetingStarted, "Start a meeting", "Host and cohosts; the caller joins it. Repeated by the same person it changes nothing.", s.meetings.Start},
+		{"join", audit.MeetingJoined, "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.meetings.Join},
+		{"leave", audit.MeetingLeft, "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.meetings.Leave},
+		{"end", audit.MeetingEnded, "End a meeting", "Host and cohosts.", s.meetings.End},
+		{"cancel", audit.MeetingCancelled, "Call off a meeting", "Host and cohosts, before it has begun.", s.meetings.Cancel},
 	} {
-		write(s, route{path: "/v1/meetings/{meetingId}/" + step.name, id: step.name + "Meeting", tag: "Meetings", summary: step.summary, about: step.about},
+		write(s, route{path: "/v1/meetings/{meetingId}/" + step.name, id: step.name + "Meeting", tag: "Meetings", audits: step.audits, summary: step.summary, about: step.about},
 			func(ctx context.Context, who domain.Actor, in *meetingStep) (meeting, error) {
 				m, err := step.do(ctx, who, in.meeting())
 				return meetingOf(m), err

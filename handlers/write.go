@@ -47,6 +47,7 @@ func register[In, Out any](s *Server, r route, current, do func(ctx context.Cont
 	}
 	_, takesBody := reflect.TypeFor[In]().FieldByName("Body")
 	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
+	s.audited[r.method+" "+r.path] = r.audits
 	op := s.operation(r, reflect.TypeFor[Out](), "")
 	if current != nil {
 		describePrecondition(&op, r.status)
@@ -57,7 +58,7 @@ func register[In, Out any](s *Server, r route, current, do func(ctx context.Cont
 			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
 				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
 			}
-			var w writing
+			w := writing{in: in}
 			if current != nil {
 				w.current = func(ctx context.Context) (any, error) { return current(ctx, c.who, in) }
 			}
@@ -83,6 +84,7 @@ func register[In, Out any](s *Server, r route, current, do func(ctx context.Cont
 // writing is a write whose input is valid.
 type writing struct {
 	run func(ctx context.Context) (idempotency.Answer, error)
+	in  any // what was sent, for the record
 	// current is the document that is edited, as the caller's GET answers it; nil
 	// where none is.
 	current func(ctx context.Context) (any, error)
@@ -152,6 +154,9 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		}
 		if (key != "" || len(conditions) > 0) && !tx.WasDecided() {
 			return errors.New("a write that decides nothing takes neither a key nor a condition")
+		}
+		if err := c.recordWrite(tx, r, do.in, fresh.Header.Location); err != nil {
+			return err
 		}
 		answer = fresh
 		answer.Header.Commit = tx.Number()
