@@ -74,7 +74,10 @@ type callerKind struct{ name, role, status string }
 var callerKinds = []callerKind{
 	{name: "nobody"},
 	{name: "stranger"},
-	{name: "admin"}, // of an organization, which opens no meeting
+	{name: "removed"}, // was a member
+	{name: "colleague"},
+	{name: "admin"}, // of the meeting's organization, which opens no meeting
+	{name: "foreign admin"},
 	{name: "deactivated", role: "host", status: "joined"},
 	{"invited", "participant", "invited"},
 	{"invited observer", "observer", "invited"},
@@ -93,7 +96,7 @@ var callerKinds = []callerKind{
 func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
-		"everyone": true, "admins": k.name == "admin", "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
+		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
 		"joined-writers": joined && writes, "invited": k.status == "invited",
 	}[word]
 }
@@ -123,13 +126,15 @@ func (k callerKind) answered(rule string) (status int, code string) {
 
 func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 	s := newServer(t)
-	organizer, guest := s.signIn("organizer"), s.signIn("guest")
+	organizer, guest := s.signInAs("organizer", "org_1", domain.OrgMember), s.signIn("guest")
 	callers := map[string]*person{"nobody": s.nobody()}
 	for _, k := range callerKinds[1:] {
 		callers[k.name] = s.signIn(strings.ReplaceAll(k.name, " ", "-"))
 	}
 	callers["deactivated"].deactivate()
+	callers["colleague"] = s.signInAs("colleague", "org_1", domain.OrgMember)
 	callers["admin"] = s.signInAs("admin", "org_1", domain.OrgAdmin)
+	callers["foreign admin"] = s.signInAs("foreign-admin", "org_2", domain.OrgAdmin)
 	known := map[string]bool{}
 	for _, r := range s.API.Routes() {
 		name := r.Method + " " + r.Path
@@ -170,6 +175,10 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	p.s.exec(`UPDATE meetings SET state = ?2, ended_at = CASE ?2 WHEN 'concluded' THEN created_at END WHERE id = ?1`, id, state)
 	if k.role != "" {
 		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, ?, ?)`, id, caller.ID, state, k.role, k.status)
+	}
+	if k.name == "removed" {
+		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, 'cohost', 'joined')`, id, caller.ID, state)
+		p.s.exec(`DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`, id, caller.ID)
 	}
 	if strings.Contains(route, "{messageId}") {
 		var m struct{ ID string }
