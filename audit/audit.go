@@ -21,6 +21,9 @@ type Action string
 const (
 	StreamOpened  Action = "stream.opened"  // a live stream was asked for
 	StreamChanged Action = "stream.changed" // a live stream was asked to carry more
+	FlagChanged   Action = "flag.changed"   // a flag was set, or given its default again
+	JobRetried    Action = "job.retried"    // a dead job was brought back
+	AdminRead     Action = "admin.read"     // an admin has read what only admins may
 )
 
 // Outcome says how it ended.

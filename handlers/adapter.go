@@ -3,8 +3,6 @@ package handlers
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -39,13 +37,15 @@ type route struct {
 	// every is how often the answer of a live query that comes from memory is
 	// asked for; 0 for one that comes from the database.
 	every time.Duration
+	// records is what a plain answer or a write is recorded as, "" for nothing.
+	records audit.Action
 }
 
 // Route is an operation as the tests over all of them see it.
 type Route struct {
 	Method, Path string
 	Feed         bool // an append-only collection
-	Memory       bool // it neither reads the database nor changes it
+	Memory       bool // it changes nothing in the database, and what it answers comes from memory too
 	LiveOnly     bool // there is no plain answer
 }
 
@@ -64,7 +64,7 @@ func get[In, Out any](s *Server, r route, ask func(ctx context.Context, who doma
 				}
 				return encode(out)
 			}
-			return s.answerGet(in, followed{query: query, shared: r.shared, every: r.every}), nil
+			return s.answerGet(in, followed{query: query, shared: r.shared, every: r.every, records: r.records}), nil
 		})
 }
 
@@ -94,10 +94,11 @@ func encode(out any) (a realtime.Answer, err error) {
 
 // followed is how a GET is answered, plain and live.
 type followed struct {
-	query  realtime.Query
-	feed   *realtime.Feed // nil for a query
-	shared bool
-	every  time.Duration
+	query   realtime.Query
+	feed    *realtime.Feed // nil for a query
+	shared  bool
+	every   time.Duration
+	records audit.Action
 }
 
 // feedItem is an item on the wire that knows its place in its feed.
@@ -141,7 +142,7 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 				items, err := encodeItems(part.Items)
 				return items, part.More, err
 			}}
-			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared}), nil
+			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared, records: r.records}), nil
 		})
 }
 
@@ -177,7 +178,7 @@ func (s *Server) answerGet(in any, f followed) *huma.StreamResponse {
 		r, w := humago.Unwrap(hc)
 		c := callOf(r.Context())
 		if !wantsStream(r) && c.resolves == nil {
-			s.answerPlain(w, r, f.query)
+			s.answerPlain(w, r, f)
 			return
 		}
 		p, err := f.path(r.URL)
@@ -240,19 +241,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParam
 }
 
 // answerPlain runs the query once.
-func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realtime.Query) {
+func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, f followed) {
 	if !wantsJSON(r) {
 		s.refuse(w, r, newProblem(http.StatusNotAcceptable, "the answer is application/json, or text/event-stream"))
 		return
 	}
-	a, err := query(r.Context())
-	if err != nil {
+	a, err := f.query(r.Context())
+	if err = s.noteRead(r, f.records, err); err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	body := a.Body
-	sum := sha256.Sum256(body)
-	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+	tag := entityTag(body)
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
@@ -262,18 +262,6 @@ func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realt
 		return
 	}
 	writeJSON(w, http.StatusOK, body)
-}
-
-// matches reports whether an If-None-Match header names the tag; the comparison
-// is the weak one of RFC 9110, section 13.1.2.
-func matches(headers []string, tag string) bool {
-	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
-		part = strings.TrimSpace(part)
-		if part == "*" || strings.TrimPrefix(part, "W/") == tag {
-			return true
-		}
-	}
-	return false
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
@@ -327,14 +315,14 @@ func write[In, Out any](s *Server, r route, do func(ctx context.Context, who dom
 				return a, err
 			}
 			return &huma.StreamResponse{Body: func(hc huma.Context) {
-				r, w := humago.Unwrap(hc)
-				s.answerWrite(w, r, c, run)
+				request, w := humago.Unwrap(hc)
+				s.answerWrite(w, request, c, r.records, run)
 			}}, nil
 		})
 }
 
 // answerWrite runs a write in one transaction with the keeping of its answer.
-func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, run func(ctx context.Context) (idempotency.Answer, error)) {
+func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, records audit.Action, run func(ctx context.Context) (idempotency.Answer, error)) {
 	sent := r.Header["Idempotency-Key"]
 	key := strings.Join(sent, " ") // two are no key
 	if len(sent) > 0 {
@@ -358,7 +346,7 @@ func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, ru
 				return err
 			})
 		}
-		fresh, err := run(db.Join(r.Context(), tx))
+		fresh, err := s.recorded(tx, r, records, run)
 		if err != nil {
 			return err
 		}
@@ -373,6 +361,7 @@ func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, ru
 		return s.kept.Keep(tx, kept, request, answer)
 	})
 	if err != nil && !(replayed && errors.Is(err, errReplayed)) {
+		s.noteRefusal(r, records, err)
 		s.refuse(w, r, err)
 		return
 	}

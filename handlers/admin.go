@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/realtime"
 )
@@ -47,7 +48,7 @@ type streamFigure struct {
 type streamsInput struct{ ListParams }
 
 func (s *Server) adminRoutes() {
-	get(s, route{path: "/v1/admin/streams", id: "listStreams", tag: "Administration", every: figuresEvery,
+	get(s, route{path: "/v1/admin/streams", id: "listStreams", tag: "Administration", every: figuresEvery, records: audit.AdminRead,
 		summary: "The live connections of my organization", about: "For admins. Live: at most once a second."}, s.listStreams)
 }
 

@@ -66,9 +66,12 @@ func (s *lawServer) do(t *rapid.T, token, method, path, body string) lawAnswer {
 	return lawAnswer{status: answer.StatusCode, body: b, commit: commit}
 }
 
-// newcomer signs in somebody new.
+// newcomer signs in somebody new: an admin or a member of an organization, or
+// somebody of none, in turn.
 func (s *lawServer) newcomer(t *rapid.T) (token, id string) {
-	answer := s.do(t, "", http.MethodPost, "/dev/token", fmt.Sprintf(`{"email":"law-%d@example.com"}`, s.people.Add(1)))
+	n := s.people.Add(1)
+	belongs := []string{"", `,"orgId":"org_law","orgRole":"admin"`, `,"orgId":"org_law","orgRole":"member"`}[n%3]
+	answer := s.do(t, "", http.MethodPost, "/dev/token", fmt.Sprintf(`{"email":"law-%d@example.com"%s}`, n, belongs))
 	var grant struct {
 		AccessToken string
 		User        struct{ ID string }

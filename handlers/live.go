@@ -220,11 +220,8 @@ func sentence(err error) string {
 // noteStream records that the caller has opened a stream of the paths, or added
 // them to one: in one entry, or in as many as their names need.
 func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
-	c := callOf(r.Context())
-	e := audit.Entry{
-		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: r.URL.Path, Outcome: audit.Allowed,
-		Request: c.id, Address: address(r), Agent: r.UserAgent(),
-	}
+	e := s.entryOf(r, action)
+	e.Detail = ""
 	if len(paths) == 1 && paths[0].Name == r.URL.Path {
 		return s.audit.Note(e)
 	}
