@@ -30,7 +30,7 @@ type FlagSetting struct {
 	Description   string          `json:"description"`
 	Environment   string          `json:"environment" doc:"The deployment that the setting is for; elsewhere a copy of the database has the defaults."`
 	Enabled       bool            `json:"enabled" doc:"False turns it off for everybody."`
-	Percentage    int             `json:"percentage" doc:"Of the people for whom it is on. A greater one only adds people."`
+	Percentage    int             `json:"percentage" doc:"How many of a hundred people have it, always the same ones. A greater one only adds people."`
 	Organizations []string        `json:"organizations" doc:"For whose people it is on, whatever the percentage."`
 	Users         []domain.UserID `json:"users" doc:"For whom it is on, whatever the percentage."`
 	Version       int64           `json:"version" doc:"The number of the last change; 0 when there was none."`
