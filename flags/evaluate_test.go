@@ -2,7 +2,6 @@ package flags_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -26,32 +25,41 @@ func (w *town) on(people []domain.UserID, key flags.Key) map[domain.UserID]bool 
 	return all
 }
 
-// TestGreaterPercentageOnlyAddsPeople raises a percentage step by step, and at
-// random, and looks at who has the flag.
+// TestGreaterPercentageOnlyAddsPeople for anyone, and any two percentages.
 func TestGreaterPercentageOnlyAddsPeople(t *testing.T) {
-	w := newTown(t)
-	boss := w.arrive("boss", "org_1", domain.OrgAdmin)
-	people := w.crowd("org_1", 100)
 	rapid.Check(t, func(t *rapid.T) {
-		percentages := rapid.SliceOfN(rapid.IntRange(0, flags.MaxPercentage), 1, 5).Draw(t, "percentages")
-		percentages = append(percentages, 0, flags.MaxPercentage)
-		slices.Sort(percentages)
+		id := domain.UserID(rapid.String().Draw(t, "id"))
 		key := rapid.SampledFrom([]flags.Key{flags.InCall, flags.Insights, flags.Matching, flags.PreCall}).Draw(t, "key")
-		var before map[domain.UserID]bool
-		for _, p := range percentages {
-			w.set(boss, key, flags.Setting{Enabled: true, Percentage: p})
-			now := w.on(people, key)
-			for id := range before {
-				if !now[id] {
-					t.Fatalf("%s has lost %s at %d of %v", id, key, p, percentages)
-				}
+		had := false
+		for p := range flags.MaxPercentage + 1 {
+			has := flags.Allows(flags.Setting{Enabled: true, Percentage: p}, key, "org_1", id)
+			if (had && !has) || (p == 0 && has) || (p == flags.MaxPercentage && !has) {
+				t.Fatalf("%q has %s at %d: %v", id, key, p, has)
 			}
-			if (p == 0 && len(now) != 0) || (p == flags.MaxPercentage && len(now) != len(people)) {
-				t.Fatalf("%d of %d have it at %d", len(now), len(people), p)
-			}
-			before = now
+			had = has
 		}
 	})
+}
+
+// TestPercentageIsOfTheOrganizationsPeople raises it for a crowd.
+func TestPercentageIsOfTheOrganizationsPeople(t *testing.T) {
+	w := newTown(t)
+	boss := w.arrive("boss", "org_1", domain.OrgAdmin)
+	people := w.crowd("org_1", 1000)
+	var before map[domain.UserID]bool
+	for _, p := range []int{0, 1, 25, 50, 99, 100} {
+		w.set(boss, flags.Insights, flags.Setting{Enabled: true, Percentage: p})
+		now := w.on(people, flags.Insights)
+		if n := len(now); n < 10*p-50 || n > 10*p+50 {
+			t.Errorf("%d of a thousand have it at %d", n, p)
+		}
+		for id := range before {
+			if !now[id] {
+				t.Errorf("%s has lost it at %d", id, p)
+			}
+		}
+		before = now
+	}
 }
 
 // TestPercentagesAreFair counts 100,000 people in the hundred places that

@@ -1,4 +1,7 @@
 package flags
 
-// Bucket is bucket, for the tests of its fairness.
-var Bucket = bucket
+// Bucket and Allows are what percentages rest on, for the tests of their fairness.
+var (
+	Bucket = bucket
+	Allows = Setting.allows
+)
