@@ -215,26 +215,32 @@ func (s *Store) Set(ctx context.Context, who domain.Actor, key Key, to Setting, 
 }
 
 // Reset gives a flag its default again, for the organization that the caller
-// administers. Where it has it already, nothing happens. Errors: as Set.
-func (s *Store) Reset(ctx context.Context, who domain.Actor, key Key, reason string) error {
-	return s.db.Write(ctx, func(tx *db.WriteTx) error {
+// administers, and returns it. Where it has it already, nothing happens. Errors: as
+// Set.
+func (s *Store) Reset(ctx context.Context, who domain.Actor, key Key, reason string) (Flag, error) {
+	var f Flag
+	err := s.db.Write(ctx, func(tx *db.WriteTx) error {
 		org, err := users.RequireAdmin(tx, who)
 		if err != nil {
 			return err
 		}
-		standard, found := defaultOf(key)
-		if !found {
-			return noFlag()
+		if f, err = s.flag(tx, org, key, MaxHistory); err != nil {
+			return err
 		}
 		if reason, err = reasonOf("query.reason", reason); err != nil {
 			return err
 		}
-		newest, err := db.All(tx, scanChange, selectChanges, org, s.environment, key, 1)
-		if err != nil || len(newest) == 0 || newest[0].IsDefault {
+		if len(f.History) == 0 || f.History[0].IsDefault {
+			return nil
+		}
+		standard, _ := defaultOf(key) // f is one
+		if err := s.append(tx, org, key, Change{IsDefault: true, Setting: standard, Reason: reason, By: who.User}); err != nil {
 			return err
 		}
-		return s.append(tx, org, key, Change{IsDefault: true, Setting: standard, Reason: reason, By: who.User})
+		f, err = s.flag(tx, org, key, MaxHistory)
+		return err
 	})
+	return f, err
 }
 
 // flag returns a flag of the organization with as many changes as asked for.

@@ -100,8 +100,9 @@ func (w *town) set(who domain.Actor, key flags.Key, to flags.Setting) flags.Flag
 
 func (w *town) reset(who domain.Actor, key flags.Key) {
 	w.t.Helper()
-	if err := w.flags.Reset(w.t.Context(), who, key, "it is over"); err != nil {
-		w.t.Fatal(err)
+	f, err := w.flags.Reset(w.t.Context(), who, key, "it is over")
+	if err != nil || !f.Enabled || !f.History[0].IsDefault {
+		w.t.Fatalf("%+v %v", f, err)
 	}
 }
 
@@ -172,7 +173,8 @@ func TestOnlyAdminsSeeAndChange(t *testing.T) {
 		refused(t, err, domain.Forbidden, "only an admin")
 		_, err = w.flags.Set(t.Context(), who, flags.Insights, off, "why")
 		refused(t, err, domain.Forbidden, "only an admin")
-		refused(t, w.flags.Reset(t.Context(), who, flags.Insights, "why"), domain.Forbidden, "only an admin")
+		_, err = w.flags.Reset(t.Context(), who, flags.Insights, "why")
+		refused(t, err, domain.Forbidden, "only an admin")
 	}
 	for name, to := range map[string]flags.Setting{
 		"0 to 100":             {Percentage: 101},
@@ -187,13 +189,15 @@ func TestOnlyAdminsSeeAndChange(t *testing.T) {
 	for _, reason := range []string{"", " \n", strings.Repeat("x", flags.MaxReason+1)} {
 		_, err := w.flags.Set(t.Context(), boss, flags.Insights, off, reason)
 		refused(t, err, domain.Invalid, "")
-		refused(t, w.flags.Reset(t.Context(), boss, flags.Insights, reason), domain.Invalid, "")
+		_, err = w.flags.Reset(t.Context(), boss, flags.Insights, reason)
+		refused(t, err, domain.Invalid, "")
 	}
 	_, err := w.flags.Get(t.Context(), boss, "nonsense")
 	refused(t, err, domain.NotFound, "no such flag")
 	_, err = w.flags.Set(t.Context(), boss, "nonsense", off, "why")
 	refused(t, err, domain.NotFound, "no such flag")
-	refused(t, w.flags.Reset(t.Context(), boss, "nonsense", "why"), domain.NotFound, "no such flag")
+	_, err = w.flags.Reset(t.Context(), boss, "nonsense", "why")
+	refused(t, err, domain.NotFound, "no such flag")
 	if !w.enabled(boss, flags.Insights) {
 		t.Error("a change that was refused holds")
 	}

@@ -9,16 +9,13 @@ import (
 	"net/url"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"connvo/audit"
-	"connvo/db"
 	"connvo/domain"
-	"connvo/idempotency"
 	"connvo/realtime"
 )
 
@@ -37,16 +34,18 @@ type route struct {
 	// every is how often the answer of a live query that comes from memory is
 	// asked for; 0 for one that comes from the database.
 	every time.Duration
-	// records is what a plain answer or a write is recorded as, "" for nothing.
-	records audit.Action
+	// audits is what the record calls the deed; "" for what is recorded only when
+	// it is refused.
+	audits audit.Action
 }
 
 // Route is an operation as the tests over all of them see it.
 type Route struct {
 	Method, Path string
 	Feed         bool // an append-only collection
-	Memory       bool // it changes nothing in the database, and what it answers comes from memory too
+	Memory       bool // it changes nothing in the database, and what it answers does not come from there alone
 	LiveOnly     bool // there is no plain answer
+	Download     bool // there is no live answer
 }
 
 // get registers a query. It is live too: what is kept of a subscription is the
@@ -64,7 +63,7 @@ func get[In, Out any](s *Server, r route, ask func(ctx context.Context, who doma
 				}
 				return encode(out)
 			}
-			return s.answerGet(in, followed{query: query, shared: r.shared, every: r.every, records: r.records}), nil
+			return s.answerGet(in, followed{query: query, shared: r.shared, every: r.every}), nil
 		})
 }
 
@@ -94,11 +93,10 @@ func encode(out any) (a realtime.Answer, err error) {
 
 // followed is how a GET is answered, plain and live.
 type followed struct {
-	query   realtime.Query
-	feed    *realtime.Feed // nil for a query
-	shared  bool
-	every   time.Duration
-	records audit.Action
+	query  realtime.Query
+	feed   *realtime.Feed // nil for a query
+	shared bool
+	every  time.Duration
 }
 
 // feedItem is an item on the wire that knows its place in its feed.
@@ -142,7 +140,7 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 				items, err := encodeItems(part.Items)
 				return items, part.More, err
 			}}
-			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared, records: r.records}), nil
+			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared}), nil
 		})
 }
 
@@ -178,7 +176,7 @@ func (s *Server) answerGet(in any, f followed) *huma.StreamResponse {
 		r, w := humago.Unwrap(hc)
 		c := callOf(r.Context())
 		if !wantsStream(r) && c.resolves == nil {
-			s.answerPlain(w, r, f)
+			s.answerPlain(w, r, f.query)
 			return
 		}
 		p, err := f.path(r.URL)
@@ -241,18 +239,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParam
 }
 
 // answerPlain runs the query once.
-func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, f followed) {
+func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realtime.Query) {
 	if !wantsJSON(r) {
 		s.refuse(w, r, newProblem(http.StatusNotAcceptable, "the answer is application/json, or text/event-stream"))
 		return
 	}
-	a, err := f.query(r.Context())
-	if err = s.noteRead(r, f.records, err); err != nil {
+	a, err := query(r.Context())
+	if err == nil {
+		err = s.noteRead(r)
+	}
+	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	body := a.Body
-	tag := entityTag(body)
+	body, tag := a.Body, tagOf(a.Body)
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
@@ -270,113 +270,4 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-}
-
-// nothing is the answer of a write that has none: 204.
-type nothing struct{}
-
-// located is an answer that has an address of its own, for 201.
-type located interface{ location() string }
-
-// errReplayed ends a write whose answer is known already.
-var errReplayed = errors.New("the answer is known")
-
-// write registers an operation that changes the database. do runs inside the
-// writer's transaction: it decodes, calls one Store once, and waits for nothing.
-func write[In, Out any](s *Server, r route, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
-	if r.method == "" {
-		r.method = http.MethodPost
-	}
-	_, silent := any(*new(Out)).(nothing)
-	if silent {
-		r.status = http.StatusNoContent
-	}
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	_, takesBody := reflect.TypeFor[In]().FieldByName("Body")
-	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
-	huma.Register(s.api, s.operation(r, reflect.TypeFor[Out](), ""),
-		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
-			c := callOf(ctx)
-			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
-				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
-			}
-			run := func(ctx context.Context) (idempotency.Answer, error) {
-				out, err := do(ctx, c.who, in)
-				if err != nil || silent {
-					return idempotency.Answer{Status: r.status}, err
-				}
-				a := idempotency.Answer{Status: r.status}
-				if at, ok := any(out).(located); ok && r.status == http.StatusCreated {
-					a.Header.Location = at.location()
-				}
-				a.Body, err = json.Marshal(out)
-				return a, err
-			}
-			return &huma.StreamResponse{Body: func(hc huma.Context) {
-				request, w := humago.Unwrap(hc)
-				s.answerWrite(w, request, c, r.records, run)
-			}}, nil
-		})
-}
-
-// answerWrite runs a write in one transaction with the keeping of its answer.
-func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, records audit.Action, run func(ctx context.Context) (idempotency.Answer, error)) {
-	sent := r.Header["Idempotency-Key"]
-	key := strings.Join(sent, " ") // two are no key
-	if len(sent) > 0 {
-		if err := idempotency.CheckKey(key); err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-	}
-	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
-	request := idempotency.RequestOf(c.body)
-	var answer idempotency.Answer
-	var replayed bool
-	err := s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
-		answer, replayed = idempotency.Answer{}, false
-		if key != "" {
-			tx.OnDecided(func() (err error) {
-				answer, replayed, err = s.kept.Find(tx, tx.Now, kept, request)
-				if replayed {
-					return errReplayed
-				}
-				return err
-			})
-		}
-		fresh, err := s.recorded(tx, r, records, run)
-		if err != nil {
-			return err
-		}
-		answer = fresh
-		answer.Header.Commit = tx.Number()
-		if key == "" {
-			return nil
-		}
-		if !tx.WasDecided() {
-			return errors.New("a write that decides nothing cannot be repeated by key")
-		}
-		return s.kept.Keep(tx, kept, request, answer)
-	})
-	if err != nil && !(replayed && errors.Is(err, errReplayed)) {
-		s.noteRefusal(r, records, err)
-		s.refuse(w, r, err)
-		return
-	}
-	h := w.Header()
-	if replayed {
-		h.Set("Idempotency-Replayed", "true")
-	}
-	if answer.Header.Location != "" {
-		h.Set("Location", answer.Header.Location)
-	}
-	h.Set("Connvo-Commit", strconv.FormatInt(answer.Header.Commit, 10))
-	h.Set("Cache-Control", "no-store")
-	if answer.Status == http.StatusNoContent {
-		w.WriteHeader(answer.Status)
-		return
-	}
-	writeJSON(w, answer.Status, answer.Body)
 }

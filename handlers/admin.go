@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"connvo/audit"
 	"connvo/domain"
 	"connvo/realtime"
 )
@@ -48,7 +47,7 @@ type streamFigure struct {
 type streamsInput struct{ ListParams }
 
 func (s *Server) adminRoutes() {
-	get(s, route{path: "/v1/admin/streams", id: "listStreams", tag: "Administration", every: figuresEvery, records: audit.AdminRead,
+	get(s, route{path: "/v1/admin/streams", id: "listStreams", tag: "Administration", every: figuresEvery,
 		summary: "The live connections of my organization", about: "For admins. Live: at most once a second."}, s.listStreams)
 }
 

@@ -2,9 +2,9 @@ package handlers
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"connvo/audit"
@@ -74,14 +74,8 @@ type FlagParam struct {
 	Key string `path:"key" maxLength:"64" doc:"The flag's key."`
 }
 
-// IfMatchParam makes a change one of what the caller has seen.
-type IfMatchParam struct {
-	IfMatch string `header:"If-Match" maxLength:"1024" doc:"The ETag of the answer that is changed; 412 when there is a newer one."`
-}
-
 type flagUpdate struct {
 	FlagParam
-	IfMatchParam
 	Body struct {
 		Enabled       bool     `json:"enabled"`
 		Percentage    int      `json:"percentage" minimum:"0" maximum:"100"`
@@ -94,8 +88,16 @@ type flagUpdate struct {
 
 type flagReset struct {
 	FlagParam
-	IfMatchParam
 	Reason string `query:"reason" required:"true" minLength:"1" maxLength:"500" doc:"Why, for the history."`
+}
+
+// detail is what the record keeps of a change; the history has all of it.
+func (u flagUpdate) detail() map[string]string {
+	return map[string]string{"enabled": strconv.FormatBool(u.Body.Enabled), "percentage": strconv.Itoa(u.Body.Percentage), "reason": u.Body.Reason}
+}
+
+func (r flagReset) detail() map[string]string {
+	return map[string]string{"default": "true", "reason": r.Reason}
 }
 
 const flagPath = "/v1/admin/flags/{key}"
@@ -103,14 +105,20 @@ const flagPath = "/v1/admin/flags/{key}"
 func (s *Server) flagRoutes() {
 	get(s, route{path: "/v1/flags", id: "listFlags", tag: "Flags", summary: "What is on for me",
 		about: "A change by an admin is told at once. Who belongs to no organization has the defaults."}, s.listFlags)
-	get(s, route{path: "/v1/admin/flags", id: "listFlagSettings", tag: "Administration", records: audit.AdminRead,
+	get(s, route{path: "/v1/admin/flags", id: "listFlagSettings", tag: "Administration",
 		summary: "The flags of my organization", about: "For admins. The defaults come with the program; what an admin changes holds for their own organization."}, s.listFlagSettings)
-	get(s, route{path: flagPath, id: "getFlagSetting", tag: "Administration", records: audit.AdminRead,
+	get(s, route{path: flagPath, id: "getFlagSetting", tag: "Administration",
 		summary: "A flag of my organization, and what was done to it", about: "For admins."}, s.getFlagSetting)
-	write(s, route{method: http.MethodPut, path: flagPath, id: "setFlag", tag: "Administration", records: audit.FlagChanged,
-		summary: "Set a flag for my organization", about: "For admins. It is on for those who are named, and for the percentage of all others, always the same people; for nobody where enabled is false."}, s.setFlag)
-	write(s, route{method: http.MethodDelete, path: flagPath, id: "resetFlag", tag: "Administration", records: audit.FlagChanged,
-		summary: "Give a flag its default again", about: "For admins. Its history stays. Repeated it changes nothing."}, s.resetFlag)
+	edit(s, route{method: http.MethodPut, path: flagPath, id: "setFlag", tag: "Administration", audits: audit.FlagChanged,
+		summary: "Set a flag for my organization", about: "For admins. It is on for those who are named, and for the percentage of all others, always the same people; for nobody where enabled is false."},
+		func(ctx context.Context, who domain.Actor, in *flagUpdate) (flag, error) {
+			return s.getFlag(ctx, who, in.FlagParam)
+		}, s.setFlag)
+	edit(s, route{method: http.MethodDelete, path: flagPath, id: "resetFlag", tag: "Administration", audits: audit.FlagChanged,
+		summary: "Give a flag its default again", about: "For admins. Its history stays. Repeated it changes nothing."},
+		func(ctx context.Context, who domain.Actor, in *flagReset) (flag, error) {
+			return s.getFlag(ctx, who, in.FlagParam)
+		}, s.resetFlag)
 }
 
 func (s *Server) listFlags(ctx context.Context, who domain.Actor, in *flagsInput) (flagStates, error) {
@@ -159,14 +167,15 @@ func pageByKey[T any](all []T, params ListParams, keyOf func(T) flags.Key) (page
 }
 
 func (s *Server) getFlagSetting(ctx context.Context, who domain.Actor, in *flagInput) (flag, error) {
-	f, err := s.flags.Get(ctx, who, flags.Key(in.Key))
+	return s.getFlag(ctx, who, in.FlagParam)
+}
+
+func (s *Server) getFlag(ctx context.Context, who domain.Actor, name FlagParam) (flag, error) {
+	f, err := s.flags.Get(ctx, who, flags.Key(name.Key))
 	return flagOf(f), err
 }
 
 func (s *Server) setFlag(ctx context.Context, who domain.Actor, in *flagUpdate) (flag, error) {
-	if err := s.requireSeen(ctx, who, in.FlagParam, in.IfMatchParam); err != nil {
-		return flag{}, err
-	}
 	to := flags.Setting{Enabled: in.Body.Enabled, Percentage: in.Body.Percentage, Organizations: in.Body.Organizations, Description: in.Body.Description}
 	for _, id := range in.Body.Users {
 		to.Users = append(to.Users, domain.UserID(id))
@@ -175,28 +184,9 @@ func (s *Server) setFlag(ctx context.Context, who domain.Actor, in *flagUpdate) 
 	return flagOf(f), err
 }
 
-func (s *Server) resetFlag(ctx context.Context, who domain.Actor, in *flagReset) (nothing, error) {
-	if err := s.requireSeen(ctx, who, in.FlagParam, in.IfMatchParam); err != nil {
-		return nothing{}, err
-	}
-	return nothing{}, s.flags.Reset(ctx, who, flags.Key(in.Key), in.Reason)
-}
-
-// requireSeen refuses a change of a flag that is not as the caller has seen it,
-// where they say what they have seen.
-func (s *Server) requireSeen(ctx context.Context, who domain.Actor, name FlagParam, seen IfMatchParam) error {
-	if seen.IfMatch == "" {
-		return nil
-	}
-	f, err := s.flags.Get(ctx, who, flags.Key(name.Key))
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(flagOf(f))
-	if err == nil && !matchesStrong(seen.IfMatch, entityTag(body)) {
-		err = newProblem(http.StatusPreconditionFailed, "the flag was changed since: read it again")
-	}
-	return err
+func (s *Server) resetFlag(ctx context.Context, who domain.Actor, in *flagReset) (flag, error) {
+	f, err := s.flags.Reset(ctx, who, flags.Key(in.Key), in.Reason)
+	return flagOf(f), err
 }
 
 func flagSettingOf(f flags.Flag) FlagSetting {

@@ -21,11 +21,11 @@ func TestWhatAdminsDoIsRecorded(t *testing.T) {
 	first := boss.must("PUT", "/v1/admin/flags/insights", change, "Idempotency-Key", "k", "User-Agent", "a test")
 	boss.must("PUT", "/v1/admin/flags/insights", change, "Idempotency-Key", "k")
 	boss.must("DELETE", "/v1/admin/flags/insights?reason=over", nil)
+	boss.must("DELETE", "/v1/admin/flags/insights?reason=again", nil) // changes nothing
 	boss.must("POST", "/v1/admin/jobs/"+id+"/retry", nil)
 	boss.do("POST", "/v1/admin/jobs/"+id+"/retry", nil)
 	boss.must("GET", "/v1/admin/flags/insights", nil)
 	boss.must("GET", "/v1/admin/jobs?state=dead", nil)
-	boss.must("GET", figuresPath, nil)
 	boss.must("GET", "/v1/flags", nil)
 	ada.do("PUT", "/v1/admin/flags/insights", change)
 	ada.do("GET", "/v1/admin/jobs", nil)
@@ -41,15 +41,16 @@ func TestWhatAdminsDoIsRecorded(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	}
+	at := func(path string) string { return fmt.Sprintf(`"path":%q`, path) }
+	const insights = "/v1/admin/flags/insights"
 	want := []string{
-		"boss flag.changed /v1/admin/flags/insights allowed " + change,
-		`boss flag.changed /v1/admin/flags/insights allowed {"query":"reason=over"}`,
-		"boss job.retried /v1/admin/jobs/" + id + "/retry allowed",
-		"boss admin.read /v1/admin/flags/insights allowed",
-		`boss admin.read /v1/admin/jobs allowed {"query":"state=dead"}`,
-		"boss admin.read " + figuresPath + " allowed",
-		"ada flag.changed /v1/admin/flags/insights refused " + change,
-		"ada admin.read /v1/admin/jobs refused",
+		"boss flag.changed " + insights + ` allowed {"enabled":"false",` + at(insights) + `,"percentage":"0","reason":"Why not"}`,
+		"boss flag.changed " + insights + ` allowed {"default":"true",` + at(insights) + `,"reason":"over"}`,
+		"boss job.retried /v1/admin/jobs/" + id + "/retry allowed {" + at("/v1/admin/jobs/"+id+"/retry") + "}",
+		"boss admin.read " + insights + " allowed {" + at(insights) + "}",
+		"boss admin.read /v1/admin/jobs allowed {" + at("/v1/admin/jobs?state=dead") + "}",
+		"ada flag.changed " + insights + ` refused {"code":"forbidden","method":"PUT",` + at(insights) + "}",
+		`ada request.made /v1/admin/jobs refused {"code":"forbidden","method":"GET",` + at("/v1/admin/jobs") + "}",
 	}
 	slices.Sort(got) // those that join no write are stored later
 	slices.Sort(want)

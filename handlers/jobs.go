@@ -38,10 +38,10 @@ type jobRetry struct {
 }
 
 func (s *Server) jobRoutes() {
-	get(s, route{path: "/v1/admin/jobs", id: "listJobs", tag: "Administration", every: figuresEvery, records: audit.AdminRead,
+	get(s, route{path: "/v1/admin/jobs", id: "listJobs", tag: "Administration", every: figuresEvery,
 		summary: "The jobs of my organization",
 		about:   "For admins, newest first: what is to be done, and what has failed for good. A job is the organization's when it is about one of its meetings; what it is to do with is not told. Live: at most once a second."}, s.listJobs)
-	write(s, route{path: "/v1/admin/jobs/{jobId}/retry", id: "retryJob", tag: "Administration", records: audit.JobRetried,
+	write(s, route{path: "/v1/admin/jobs/{jobId}/retry", id: "retryJob", tag: "Administration", audits: audit.JobRetried,
 		summary: "Try a dead job again", about: "For admins. It is given as many attempts as a new one; 409 where it is not dead, or another of its name waits."}, s.retryJob)
 }
 

@@ -77,6 +77,8 @@ type Server struct {
 	mux      *http.ServeMux
 	document []byte // the OpenAPI document
 	routes   []Route
+	audited  map[string]audit.Action // by the mux's pattern
+	reads    *audit.Reads
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
 
@@ -89,6 +91,7 @@ func New(c Config) (*Server, error) {
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(),
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -101,6 +104,7 @@ func New(c Config) (*Server, error) {
 	s.messageRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
+	s.auditRoutes()
 	s.flagRoutes()
 	s.jobRoutes()
 	document, err := s.describe()
@@ -180,6 +184,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, unrouted(handler, w, r))
 		return
 	}
+	c.audits = s.audited[pattern]
 	if err := s.cross.Check(r); err != nil {
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
@@ -251,7 +256,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, apiPrefix) && wantsStream(r) && s.engine.Refuse(r.Context(), w, err) {
 		return
 	}
-	s.problem(r.Context(), err).write(w)
+	p := s.problem(r.Context(), err)
+	s.noteRefusal(r, p)
+	p.write(w)
 }
 
 // problem is problemOf, with an entry in the log where the server has failed.
