@@ -42,11 +42,10 @@ var known = []struct {
 
 // The bounds of a setting. Texts are measured in characters.
 const (
-	MaxPercentage    = 100
-	MaxOrganizations = 20
-	MaxUsers         = 200 // a list that somebody keeps by hand
-	MaxDescription   = 500
-	MaxReason        = 500
+	MaxPercentage  = 100
+	MaxUsers       = 200 // a list that somebody keeps by hand
+	MaxDescription = 500
+	MaxReason      = 500
 	// MaxHistory is how many changes are told with a flag, the newest ones.
 	MaxHistory = 20
 )
