@@ -22,7 +22,9 @@ import (
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/idempotency"
+	"connvo/jobs"
 	"connvo/realtime"
 )
 
@@ -36,6 +38,8 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Flags    *flags.Store
+	Jobs     *jobs.Board
 	Version  string
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
@@ -63,6 +67,8 @@ type Server struct {
 	users    *users.Store
 	meetings *meetings.Store
 	messages *messages.Store
+	flags    *flags.Store
+	jobs     *jobs.Board
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -83,6 +89,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		flags: c.Flags, jobs: c.Jobs,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(),
 	}
@@ -98,6 +105,8 @@ func New(c Config) (*Server, error) {
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
+	s.flagRoutes()
+	s.jobRoutes()
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
