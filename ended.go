@@ -8,6 +8,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/events"
+	"connvo/domain/meetings"
 	"connvo/jobs"
 )
 
@@ -29,7 +30,11 @@ func startAll(all []afterEnd) []events.Follow {
 	follows := make([]events.Follow, len(all))
 	for i, a := range all {
 		follows[i] = func(tx *db.WriteTx, e events.Event) error {
-			return jobs.Enqueue(tx, jobs.Job{Kind: a.kind, Name: a.kind + ":" + string(e.Meeting), Payload: e.Meeting})
+			org, err := meetings.OrgOf(tx, e.Meeting)
+			if err != nil {
+				return err
+			}
+			return jobs.Enqueue(tx, jobs.Job{Kind: a.kind, Name: a.kind + ":" + string(e.Meeting), Org: org, Payload: e.Meeting})
 		}
 	}
 	return follows

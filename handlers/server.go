@@ -24,7 +24,9 @@ import (
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/idempotency"
+	"connvo/jobs"
 	"connvo/realtime"
 )
 
@@ -38,10 +40,14 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Flags    *flags.Store
+	Jobs     *jobs.Board
+
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
-	Version      string
+
+	Version string
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -59,19 +65,22 @@ type Config struct {
 
 // Server answers every request. It is safe for concurrent use.
 type Server struct {
-	db           *db.DB
-	log          *slog.Logger
-	auth         *auth.Authenticator
-	audit        *audit.Log
-	tickets      *tickets
-	kept         *idempotency.Store
-	users        *users.Store
-	meetings     *meetings.Store
-	messages     *messages.Store
+	db       *db.DB
+	log      *slog.Logger
+	auth     *auth.Authenticator
+	audit    *audit.Log
+	tickets  *tickets
+	kept     *idempotency.Store
+	users    *users.Store
+	meetings *meetings.Store
+	messages *messages.Store
+	flags    *flags.Store
+	jobs     *jobs.Board
+	dev      *auth.DevProvider
+	demo     domain.MeetingID
+
 	conversation *conversation.Store
 	analytics    *analytics.Store
-	dev          *auth.DevProvider
-	demo         domain.MeetingID
 
 	engine   *realtime.Engine
 	api      huma.API
@@ -90,6 +99,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(),
@@ -108,6 +118,8 @@ func New(c Config) (*Server, error) {
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
+	s.flagRoutes()
+	s.jobRoutes()
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
