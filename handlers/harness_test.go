@@ -28,6 +28,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/handlers"
 	"connvo/idempotency"
@@ -106,7 +107,8 @@ func startServer(t testing.TB, announces bool) *server {
 	s.API, err = handlers.New(handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
-		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
+		Notifications: notifications.NewStore(s.DB),
+		Version:       "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +193,7 @@ func (s *server) rows() string {
 	var b strings.Builder
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
-		`SELECT count(*) FROM invitations`,
+		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
 		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))

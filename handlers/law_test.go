@@ -43,7 +43,10 @@ func TestLiveEqualsFresh(t *testing.T) {
 // lawPaths is, for each GET, the paths that the law follows. A GET that is not
 // here fails the test: add what a stream of it may ask for.
 var lawPaths = map[string]func(w *lawWorld) []string{
-	"/v1/me":             func(*lawWorld) []string { return []string{"/v1/me"} },
+	"/v1/me": func(*lawWorld) []string { return []string{"/v1/me"} },
+	"/v1/notifications": func(*lawWorld) []string {
+		return []string{"/v1/notifications", "/v1/notifications?limit=1", "/v1/notifications?after=0"}
+	},
 	"/v1/users/{userId}": func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
 	"/v1/meetings": func(*lawWorld) []string {
 		return []string{"/v1/meetings", "/v1/meetings?limit=2", "/v1/meetings?state=active", "/v1/meetings?state=scheduled&limit=1"}
@@ -71,6 +74,9 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"PATCH /v1/me": func(t *rapid.T, _ *lawWorld) (string, string) {
 		return "/v1/me", rapid.SampledFrom([]string{`{"displayName":"A"}`, `{"displayName":"B"}`, `{"avatarUrl":"https://example.com/a.png"}`, `{}`}).Draw(t, "change")
+	},
+	"POST /v1/notifications/read": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/notifications/read", fmt.Sprintf(`{"upTo":%d}`, rapid.Int64Range(max(0, w.commit-30), w.commit).Draw(t, "upTo"))
 	},
 	"POST /v1/meetings": func(t *rapid.T, w *lawWorld) (string, string) {
 		guest := rapid.SampledFrom(w.people).Draw(t, "guest")
@@ -120,7 +126,8 @@ func lawMessage(t *rapid.T, w *lawWorld) (string, string) {
 		cut := strings.LastIndex(at, "/")
 		return at[:cut], fmt.Sprintf(`{"content":"hello","replyTo":%q}`, at[cut+1:])
 	}
-	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages", `{"content":"hello","attachments":[{"url":"https://example.com/a"}]}`
+	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages",
+		fmt.Sprintf(`{"content":"hello @[%s]","attachments":[{"url":"https://example.com/a"}]}`, rapid.SampledFrom(w.people).Draw(t, "mentioned"))
 }
 
 func drawRole(t *rapid.T) string {

@@ -21,12 +21,13 @@ import (
 	"connvo/domain"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/idempotency"
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Version are required.
+// Config is what a Server is made of. DB to Notifications are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -37,6 +38,8 @@ type Config struct {
 	Meetings *meetings.Store
 	Messages *messages.Store
 	Version  string
+	// Notifications is what people are told.
+	Notifications *notifications.Store
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -75,13 +78,16 @@ type Server struct {
 	draining atomic.Bool
 
 	bodyTimeout time.Duration
+
+	notifications *notifications.Store
 }
 
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
-		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		notifications: c.Notifications,
+		dev:           c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -92,6 +98,7 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.notificationRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	document, err := s.describe()

@@ -19,6 +19,8 @@ type me struct {
 	OrgRole     *string       `json:"orgRole"`
 	CreatedAt   string        `json:"createdAt" format:"date-time"`
 	UpdatedAt   string        `json:"updatedAt" format:"date-time"`
+
+	Notifications *notified `json:"notifications,omitempty" doc:"How far the caller has read GET /v1/notifications."`
 }
 
 // card is a person, to others.
@@ -50,12 +52,18 @@ func (s *Server) userRoutes() {
 
 func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {
 	u, err := s.users.Me(ctx, who)
-	return meOf(u), err
+	if err != nil {
+		return me{}, err
+	}
+	return s.withNotified(ctx, who, meOf(u))
 }
 
 func (s *Server) updateMe(ctx context.Context, who domain.Actor, in *meChange) (me, error) {
 	u, err := s.users.Update(ctx, who, users.Change{DisplayName: in.Body.DisplayName, AvatarURL: in.Body.AvatarURL})
-	return meOf(u), err
+	if err != nil {
+		return me{}, err
+	}
+	return s.withNotified(ctx, who, meOf(u))
 }
 
 func (s *Server) getUser(ctx context.Context, who domain.Actor, in *userInput) (card, error) {
