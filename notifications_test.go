@@ -211,7 +211,7 @@ func TestThousandMembersAreToldOnce(t *testing.T) {
 				if _, err := tx.Exec(`INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at) VALUES (?, ?, 0, '', '', 0, 0)`, id, fmt.Sprint(i)); err != nil {
 					return err
 				}
-				if err := participants.Add(tx, m.ID, id, participants.Observer, participants.Scheduled); err != nil {
+				if err := participants.Add(tx, m.ID, id, participants.Observer); err != nil {
 					return err
 				}
 			}

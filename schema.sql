@@ -77,15 +77,16 @@ CREATE TABLE meetings (
   description      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Who is in a meeting. A removed person has no row. meeting_state repeats
--- meetings.state, so that an access decision reads one row and a person's
--- list by state reads one index; the trigger keeps it.
+-- Who is in a meeting. A removed person has no row. meeting_state and
+-- scheduled_at repeat what meetings says, so that an access decision reads one
+-- row and a person's list by state or by time reads one index; triggers keep them.
 CREATE TABLE participants (
   meeting_id    TEXT NOT NULL REFERENCES meetings (id),
   user_id       TEXT NOT NULL REFERENCES users (id),
   meeting_state TEXT NOT NULL,
   role          TEXT NOT NULL CHECK (role IN ('host', 'cohost', 'participant', 'observer')),
   status        TEXT NOT NULL CHECK (status IN ('invited', 'joined', 'left')),
+  scheduled_at  INTEGER,
   joined_at     INTEGER,
   left_at       INTEGER,
   PRIMARY KEY (meeting_id, user_id)
@@ -93,6 +94,8 @@ CREATE TABLE participants (
 -- Lists of a person, newest meeting first: a meeting's id grows with time.
 CREATE INDEX participants_by_user ON participants (user_id, meeting_id);
 CREATE INDEX participants_by_user_state ON participants (user_id, meeting_state, meeting_id);
+-- A person's calendar, soonest first.
+CREATE INDEX participants_by_user_time ON participants (user_id, scheduled_at, meeting_id);
 
 -- Who was invited by an e-mail address that nobody here has. When somebody signs
 -- in with it, the row becomes one of participants.
@@ -111,6 +114,11 @@ CREATE TRIGGER meetings_state AFTER UPDATE OF state ON meetings
 WHEN OLD.state <> NEW.state
 BEGIN
   UPDATE participants SET meeting_state = NEW.state WHERE meeting_id = NEW.id;
+END;
+CREATE TRIGGER meetings_moved AFTER UPDATE OF scheduled_at ON meetings
+WHEN OLD.scheduled_at IS NOT NEW.scheduled_at
+BEGIN
+  UPDATE participants SET scheduled_at = NEW.scheduled_at WHERE meeting_id = NEW.id;
 END;
 
 -- What happened in a meeting, append-only: rows arrive in order of their key,

@@ -16,10 +16,11 @@ import (
 // answered then; an exception follows a comma. Above every rule: nobody 401,
 // who is deactivated 403, and, but for everyone, who is no member 404.
 var access = map[string][4]string{
-	"GET /v1/me":                  always("everyone 200"),
-	"PATCH /v1/me":                always("everyone 200"),
-	"GET /v1/notifications":       always("everyone 200"),
-	"POST /v1/notifications/read": always("everyone 204"),
+	"GET /v1/me":                   always("everyone 200"),
+	"PATCH /v1/me":                 always("everyone 200"),
+	"GET /v1/notifications":        always("everyone 200"),
+	"GET /v1/notifications/unread": always("everyone 200"),
+	"POST /v1/notifications/read":  always("everyone 204"),
 
 	"GET /v1/users/{userId}": always("everyone 200"),
 	"GET /v1/meetings":       always("everyone 200"),
@@ -29,6 +30,8 @@ var access = map[string][4]string{
 	"PATCH /v1/live/{connectionId}": always("everyone 404 not_found"), // the caller's own is in multiplex_test.go
 	"POST /v1/stream-tickets":       always("everyone 201"),
 	"GET /v1/admin/streams":         always("admins 200"),
+	"GET /v1/admin/audit":           always("admins 200"),
+	"GET /v1/admin/audit/export":    always("admins 200"),
 
 	"GET /v1/meetings/{meetingId}":              always("members 200"),
 	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
@@ -76,7 +79,10 @@ type callerKind struct{ name, role, status string }
 var callerKinds = []callerKind{
 	{name: "nobody"},
 	{name: "stranger"},
-	{name: "admin"}, // of an organization, which opens no meeting
+	{name: "removed"}, // was a member
+	{name: "colleague"},
+	{name: "admin"}, // of the meeting's organization, which opens no meeting
+	{name: "foreign admin"},
 	{name: "deactivated", role: "host", status: "joined"},
 	{"invited", "participant", "invited"},
 	{"invited observer", "observer", "invited"},
@@ -95,7 +101,7 @@ var callerKinds = []callerKind{
 func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
-		"everyone": true, "admins": k.name == "admin", "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
+		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
 		"joined-writers": joined && writes, "invited": k.status == "invited",
 	}[word]
 }
@@ -125,13 +131,15 @@ func (k callerKind) answered(rule string) (status int, code string) {
 
 func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 	s := newServer(t)
-	organizer, guest := s.signIn("organizer"), s.signIn("guest")
+	organizer, guest := s.signInAs("organizer", "org_1", domain.OrgMember), s.signIn("guest")
 	callers := map[string]*person{"nobody": s.nobody()}
 	for _, k := range callerKinds[1:] {
 		callers[k.name] = s.signIn(strings.ReplaceAll(k.name, " ", "-"))
 	}
 	callers["deactivated"].deactivate()
+	callers["colleague"] = s.signInAs("colleague", "org_1", domain.OrgMember)
 	callers["admin"] = s.signInAs("admin", "org_1", domain.OrgAdmin)
+	callers["foreign admin"] = s.signInAs("foreign-admin", "org_2", domain.OrgAdmin)
 	known := map[string]bool{}
 	for _, r := range s.API.Routes() {
 		name := r.Method + " " + r.Path
@@ -143,7 +151,7 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 		}
 		for i, state := range []string{"scheduled", "active", "concluded", "cancelled"} {
 			for _, k := range callerKinds {
-				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method, liveOnly: r.LiveOnly}
+				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method, liveOnly: r.LiveOnly, download: r.Download}
 				c.path, c.guest = organizer.meetingOf(r.Path, state, k, callers[k.name], guest), guest
 				c.status, c.code = k.answered(rules[i])
 				c.check(t)
@@ -173,6 +181,10 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	if k.role != "" {
 		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, ?, ?)`, id, caller.ID, state, k.role, k.status)
 	}
+	if k.name == "removed" {
+		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, 'cohost', 'joined')`, id, caller.ID, state)
+		p.s.exec(`DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`, id, caller.ID)
+	}
 	if strings.Contains(route, "{messageId}") {
 		var m struct{ ID string }
 		p.s.exec(`UPDATE meetings SET state = 'scheduled' WHERE id = ?`, id)
@@ -192,6 +204,7 @@ type accessCase struct {
 	guest        *person // an observer
 	method, path string
 	liveOnly     bool
+	download     bool
 	status       int
 	code         string
 }
@@ -222,6 +235,9 @@ func (c accessCase) check(t *testing.T) {
 	}
 	_ = response.Body.Close() // its status is all that matters
 	live := response.Header.Get("Content-Type") == "text/event-stream"
+	if c.download && response.StatusCode != http.StatusUnauthorized && response.StatusCode != http.StatusForbidden {
+		c.status = http.StatusNotAcceptable
+	}
 	if response.StatusCode != c.status || live != (c.status == 200) {
 		t.Errorf("%s live, %s, %s: %d %v, want %d", c.name, c.state, c.kind.name, response.StatusCode, response.Header, c.status)
 	}

@@ -21,13 +21,15 @@ func (n notification) key() string     { return strconv.FormatInt(n.Position, 10
 func (n notification) position() int64 { return n.Position }
 func (n notification) order() int64    { return n.Position }
 
-// notified is how far the caller has read.
-type notified struct {
+// unread is how far the caller has read.
+type unread struct {
 	Unread   int64 `json:"unread" minimum:"0" maximum:"100" doc:"How many are not read yet; 100 stands for that many or more."`
 	ReadUpTo int64 `json:"readUpTo" doc:"The position of the newest that is read; 0 for none."`
 }
 
 type notificationsInput struct{ FeedParams }
+
+type unreadInput struct{ LiveParams }
 
 type notificationsRead struct {
 	Body struct {
@@ -38,9 +40,11 @@ type notificationsRead struct {
 func (s *Server) notificationRoutes() {
 	const all = "/v1/notifications"
 	feed(s, route{path: all, id: "listNotifications", tag: "Notifications", summary: "What I am told",
-		about: "meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once). Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/me. They are kept for 90 days."}, s.listNotifications)
+		about: "meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once). Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/notifications/unread. They are kept for 90 days."}, s.listNotifications)
 	write(s, route{path: all + "/read", id: "readNotifications", tag: "Notifications", summary: "I have read them",
-		about: "GET /v1/me then tells so, on the caller's other devices too."}, s.readNotifications)
+		about: "The caller's other devices learn it from GET /v1/notifications/unread."}, s.readNotifications)
+	// Apart from GET /v1/me, whose ETag would otherwise change with each of them.
+	get(s, route{path: all + "/unread", id: "getUnread", tag: "Notifications", summary: "How many I have not read"}, s.getUnread)
 }
 
 func (s *Server) listNotifications(ctx context.Context, who domain.Actor, _ *notificationsInput, span domain.Span) (domain.Part[notification], error) {
@@ -59,9 +63,7 @@ func (s *Server) readNotifications(ctx context.Context, who domain.Actor, in *no
 	return nothing{}, s.notifications.Read(ctx, who, in.Body.UpTo)
 }
 
-// withNotified adds to the caller how far they have read.
-func (s *Server) withNotified(ctx context.Context, who domain.Actor, m me) (me, error) {
+func (s *Server) getUnread(ctx context.Context, who domain.Actor, _ *unreadInput) (unread, error) {
 	standing, err := s.notifications.Standing(ctx, who)
-	m.Notifications = &notified{Unread: standing.Unread, ReadUpTo: standing.ReadUpTo}
-	return m, err
+	return unread{Unread: standing.Unread, ReadUpTo: standing.ReadUpTo}, err
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/realtime"
 )
@@ -33,6 +34,8 @@ type call struct {
 	id   string // the request id
 	who  domain.Actor
 	body []byte // the whole body as it was sent
+	// audits is what the record calls the write that is asked for, or "".
+	audits audit.Action
 	// resolves takes what a path of a multiplexed stream follows; nil for a
 	// request that came over the network.
 	resolves *realtime.Path

@@ -74,6 +74,8 @@ type Server struct {
 	mux      *http.ServeMux
 	document []byte // the OpenAPI document
 	routes   []Route
+	audited  map[string]audit.Action // by the mux's pattern
+	reads    *audit.Reads
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
 
@@ -86,8 +88,8 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
-		notifications: c.Notifications,
-		dev:           c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -101,6 +103,7 @@ func New(c Config) (*Server, error) {
 	s.notificationRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
+	s.auditRoutes()
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -178,6 +181,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, unrouted(handler, w, r))
 		return
 	}
+	c.audits = s.audited[pattern]
 	if err := s.cross.Check(r); err != nil {
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
@@ -249,7 +253,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, apiPrefix) && wantsStream(r) && s.engine.Refuse(r.Context(), w, err) {
 		return
 	}
-	s.problem(r.Context(), err).write(w)
+	p := s.problem(r.Context(), err)
+	s.noteRefusal(r, p)
+	p.write(w)
 }
 
 // problem is problemOf, with an entry in the log where the server has failed.

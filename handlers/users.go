@@ -19,8 +19,6 @@ type me struct {
 	OrgRole     *string       `json:"orgRole"`
 	CreatedAt   string        `json:"createdAt" format:"date-time"`
 	UpdatedAt   string        `json:"updatedAt" format:"date-time"`
-
-	Notifications *notified `json:"notifications,omitempty" doc:"How far the caller has read GET /v1/notifications."`
 }
 
 // card is a person, to others.
@@ -46,24 +44,19 @@ type userInput struct {
 
 func (s *Server) userRoutes() {
 	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
-	write(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"}, s.updateMe)
+	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"},
+		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
 	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card", shared: true}, s.getUser)
 }
 
 func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {
 	u, err := s.users.Me(ctx, who)
-	if err != nil {
-		return me{}, err
-	}
-	return s.withNotified(ctx, who, meOf(u))
+	return meOf(u), err
 }
 
 func (s *Server) updateMe(ctx context.Context, who domain.Actor, in *meChange) (me, error) {
 	u, err := s.users.Update(ctx, who, users.Change{DisplayName: in.Body.DisplayName, AvatarURL: in.Body.AvatarURL})
-	if err != nil {
-		return me{}, err
-	}
-	return s.withNotified(ctx, who, meOf(u))
+	return meOf(u), err
 }
 
 func (s *Server) getUser(ctx context.Context, who domain.Actor, in *userInput) (card, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
 )
@@ -17,6 +18,20 @@ func (s *Store) Administers(ctx context.Context, who domain.Actor) (org string, 
 		return err
 	})
 	return org, err
+}
+
+// Audit returns a part of the record of the organization that the caller
+// administers. Errors: as Administers.
+func (s *Store) Audit(ctx context.Context, who domain.Actor, f audit.Filter, span domain.Span) (part domain.Part[audit.Line], err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		org, err := RequireAdmin(tx, who)
+		if err != nil {
+			return err
+		}
+		part, err = audit.Feed(tx, org, f, span)
+		return err
+	})
+	return part, err
 }
 
 // Colleagues returns who of the people belongs to the organization that the caller
