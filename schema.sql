@@ -209,9 +209,11 @@ CREATE TABLE notification_marks (
 -- are deleted, dead ones stay. asked is the number of the newest enqueueing, by
 -- which a running job learns that it was asked for again. A name is unique among
 -- the jobs that are not dead: a dead one must not swallow what comes after it.
+-- org_id is the organization whose admins may see the row, '' when there is none.
 CREATE TABLE jobs (
   id         INTEGER PRIMARY KEY,
   dead       INTEGER NOT NULL DEFAULT 0 CHECK (dead IN (0, 1)),
+  org_id     TEXT NOT NULL,
   run_at     INTEGER NOT NULL,
   kind       TEXT NOT NULL,
   name       TEXT,
@@ -223,6 +225,8 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE INDEX jobs_by_time ON jobs (dead, run_at, id);
 CREATE UNIQUE INDEX jobs_by_name ON jobs (name) WHERE dead = 0;
+-- The list of an organization, with what it is filtered by; jobs of none pay nothing.
+CREATE INDEX jobs_by_org ON jobs (org_id, id, dead, kind) WHERE org_id <> '';
 
 -- Answers kept for repeated requests. day is the day of the answer, first in
 -- the key, so that a day is found at its end and expires as one range.
@@ -260,6 +264,26 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_org ON audit (org_id, position, actor_id, action, at);
 -- Who touched one thing: too rare among a year's rows to be looked for.
 CREATE INDEX audit_by_resource ON audit (org_id, resource); -- and position, the row's key
+
+-- What the admins of an organization have made of a flag in an environment,
+-- append-only: the newest row of a flag is its setting, or says that it is what the
+-- program says (is_default). organizations and users are JSON arrays.
+CREATE TABLE flag_changes (
+  version       INTEGER PRIMARY KEY,
+  org_id        TEXT NOT NULL CHECK (org_id <> ''),
+  environment   TEXT NOT NULL,
+  key           TEXT NOT NULL,
+  is_default    INTEGER NOT NULL CHECK (is_default IN (0, 1)),
+  enabled       INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  percentage    INTEGER NOT NULL CHECK (percentage BETWEEN 0 AND 100),
+  changed_at    INTEGER NOT NULL,
+  changed_by    TEXT NOT NULL REFERENCES users (id),
+  reason        TEXT NOT NULL,
+  description   TEXT NOT NULL,
+  organizations TEXT NOT NULL,
+  users         TEXT NOT NULL
+) STRICT;
+CREATE INDEX flag_changes_by_flag ON flag_changes (org_id, environment, key); -- and version, the row's key
 
 -- The development identity provider: its signing key, and the people it knows.
 CREATE TABLE dev_keys (

@@ -23,6 +23,7 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
@@ -170,7 +171,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	seen := auth.NewLastSeen(people, d.Now, log)
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Notifications: notifications.NewStore(d), Version: version, Dev: id.dev, Demo: demo,
+		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin), Notifications: notifications.NewStore(d), Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {

@@ -28,6 +28,9 @@ const (
 
 	MessageDeleted Action = "message.deleted"
 
+	FlagChanged Action = "flag.changed" // a flag was set, or given its default again
+	JobRetried  Action = "job.retried"  // a job that had failed for good was brought back
+
 	AdminRead     Action = "admin.read" // figures or records of an organization were read; told once in ReadsEvery
 	AuditExported Action = "audit.exported"
 

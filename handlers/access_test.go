@@ -33,6 +33,14 @@ var access = map[string][4]string{
 	"GET /v1/admin/audit":           always("admins 200"),
 	"GET /v1/admin/audit/export":    always("admins 200"),
 
+	"GET /v1/flags":                     always("everyone 200"),
+	"GET /v1/admin/flags":               always("admins 200"),
+	"GET /v1/admin/flags/{key}":         always("admins 200"),
+	"PUT /v1/admin/flags/{key}":         always("admins 200"),
+	"DELETE /v1/admin/flags/{key}":      always("admins 200"),
+	"GET /v1/admin/jobs":                always("admins 200"),
+	"POST /v1/admin/jobs/{jobId}/retry": always("admins 200"),
+
 	"GET /v1/meetings/{meetingId}":              always("members 200"),
 	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
 	"GET /v1/meetings/{meetingId}/events":       always("members 200"),
@@ -67,11 +75,15 @@ var bodies = map[string]string{
 	"POST /v1/meetings/{meetingId}/participants":           `{"email":"somebody@example.org","role":"participant"}`,
 	"PATCH /v1/meetings/{meetingId}/participants/{userId}": `{"role":"participant"}`,
 	"POST /v1/meetings/{meetingId}/transfer":               `{"userId":"$guest"}`,
+	"PUT /v1/admin/flags/{key}":                            `{"enabled":true,"percentage":50,"organizations":[],"users":[],"reason":"a trial"}`,
 	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  `{"content":"Changed"}`,
 }
+
+// queries are the parameters that requests need.
+var queries = map[string]string{"DELETE /v1/admin/flags/{key}": "?reason=over"}
 
 // callerKind is what somebody is in a meeting, with no role when no member.
 type callerKind struct{ name, role, status string }
@@ -172,7 +184,10 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	if strings.HasSuffix(route, "/search") {
 		route += "?q=hello"
 	}
-	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none").Replace(route)
+	if strings.Contains(route, "{jobId}") {
+		route = strings.ReplaceAll(route, "{jobId}", p.s.deadJob(map[bool]string{true: "org_2", false: "org_1"}[k.name == "foreign admin"]))
+	}
+	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none", "{key}", "insights").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
 		return route
 	}
@@ -215,7 +230,7 @@ func (c accessCase) check(t *testing.T) {
 	if b, found := bodies[c.name]; found {
 		body = strings.ReplaceAll(b, "$guest", string(c.guest.ID))
 	}
-	a := c.caller.do(c.method, c.path, body)
+	a := c.caller.do(c.method, c.path+queries[c.name], body)
 	if c.liveOnly && c.status == http.StatusOK {
 		if a.code() != "not_acceptable" {
 			t.Errorf("%s, not live: %d %s", c.name, a.Status, a.Body)

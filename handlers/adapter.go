@@ -43,7 +43,7 @@ type route struct {
 type Route struct {
 	Method, Path string
 	Feed         bool // an append-only collection
-	Memory       bool // it neither reads the database nor changes it
+	Memory       bool // it changes nothing in the database, and what it answers does not come from there alone
 	LiveOnly     bool // there is no plain answer
 	Download     bool // there is no live answer
 }

@@ -30,6 +30,7 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
@@ -108,7 +109,8 @@ func startServer(t testing.TB, announces bool) *server {
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Notifications: notifications.NewStore(s.DB),
-		Version:       "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
+		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
+		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +196,7 @@ func (s *server) rows() string {
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
 		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
-		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM idempotency`,
+		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))
 	}

@@ -185,11 +185,13 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","attachments":[{"url":"https://example.com/a.png","name":"a","contentType":"image/png","sizeBytes":1}]}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
+	s.deadJob("org_1")
+	ada.must("PUT", "/v1/admin/flags/insights", `{"enabled":true,"percentage":5,"organizations":["org_1"],"users":["usr_1"],"reason":"a trial"}`)
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
 			continue
 		}
-		path := strings.NewReplacer("/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID)).Replace(r.Path)
+		path := strings.NewReplacer("/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights").Replace(r.Path)
 		if strings.HasSuffix(path, "/search") {
 			path += "?q=hello"
 		}

@@ -23,7 +23,9 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/idempotency"
+	"connvo/jobs"
 	"connvo/realtime"
 )
 
@@ -37,6 +39,8 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Flags    *flags.Store
+	Jobs     *jobs.Board
 	Version  string
 	// Notifications is what people are told.
 	Notifications *notifications.Store
@@ -66,6 +70,8 @@ type Server struct {
 	users    *users.Store
 	meetings *meetings.Store
 	messages *messages.Store
+	flags    *flags.Store
+	jobs     *jobs.Board
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -88,6 +94,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		flags: c.Flags, jobs: c.Jobs,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
@@ -104,6 +111,8 @@ func New(c Config) (*Server, error) {
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
+	s.flagRoutes()
+	s.jobRoutes()
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
