@@ -21,6 +21,7 @@ import (
 	"connvo/domain"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
@@ -28,7 +29,7 @@ import (
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Version are required.
+// Config is what a Server is made of. DB to Notifications are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -41,6 +42,8 @@ type Config struct {
 	Flags    *flags.Store
 	Jobs     *jobs.Board
 	Version  string
+	// Notifications is what people are told.
+	Notifications *notifications.Store
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -83,6 +86,8 @@ type Server struct {
 	draining atomic.Bool
 
 	bodyTimeout time.Duration
+
+	notifications *notifications.Store
 }
 
 // New returns a server. Close it before the database.
@@ -91,7 +96,7 @@ func New(c Config) (*Server, error) {
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(),
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -102,6 +107,7 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.notificationRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
