@@ -23,6 +23,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
@@ -133,11 +134,17 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		{countMeeting, figures.Count},
 	}
 	happened := events.NewLog(map[events.Type][]events.Follow{
-		events.MeetingUpdated:    {watchForAbandonment},
-		events.MeetingStarted:    {watchForAbandonment, messages.Announce},
-		events.MeetingEnded:      append(startAll(after), conversation.Close, messages.Announce),
-		events.ParticipantJoined: {messages.Announce},
-		events.ParticipantLeft:   {messages.Announce},
+		events.MeetingCreated:         {notifications.Follow},
+		events.MeetingUpdated:         {watchForAbandonment, notifications.Follow},
+		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
+		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
+		events.MeetingCancelled:       {notifications.Follow},
+		events.MeetingTransferred:     {notifications.Follow},
+		events.ParticipantInvited:     {notifications.Follow},
+		events.ParticipantClaimed:     {notifications.Follow},
+		events.ParticipantRoleChanged: {notifications.Follow},
+		events.ParticipantJoined:      {messages.Announce},
+		events.ParticipantLeft:        {messages.Announce},
 	})
 	meets := meetings.NewStore(d, happened, c.Region)
 	people := users.NewStore(d, claimInvitations(meets))
@@ -148,6 +155,10 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
+
+		notifications.TellRest: effect(notifications.TellMembers),
+		notifications.Starting: effect(notifications.TellStarting),
+		notifications.Expire:   effect(notifications.DeleteUntil),
 	}))
 
 	id, err := c.identity(ctx, d, people, log)
@@ -168,7 +179,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
+		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {

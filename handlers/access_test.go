@@ -16,8 +16,12 @@ import (
 // answered then; an exception follows a comma. Above every rule: nobody 401,
 // who is deactivated 403, and, but for everyone, who is no member 404.
 var access = map[string][4]string{
-	"GET /v1/me":             always("everyone 200"),
-	"PATCH /v1/me":           always("everyone 200"),
+	"GET /v1/me":                   always("everyone 200"),
+	"PATCH /v1/me":                 always("everyone 200"),
+	"GET /v1/notifications":        always("everyone 200"),
+	"GET /v1/notifications/unread": always("everyone 200"),
+	"POST /v1/notifications/read":  always("everyone 204"),
+
 	"GET /v1/users/{userId}": always("everyone 200"),
 	"GET /v1/meetings":       always("everyone 200"),
 	"POST /v1/meetings":      always("everyone 201"),
@@ -69,6 +73,7 @@ func always(rule string) [4]string { return [4]string{rule, rule, rule, rule} }
 // bodies are what the writes are sent with.
 var bodies = map[string]string{
 	"PATCH /v1/me":                                         `{"displayName":"Me"}`,
+	"POST /v1/notifications/read":                          `{"upTo":1}`,
 	"POST /v1/meetings":                                    `{"title":"Mine"}`,
 	"PATCH /v1/meetings/{meetingId}":                       `{"title":"Changed"}`,
 	"POST /v1/meetings/{meetingId}/participants":           `{"email":"somebody@example.org","role":"participant"}`,

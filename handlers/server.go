@@ -23,6 +23,7 @@ import (
 	"connvo/domain/conversation"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
@@ -30,7 +31,7 @@ import (
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Version are required.
+// Config is what a Server is made of. DB to Notifications are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -42,12 +43,12 @@ type Config struct {
 	Messages *messages.Store
 	Flags    *flags.Store
 	Jobs     *jobs.Board
-
+	Version  string
+	// Notifications is what people are told.
+	Notifications *notifications.Store
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
-
-	Version string
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -93,6 +94,8 @@ type Server struct {
 	draining atomic.Bool
 
 	bodyTimeout time.Duration
+
+	notifications *notifications.Store
 }
 
 // New returns a server. Close it before the database.
@@ -102,7 +105,7 @@ func New(c Config) (*Server, error) {
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(),
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -115,6 +118,7 @@ func New(c Config) (*Server, error) {
 	s.messageRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
+	s.notificationRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
