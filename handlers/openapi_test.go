@@ -185,6 +185,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","attachments":[{"url":"https://example.com/a.png","name":"a","contentType":"image/png","sizeBytes":1}]}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
+	ada.must("PUT", meeting+"/presence", `{"typing":true,"cursor":{"version":1,"anchor":2,"head":3}}`)
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly {
 			continue

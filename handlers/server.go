@@ -23,6 +23,7 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/users"
 	"connvo/idempotency"
+	"connvo/presence"
 	"connvo/realtime"
 )
 
@@ -63,6 +64,7 @@ type Server struct {
 	users    *users.Store
 	meetings *meetings.Store
 	messages *messages.Store
+	presence *presence.Board
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -92,8 +94,10 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.presenceRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
+	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -126,6 +130,7 @@ func (s *Server) Drain() {
 // Close ends what Drain has left.
 func (s *Server) Close() {
 	s.Drain()
+	s.presence.Close()
 	s.engine.Close()
 }
 
