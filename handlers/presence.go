@@ -30,7 +30,7 @@ type presentPerson struct {
 	User      shortCard     `json:"user"`
 	Typing    bool          `json:"typing"`
 	Cursor    *cursor       `json:"cursor"`
-	ExpiresAt string        `json:"expiresAt" format:"date-time" doc:"They are here no longer then, unless they say so again."`
+	ExpiresAt string        `json:"expiresAt" format:"date-time" doc:"Until then they are here at least; they are gone 30 s after they have said so last."`
 }
 
 type presenceList struct {
@@ -63,7 +63,7 @@ func (s *Server) listPresence(ctx context.Context, who domain.Actor, in *meeting
 	may, err := s.meetings.Attendees(ctx, who, in.meeting(), users)
 	list := presenceList{Items: make([]presentPerson, 0, len(may))}
 	for _, sign := range signs {
-		if a, found := may[sign.User]; found && !sign.At.Before(a.Since) {
+		if a, found := may[sign.User]; found && a.Visit.Equal(sign.Visit) {
 			list.Items = append(list.Items, presentOf(sign, a))
 		}
 	}
@@ -71,11 +71,12 @@ func (s *Server) listPresence(ctx context.Context, who domain.Actor, in *meeting
 }
 
 func (s *Server) putPresence(r *http.Request, c *call, in *presenceSign) (nothing, error) {
-	if err := s.meetings.Attend(r.Context(), c.who, in.meeting()); err != nil {
+	visit, err := s.meetings.Attend(r.Context(), c.who, in.meeting())
+	if err != nil {
 		return nothing{}, err
 	}
 	state := presence.State{Typing: in.Body.Typing, Cursor: (*presence.Cursor)(in.Body.Cursor)}
-	return nothing{}, s.presence.Put(in.meeting(), c.who.User, state)
+	return nothing{}, s.presence.Put(in.meeting(), c.who.User, visit, state)
 }
 
 // presenceChanged tells who follows the presence of the meeting.

@@ -14,7 +14,7 @@ func TestNothingIsLeftOfWhoIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBoard(time.Now, time.Second, func(domain.MeetingID) {})
 		for i := range 1000 {
-			if err := b.Put(domain.MeetingID(fmt.Sprint(i%100)), domain.UserID(fmt.Sprint(i)), State{}); err != nil {
+			if err := b.Put(domain.MeetingID(fmt.Sprint(i%100)), domain.UserID(fmt.Sprint(i)), time.Time{}, State{}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(10 * time.Millisecond)

@@ -15,6 +15,10 @@ const (
 	// TTL is how long somebody is here after they have said so. Clients say it
 	// every 10 s, so that one that is lost does not matter.
 	TTL = 30 * time.Second
+	// renewal is when it is told that somebody will be here for longer: when less
+	// is left of what was told. Ten people who say every 10 s that they are still
+	// here are one change in 10 s then, rather than ten.
+	renewal = TTL / 2
 	// MaxPerMeeting is as many as a meeting has members.
 	MaxPerMeeting = 1000
 	// MaxInAll bounds the memory: some 20 MB.
@@ -36,9 +40,11 @@ type State struct {
 
 // Sign is that somebody is here.
 type Sign struct {
-	User    domain.UserID
-	State   State
-	At      time.Time // when it was given
+	User  domain.UserID
+	Visit time.Time // when the visit began that it is of: who comes again gives another
+	State State
+	// Expires is until when they are here at least. The sign itself ends TTL after it
+	// was given last, which may be later.
 	Expires time.Time
 }
 
@@ -52,7 +58,7 @@ type Board struct {
 
 	mu     sync.Mutex // guards the rest
 	rooms  map[domain.MeetingID]*room
-	order  list.List   // of entry: the sign that was given first stands first, and ends first
+	order  list.List   // of *entry: the sign that was given first stands first, and ends first
 	expiry *time.Timer // for the first of order; nil while there is none
 	closed bool
 }
@@ -61,6 +67,7 @@ type Board struct {
 type entry struct {
 	meeting domain.MeetingID
 	Sign
+	ends time.Time // not before Sign.Expires
 }
 
 // room is what is known of one meeting.
@@ -93,16 +100,16 @@ func (b *Board) Close() {
 	}
 }
 
-// Put notes that the user is in the meeting for the next TTL, and what they are
-// doing; it replaces what they have said before.
+// Put notes that the user is in the meeting for the next TTL, since when, and what
+// they are doing; it replaces what they have said before.
 //
 // Errors: Unavailable when MaxPerMeeting or MaxInAll are here already.
-func (b *Board) Put(m domain.MeetingID, user domain.UserID, s State) error {
+func (b *Board) Put(m domain.MeetingID, user domain.UserID, visit time.Time, s State) error {
 	now := b.now()
 	b.mu.Lock()
 	told := b.expire(now)
-	err := b.put(now, m, user, s)
-	if err == nil && b.note(m, now) {
+	changed, err := b.put(now, m, Sign{User: user, Visit: visit, State: s, Expires: now.Add(TTL)})
+	if changed && b.note(m, now) {
 		told = append(told, m)
 	}
 	b.mu.Unlock()
@@ -110,29 +117,55 @@ func (b *Board) Put(m domain.MeetingID, user domain.UserID, s State) error {
 	return err
 }
 
-// put stores a sign. b.mu is held.
-func (b *Board) put(now time.Time, m domain.MeetingID, user domain.UserID, s State) error {
-	sign := entry{m, Sign{User: user, State: s, At: now, Expires: now.Add(TTL)}}
+// put stores a sign, and reports whether that changes what In returns. b.mu is
+// held.
+func (b *Board) put(now time.Time, m domain.MeetingID, s Sign) (changed bool, err error) {
 	r, known := b.rooms[m]
-	if known && r.signs[user] != nil {
-		at := r.signs[user]
-		at.Value = sign
+	if known && r.signs[s.User] != nil {
+		at := r.signs[s.User]
 		b.order.MoveToBack(at)
-		return nil
+		e := at.Value.(*entry)
+		e.ends = s.Expires
+		if s.Visit.Equal(e.Visit) && s.State.equal(e.State) {
+			return r.renew(now, e), nil
+		}
+		e.Sign = s
+		return true, nil
 	}
 	switch {
 	case known && len(r.signs) >= MaxPerMeeting:
-		return domain.Fail(domain.Unavailable, "as many people are in the meeting as can be shown; try again in half a minute")
+		return false, domain.Fail(domain.Unavailable, "as many people are in the meeting as can be shown; try again in half a minute")
 	case b.order.Len() >= MaxInAll:
-		return domain.Fail(domain.Unavailable, "as many people are in meetings as the server can show; try again in half a minute")
+		return false, domain.Fail(domain.Unavailable, "as many people are in meetings as the server can show; try again in half a minute")
 	}
 	if !known {
 		r = &room{signs: map[domain.UserID]*list.Element{}}
 		b.rooms[m] = r
 	}
-	r.signs[user] = b.order.PushBack(sign)
+	r.signs[s.User] = b.order.PushBack(&entry{m, s, s.Expires})
 	b.arm(now)
-	return nil
+	return true, nil
+}
+
+// equal reports whether somebody is doing the same.
+func (s State) equal(o State) bool {
+	if s.Cursor == nil || o.Cursor == nil {
+		return s == o
+	}
+	return s.Typing == o.Typing && *s.Cursor == *o.Cursor
+}
+
+// renew tells until when all in the room are here, if that is due for e, and
+// reports whether it was.
+func (r *room) renew(now time.Time, e *entry) bool {
+	if e.Expires.Sub(now) > renewal {
+		return false
+	}
+	for _, at := range r.signs {
+		all := at.Value.(*entry)
+		all.Expires = all.ends
+	}
+	return true
 }
 
 // In returns who is in the meeting, by user.
@@ -144,7 +177,7 @@ func (b *Board) In(m domain.MeetingID) []Sign {
 	if r, known := b.rooms[m]; known {
 		signs = make([]Sign, 0, len(r.signs))
 		for _, at := range r.signs {
-			signs = append(signs, at.Value.(entry).Sign)
+			signs = append(signs, at.Value.(*entry).Sign)
 		}
 	}
 	b.mu.Unlock()
@@ -166,8 +199,8 @@ func (b *Board) expire(now time.Time) (told []domain.MeetingID) {
 	for first := b.order.Front(); first != nil; first = b.order.Front() {
 		// One that would last longer than any was given before the clock was set
 		// back.
-		sign := first.Value.(entry)
-		if left := sign.Expires.Sub(now); left > 0 && left <= TTL {
+		sign := first.Value.(*entry)
+		if left := sign.ends.Sub(now); left > 0 && left <= TTL {
 			break
 		}
 		b.order.Remove(first)
@@ -185,7 +218,7 @@ func (b *Board) arm(now time.Time) {
 	if b.expiry != nil || first == nil || b.closed {
 		return
 	}
-	b.expiry = time.AfterFunc(first.Value.(entry).Expires.Sub(now), func() {
+	b.expiry = time.AfterFunc(first.Value.(*entry).ends.Sub(now), func() {
 		now := b.now()
 		b.mu.Lock()
 		b.expiry = nil

@@ -58,7 +58,7 @@ func (b *board) who(m domain.MeetingID) string {
 func (b *board) put(m domain.MeetingID, users ...domain.UserID) {
 	b.t.Helper()
 	for _, u := range users {
-		if err := b.Put(m, u, presence.State{}); err != nil {
+		if err := b.Put(m, u, time.Time{}, presence.State{}); err != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -91,17 +91,17 @@ func TestTheNewestStateCounts(t *testing.T) {
 	onBoard(t, func(b *board) {
 		cursor := &presence.Cursor{Version: 7, Anchor: 1, Head: 2}
 		for _, s := range []presence.State{{Typing: true}, {}, {Typing: true, Cursor: cursor}} {
-			if err := b.Put("m", "ada", s); err != nil {
+			if err := b.Put("m", "ada", time.Time{}, s); err != nil {
 				t.Fatal(err)
 			}
 		}
 		b.wait(10 * time.Second)
-		if err := b.Put("m", "ada", presence.State{Cursor: cursor}); err != nil {
+		if err := b.Put("m", "ada", time.Time{}, presence.State{Cursor: cursor}); err != nil {
 			t.Fatal(err)
 		}
 		now := time.Now()
 		signs := b.In("m")
-		if len(signs) != 1 || signs[0] != (presence.Sign{User: "ada", State: presence.State{Cursor: cursor}, At: now, Expires: now.Add(presence.TTL)}) {
+		if len(signs) != 1 || signs[0] != (presence.Sign{User: "ada", State: presence.State{Cursor: cursor}, Expires: now.Add(presence.TTL)}) {
 			t.Errorf("%+v", signs)
 		}
 		if b.Len() != 1 || len(b.In("other")) != 0 {
@@ -195,7 +195,7 @@ func TestBoundOfAMeeting(t *testing.T) {
 		for i := range presence.MaxPerMeeting {
 			b.put("m", domain.UserID(fmt.Sprint("user", i)))
 		}
-		if err := b.Put("m", "one more", presence.State{}); domain.KindOf(err) != domain.Unavailable {
+		if err := b.Put("m", "one more", time.Time{}, presence.State{}); domain.KindOf(err) != domain.Unavailable {
 			t.Errorf("one more: %v", err)
 		}
 		b.put("m", "user0") // who is here may stay
@@ -211,7 +211,7 @@ func TestBoundOfAll(t *testing.T) {
 			b.put(domain.MeetingID(fmt.Sprint("meeting", i%100)), domain.UserID(fmt.Sprint("user", i)))
 		}
 		for _, m := range []domain.MeetingID{"m", "meeting0"} {
-			if err := b.Put(m, "one more", presence.State{}); domain.KindOf(err) != domain.Unavailable {
+			if err := b.Put(m, "one more", time.Time{}, presence.State{}); domain.KindOf(err) != domain.Unavailable {
 				t.Errorf("one more in %s: %v", m, err)
 			}
 		}

@@ -14,15 +14,22 @@ import (
 // Attendee is somebody who may be here in a meeting.
 type Attendee struct {
 	users.Card
-	// Since is when they joined, zero while nobody has to: what they said before is
-	// of an earlier visit.
-	Since time.Time
+	Visit time.Time // when they joined, zero while they have not
 }
 
 // Attend refuses whoever may not be here in the meeting now: before it any
-// member may, while it is active who has joined, and afterwards nobody.
-func (s *Store) Attend(ctx context.Context, who domain.Actor, id domain.MeetingID) error {
-	return s.db.Read(ctx, func(tx db.Reader) error { return requireAttendance(tx, who, id) })
+// member may, while it is active who has joined, and afterwards nobody. It returns
+// the caller's Attendee.Visit.
+func (s *Store) Attend(ctx context.Context, who domain.Actor, id domain.MeetingID) (visit time.Time, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if err := requireAttendance(tx, who, id); err != nil {
+			return err
+		}
+		p, err := participants.Find(tx, id, string(who.User))
+		visit = p.JoinedAt
+		return err
+	})
+	return visit, err
 }
 
 // Attendees returns those of the users who may be here in the meeting now, to a
