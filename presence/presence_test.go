@@ -2,6 +2,7 @@ package presence_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -235,5 +236,58 @@ func TestNothingIsToldAfterTheEnd(t *testing.T) {
 		b.put("m", "cyd")
 		b.wait(time.Hour)
 		b.expect()
+	})
+}
+
+// Who renews what they have said is here for longer, but it is told once for all
+// in the room, when half of what was told is over.
+func TestRenewalsAreToldTogether(t *testing.T) {
+	onBoard(t, func(b *board) {
+		expires := func() (all []time.Duration) {
+			for _, s := range b.In("m") {
+				all = append(all, s.Expires.Sub(b.began))
+			}
+			return all
+		}
+		b.put("m", "ada")
+		b.wait(2 * time.Second)
+		b.put("m", "bob")
+		b.since()
+		for range 9 { // 11 s after the first
+			b.wait(time.Second)
+			b.put("m", "ada", "bob")
+		}
+		b.expect()
+		if got := expires(); !slices.Equal(got, []time.Duration{30 * time.Second, 32 * time.Second}) {
+			t.Errorf("told that they end after %v", got)
+		}
+		b.wait(4 * time.Second) // 15 s after the first
+		b.put("m", "ada")
+		b.expect("m 15s: ada bob")
+		if got := expires(); !slices.Equal(got, []time.Duration{45 * time.Second, 41 * time.Second}) {
+			t.Errorf("told that they end after %v", got)
+		}
+		b.wait(26*time.Second - time.Nanosecond)
+		b.expect()
+		b.wait(time.Nanosecond)
+		b.expect("m 41s: ada")
+	})
+}
+
+func TestAnotherVisitIsTold(t *testing.T) {
+	onBoard(t, func(b *board) {
+		b.put("m", "ada")
+		b.wait(2 * time.Second)
+		visit := time.Now()
+		for range 2 {
+			if err := b.Put("m", "ada", visit, presence.State{}); err != nil {
+				t.Fatal(err)
+			}
+			b.wait(2 * time.Second)
+		}
+		b.expect("m 0s: ada", "m 2s: ada")
+		if signs := b.In("m"); len(signs) != 1 || !signs[0].Visit.Equal(visit) {
+			t.Errorf("%+v", signs)
+		}
 	})
 }

@@ -105,25 +105,30 @@ func RequireInvitable(tx db.Reader, id domain.UserID, field string) error {
 // Cards returns the cards of the people with these ids; unknown ids have none.
 // It joins the caller's transaction.
 func Cards(tx db.Reader, ids []domain.UserID) (map[domain.UserID]Card, error) {
-	return cardsBy(tx, selectCards, ids)
-}
-
-// ActiveCards is Cards without those who are deactivated.
-func ActiveCards(tx db.Reader, ids []domain.UserID) (map[domain.UserID]Card, error) {
-	return cardsBy(tx, selectActiveCards, ids)
-}
-
-func cardsBy(tx db.Reader, query string, ids []domain.UserID) (map[domain.UserID]Card, error) {
 	b, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.All(tx, scanCard, query, string(b))
+	rows, err := db.All(tx, scanCard, selectCards, string(b))
+	return byID(rows), err
+}
+
+// ActiveCards is Cards without those who are deactivated.
+func ActiveCards(tx db.Reader, ids []domain.UserID) (map[domain.UserID]Card, error) {
+	b, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.All(tx, scanCard, selectActiveCards, string(b))
+	return byID(rows), err
+}
+
+func byID(rows []Card) map[domain.UserID]Card {
 	cards := make(map[domain.UserID]Card, len(rows))
 	for _, c := range rows {
 		cards[c.ID] = c
 	}
-	return cards, err
+	return cards
 }
 
 // BySubject returns the account of the provider's subject, or db.ErrNone, and
