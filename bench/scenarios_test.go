@@ -114,7 +114,7 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"double on streams", "doubled", visitors},
 		{"end", "visits failed, the first: stream ended", visitors},
 		{"end", "8 streams ended early", live{few}},
-		{"hasty", "snapshots came within a second of the one before", someHere},
+		{"hasty", "6 streams were told more often than once a second", someHere},
 		{"shy", "6 streams do not show everybody who is here", presence{People: 6, Meetings: 2, Every: time.Second, Duration: time.Second}},
 		{"stale", "6 streams do not end on the answer of a GET", someHere},
 		{"end", "6 streams of presence failed", someHere},
