@@ -61,8 +61,11 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/analytics": {"members 409 conflict", "joined 409 conflict", "members 200", "members 409 conflict"},
 	"POST /v1/meetings/{meetingId}/rating":   {"attended 409 conflict", "attended 409 conflict", "attended 204", "attended 409 conflict"},
 
-	"GET /v1/meetings/{meetingId}/messages":                {"members 200", "joined 200", "members 200", "members 200"},
-	"GET /v1/meetings/{meetingId}/messages/search":         {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/messages":        {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/messages/search": {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/presence":        {"members 200", "joined 200", "members 409 meeting_not_active", "members 409 meeting_not_active"},
+	"PUT /v1/meetings/{meetingId}/presence":        {"members 204", "joined 204", "members 409 meeting_not_active", "members 409 meeting_not_active"},
+
 	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  {"writers 200", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"},
 	"DELETE /v1/meetings/{meetingId}/messages/{messageId}": {"writers 204", "joined-writers 204", "writers 204", "writers 409 meeting_not_active"},
@@ -81,6 +84,7 @@ var bodies = map[string]string{
 	"POST /v1/meetings/{meetingId}/transfer":               `{"userId":"$guest"}`,
 	"PUT /v1/admin/flags/{key}":                            `{"enabled":true,"percentage":50,"organizations":[],"users":[],"reason":"a trial"}`,
 	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
+	"PUT /v1/meetings/{meetingId}/presence":                `{"typing":true}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/rating":                 `{"rating":4}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,

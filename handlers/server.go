@@ -28,6 +28,7 @@ import (
 	"connvo/flags"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/presence"
 	"connvo/realtime"
 )
 
@@ -77,6 +78,7 @@ type Server struct {
 	messages *messages.Store
 	flags    *flags.Store
 	jobs     *jobs.Board
+	presence *presence.Board
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -124,6 +126,8 @@ func New(c Config) (*Server, error) {
 	s.auditRoutes()
 	s.flagRoutes()
 	s.jobRoutes()
+	s.presenceRoutes()
+	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -156,6 +160,7 @@ func (s *Server) Drain() {
 // Close ends what Drain has left.
 func (s *Server) Close() {
 	s.Drain()
+	s.presence.Close()
 	s.engine.Close()
 }
 
