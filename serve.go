@@ -18,6 +18,8 @@ import (
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -126,11 +128,16 @@ type service struct {
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
 func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
+	figures := analytics.NewStore(d)
+	// What the end of a meeting starts, however it ends: a job for each.
+	after := []afterEnd{
+		{countMeeting, figures.Count},
+	}
 	happened := events.NewLog(map[events.Type][]events.Follow{
 		events.MeetingCreated:         {notifications.Follow},
-		events.MeetingUpdated:         {notifications.Follow},
+		events.MeetingUpdated:         {watchForAbandonment, notifications.Follow},
 		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
-		events.MeetingEnded:           {messages.Announce},
+		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
 		events.MeetingCancelled:       {notifications.Follow},
 		events.MeetingTransferred:     {notifications.Follow},
 		events.ParticipantInvited:     {notifications.Follow},
@@ -144,7 +151,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
-	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
@@ -152,7 +159,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
 		notifications.Expire:   effect(notifications.DeleteUntil),
-	})
+	}))
 
 	id, err := c.identity(ctx, d, people, log)
 	if err != nil {
@@ -171,7 +178,8 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	seen := auth.NewLastSeen(people, d.Now, log)
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin), Notifications: notifications.NewStore(d), Version: version, Dev: id.dev, Demo: demo,
+		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
+		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {
