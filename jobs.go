@@ -8,6 +8,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/users"
@@ -18,18 +19,38 @@ import (
 // The kinds of jobs.
 const (
 	endAbandoned = "meetings.end-abandoned"
+	countMeeting = "analytics.count"
 	claimMore    = "invitations.claim"
 	expireDay    = "idempotency.expire"
 )
 
-// watchForAbandonment follows the start of a meeting: one that nobody ends is
-// looked after by a job.
+// effect is the handler of jobs whose whole work is one transaction.
+func effect[Payload any](work func(tx *db.WriteTx, p Payload) error) jobs.Handler {
+	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
+		var p Payload
+		if err := json.Unmarshal(t.Payload, &p); err != nil {
+			return nil, err
+		}
+		return func(tx *db.WriteTx) error { return work(tx, p) }, nil
+	}
+}
+
+// watchForAbandonment follows the start of a meeting, and a change of its plan: one
+// that nobody ends is looked after by a job.
 func watchForAbandonment(tx *db.WriteTx, e events.Event) error {
-	at, active, err := meetings.AbandonedAt(tx, e.Meeting)
+	heard, err := conversation.LastAt(tx, e.Meeting)
+	if err != nil {
+		return err
+	}
+	at, active, err := meetings.AbandonedAt(tx, e.Meeting, heard)
 	if err != nil || !active {
 		return err
 	}
-	return jobs.Enqueue(tx, jobs.Job{Kind: endAbandoned, Name: endAbandoned + ":" + string(e.Meeting), Payload: e.Meeting, RunAt: at})
+	org, err := meetings.OrgOf(tx, e.Meeting)
+	if err != nil {
+		return err
+	}
+	return jobs.Enqueue(tx, jobs.Job{Kind: endAbandoned, Name: endAbandoned + ":" + string(e.Meeting), Org: org, Payload: e.Meeting, RunAt: at})
 }
 
 // endAbandonedMeeting ends a meeting whose time has come, or asks again later.
@@ -40,11 +61,15 @@ func endAbandonedMeeting(meets *meetings.Store) jobs.Handler {
 			return nil, err
 		}
 		return func(tx *db.WriteTx) error {
-			again, err := meets.EndAbandoned(tx, id)
+			heard, err := conversation.LastAt(tx, id)
+			if err != nil {
+				return err
+			}
+			again, err := meets.EndAbandoned(tx, id, heard)
 			if err != nil || again.IsZero() {
 				return err
 			}
-			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Payload: id, RunAt: again})
+			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Org: t.Org, Payload: id, RunAt: again})
 		}, nil
 	}
 }

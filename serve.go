@@ -18,10 +18,14 @@ import (
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
@@ -113,67 +117,74 @@ const defaultURL = "http://127.0.0.1:8080"
 
 // service is everything that runs while the server does.
 type service struct {
-	log      *slog.Logger
-	api      *handlers.Server
-	audit    *audit.Log
-	jobs     *jobs.Runner
-	verifier *auth.Verifier
-	seen     *auth.LastSeen
-	browsers *auth.Browsers
-	provider *http.Client // to the identity provider
+	log   *slog.Logger
+	api   *handlers.Server
+	audit *audit.Log
+	jobs  *jobs.Runner
+	door
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
 // Browsers reach the server at origin.
 func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger, origin string) (*service, error) {
+	figures := analytics.NewStore(d)
+	// What the end of a meeting starts, however it ends: a job for each.
+	after := []afterEnd{
+		{countMeeting, figures.Count},
+	}
 	happened := events.NewLog(map[events.Type][]events.Follow{
-		events.MeetingStarted:    {watchForAbandonment, messages.Announce},
-		events.MeetingEnded:      {messages.Announce},
-		events.ParticipantJoined: {messages.Announce},
-		events.ParticipantLeft:   {messages.Announce},
+		events.MeetingCreated:         {notifications.Follow},
+		events.MeetingUpdated:         {watchForAbandonment, notifications.Follow},
+		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
+		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
+		events.MeetingCancelled:       {notifications.Follow},
+		events.MeetingTransferred:     {notifications.Follow},
+		events.ParticipantInvited:     {notifications.Follow},
+		events.ParticipantClaimed:     {notifications.Follow},
+		events.ParticipantRoleChanged: {notifications.Follow},
+		events.ParticipantJoined:      {messages.Announce},
+		events.ParticipantLeft:        {messages.Announce},
 	})
 	meets := meetings.NewStore(d, happened, c.Region)
 	people := users.NewStore(d, claimInvitations(meets))
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
-	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
-	})
 
-	id, err := c.identity(ctx, d, people, log, origin)
-	if err != nil {
-		return nil, err
-	}
-	verifier, err := auth.NewVerifier(ctx, id.tokens)
+		notifications.TellRest: effect(notifications.TellMembers),
+		notifications.Starting: effect(notifications.TellStarting),
+		notifications.Expire:   effect(notifications.DeleteUntil),
+	}))
+
+	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
 	}
 	var demo domain.MeetingID
 	if c.demo() {
-		if demo, err = seedDemo(ctx, c.Region, id.dev, meets); err != nil {
+		if demo, err = seedDemo(ctx, c.Region, in.dev, meets); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
 	}
-	seen := auth.NewLastSeen(people, d.Now, log)
-	authenticator := auth.NewAuthenticator(verifier, people, id.directory, seen)
-	browsers := auth.NewBrowsers(authenticator, id.kit, c.CookiePassword, d.Now, log)
 	api, err := handlers.New(handlers.Config{
-		DB: d, Log: log, Auth: authenticator, Browsers: browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
+		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
+		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
+		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: in.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, browsers: browsers, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, door: in}, nil
 }
 
 // identity is who says whom a token speaks for.
 type identity struct {
-	tokens    auth.Config
+	config    auth.Config // of the tokens
 	directory auth.Directory
 	kit       *auth.AuthKit     // nil where it signs no browsers in
 	dev       *auth.DevProvider // nil where WorkOS signs people in
@@ -187,7 +198,7 @@ func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Sto
 		if err != nil {
 			return identity{}, err
 		}
-		return identity{tokens: dev.Config(d.Now), directory: dev, dev: dev}, nil
+		return identity{config: dev.Config(d.Now), directory: dev, dev: dev}, nil
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost = maxProviderConns
@@ -199,10 +210,10 @@ func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Sto
 	api := auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: tokens.Client, Log: log}
 	directory, err := auth.NewWorkOSDirectory(api)
 	if err != nil || c.CookiePassword == "" {
-		return identity{tokens: tokens, directory: directory}, err
+		return identity{config: tokens, directory: directory}, err
 	}
 	kit, err := auth.NewAuthKit(api, c.WorkOSClientID, origin)
-	return identity{tokens: tokens, directory: directory, kit: kit}, err
+	return identity{config: tokens, directory: directory, kit: kit}, err
 }
 
 // serve answers requests until ctx ends, then lets those under way finish.
@@ -253,7 +264,7 @@ func (s *service) close() error {
 		s.log.Warn("when people were last seen was not stored", "error", err)
 	}
 	s.verifier.Close()
-	s.provider.CloseIdleConnections()
+	s.config.Client.CloseIdleConnections()
 	return nil
 }
 

@@ -155,26 +155,26 @@ func (b *Browsers) Authenticate(ctx context.Context, cookie string) (domain.Acto
 	return actorOf(s), &Renewable{browsers: b, key: k, known: s.TokenEnds}, nil
 }
 
-// SignOut ends the cookie's session and returns where the browser ends the one
-// at WorkOS, "" for none.
+// SignOut ends the cookie's session and returns whose it was, and where the
+// browser ends the one at WorkOS, "" for none.
 //
 // Errors: Unauthenticated when there is nothing to end.
-func (b *Browsers) SignOut(ctx context.Context, cookie string) (string, error) {
+func (b *Browsers) SignOut(ctx context.Context, cookie string) (domain.Actor, string, error) {
 	k, err := parseKey(cookie)
 	if err != nil {
-		return "", err
+		return domain.Actor{}, "", err
 	}
 	s, refresh, err := b.find(ctx, k)
 	if err != nil {
-		return "", err
+		return domain.Actor{}, "", err
 	}
 	if err := b.people.EndSession(ctx, domain.Actor{User: s.User, Session: s.Name, Expires: s.TokenEnds}); err != nil {
-		return "", err
+		return domain.Actor{}, "", err
 	}
 	if b.kit == nil || refresh == "" {
-		return "", nil
+		return actorOf(s), "", nil
 	}
-	return b.kit.LogoutURL(s.Current), nil
+	return actorOf(s), b.kit.LogoutURL(s.Current), nil
 }
 
 // find returns the session that the key opens, and its refresh token.

@@ -178,7 +178,7 @@ func TestWhatWorkOSIsAsked(t *testing.T) {
 
 func mustSignOut(k *kiosk, cookie string) string {
 	k.t.Helper()
-	to, err := k.browsers.SignOut(k.t.Context(), cookie)
+	_, to, err := k.browsers.SignOut(k.t.Context(), cookie)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestCookieAndPasswordOpenASessionTogether(t *testing.T) {
 	} {
 		_, _, err := k.open(try.password).Authenticate(t.Context(), try.cookie)
 		wantKind(t, err, domain.Unauthenticated, "sign in again")
-		if _, err := k.open(try.password).SignOut(t.Context(), try.cookie); domain.KindOf(err) != domain.Unauthenticated {
+		if _, _, err := k.open(try.password).SignOut(t.Context(), try.cookie); domain.KindOf(err) != domain.Unauthenticated {
 			t.Errorf("%s signs out: %v", name, err)
 		}
 	}

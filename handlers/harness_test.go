@@ -26,10 +26,14 @@ import (
 	"connvo/db"
 	"connvo/db/dbtest"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	talk "connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
@@ -110,6 +114,9 @@ func startServer(t testing.TB, announces bool, workos *workostest.Emulator, opti
 	config := handlers.Config{
 		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
+		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
+		Notifications: notifications.NewStore(s.DB),
+		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	}
 	for _, change := range options {
@@ -199,8 +206,8 @@ func (s *server) rows() string {
 	var b strings.Builder
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
-		`SELECT count(*) FROM invitations`,
-		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM idempotency`,
+		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM ratings`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
+		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))
 	}

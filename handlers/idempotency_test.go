@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"connvo/domain"
 )
 
 func TestManyRequestsWithOneKeyHaveOneEffect(t *testing.T) {
@@ -81,7 +83,7 @@ func TestKeyIsFreeAfterADay(t *testing.T) {
 // route that is not here fails the test.
 func TestEveryWriteTakesAKey(t *testing.T) {
 	s := newServer(t)
-	ada := s.signIn("ada")
+	ada := s.signInAs("ada", "org_1", domain.OrgAdmin)
 	grace, linus := s.signIn("grace"), s.signIn("linus")
 	scheduled, active, joined, left := ada.plan("Scheduled"), ada.plan("Active"), ada.plan("Joined"), ada.plan("Left")
 	full, cancelled, given := ada.plan("Full", grace, "observer", linus, "observer"), ada.plan("Cancelled"), ada.plan("Given", grace, "observer")
@@ -89,6 +91,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		ada.must("POST", m+"/start", nil)
 	}
 	ada.must("POST", joined+"/leave", nil)
+	rated := ada.plan("Rated")
+	ada.must("POST", rated+"/start", nil)
+	ada.must("POST", rated+"/end", nil)
 	var edited, deleted struct{ ID string }
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &edited)
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &deleted)
@@ -98,6 +103,7 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		body any
 	}{
 		"PATCH /v1/me":                             {"/v1/me", `{"displayName":"Ada"}`},
+		"POST /v1/notifications/read":              {"/v1/notifications/read", `{"upTo":1}`},
 		"POST /v1/meetings":                        {"/v1/meetings", `{"title":"Plan"}`},
 		"PATCH " + one:                             {full, `{"title":"Changed"}`},
 		"POST " + one + "/participants":            {full + "/participants", `{"email":"vera@example.org","role":"observer"}`},
@@ -106,12 +112,16 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"POST " + one + "/transfer":                {given + "/transfer", `{"userId":"` + string(grace.ID) + `"}`},
 		"POST " + one + "/cancel":                  {cancelled + "/cancel", nil},
 		"POST " + one + "/start":                   {scheduled + "/start", nil},
+		"POST " + one + "/rating":                  {rated + "/rating", `{"rating":5}`},
 		"POST " + one + "/join":                    {joined + "/join", nil},
 		"POST " + one + "/messages":                {left + "/messages", `{"content":"Hello"}`},
 		"PATCH " + one + "/messages/{messageId}":   {left + "/messages/" + edited.ID, `{"content":"Changed"}`},
 		"DELETE " + one + "/messages/{messageId}":  {left + "/messages/" + deleted.ID, nil},
 		"POST " + one + "/leave":                   {left + "/leave", nil},
 		"POST " + one + "/end":                     {active + "/end", nil},
+		"PUT /v1/admin/flags/{key}":                {"/v1/admin/flags/insights", `{"enabled":false,"percentage":0,"organizations":[],"users":[],"reason":"a trial"}`},
+		"DELETE /v1/admin/flags/{key}":             {"/v1/admin/flags/insights?reason=over", nil},
+		"POST /v1/admin/jobs/{jobId}/retry":        {"/v1/admin/jobs/" + s.deadJob("org_1") + "/retry", nil},
 	}
 	for _, leaving := range []bool{false, true} { // the meeting of the messages is left last
 		for _, r := range s.API.Routes() {

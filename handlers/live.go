@@ -216,31 +216,3 @@ func sentence(err error) string {
 	}
 	return p.Detail
 }
-
-// noteStream records that the caller has opened a stream of the paths, or added
-// them to one: in one entry, or in as many as their names need.
-func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
-	c := callOf(r.Context())
-	e := audit.Entry{
-		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: r.URL.Path, Outcome: audit.Allowed,
-		Request: c.id, Address: address(r), Agent: r.UserAgent(),
-	}
-	if len(paths) == 1 && paths[0].Name == r.URL.Path {
-		return s.audit.Note(e)
-	}
-	for {
-		var names []string
-		for size := len(`{"paths":[]}`); len(paths) > 0; paths = paths[1:] {
-			name, _ := json.Marshal(paths[0].Name) // a string always encodes
-			if size += len(name) + 1; size > audit.MaxDetail && len(names) > 0 {
-				break
-			}
-			names = append(names, paths[0].Name)
-		}
-		detail, _ := json.Marshal(map[string][]string{"paths": names}) // strings always encode
-		e.Detail = string(detail)
-		if err := s.audit.Note(e); err != nil || len(paths) == 0 {
-			return err
-		}
-	}
-}

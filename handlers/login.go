@@ -94,11 +94,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 
 // signedIn gives the browser its cookie and sends it on to a path of ours.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, c auth.Cookie, who domain.Actor, path string) {
-	err := s.audit.Note(audit.Entry{
-		Actor: who.User, Org: who.Org, Session: who.Session, Action: audit.SignedIn, Resource: r.URL.Path, Outcome: audit.Allowed,
-		Request: callOf(r.Context()).id, Address: address(r), Agent: r.UserAgent(),
-	})
-	if err != nil {
+	if err := s.noteSession(r, audit.SessionStarted, who); err != nil {
 		s.refuse(w, r, err)
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"connvo/audit"
 	"connvo/auth"
 	"connvo/domain"
 	"connvo/realtime"
@@ -34,6 +35,8 @@ type call struct {
 	// renew keeps a stream of who open; nil where it ends with the token.
 	renew *auth.Renewable
 	body  []byte // the whole body as it was sent
+	// audits is what the record calls the write that is asked for, or "".
+	audits audit.Action
 	// resolves takes what a path of a multiplexed stream follows; nil for a
 	// request that came over the network.
 	resolves *realtime.Path

@@ -19,14 +19,20 @@ import (
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/idempotency"
+	"connvo/jobs"
+	"connvo/presence"
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Version are required.
+// Config is what a Server is made of. DB to Notifications are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -37,10 +43,17 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Flags    *flags.Store
+	Jobs     *jobs.Board
 	Version  string
 	// Secure says that browsers reach the server by https, and by http not at
 	// all: cookies are for https only.
 	Secure bool
+	// Notifications is what people are told.
+	Notifications *notifications.Store
+	// Conversation and Analytics are the meetings while they run and afterwards.
+	Conversation *conversation.Store
+	Analytics    *analytics.Store
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -69,25 +82,38 @@ type Server struct {
 	users    *users.Store
 	meetings *meetings.Store
 	messages *messages.Store
+	flags    *flags.Store
+	jobs     *jobs.Board
+	presence *presence.Board
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
+
+	conversation *conversation.Store
+	analytics    *analytics.Store
 
 	engine   *realtime.Engine
 	api      huma.API
 	mux      *http.ServeMux
 	document []byte // the OpenAPI document
 	routes   []Route
+	audited  map[string]audit.Action // by the mux's pattern
+	reads    *audit.Reads
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
 
 	bodyTimeout time.Duration
+
+	notifications *notifications.Store
 }
 
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, browsers: c.Browsers, secure: c.Secure, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		flags: c.Flags, jobs: c.Jobs,
+		conversation: c.Conversation, analytics: c.Analytics,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -99,8 +125,16 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.conversationRoutes()
+	s.analyticsRoutes()
+	s.notificationRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
+	s.auditRoutes()
+	s.flagRoutes()
+	s.jobRoutes()
+	s.presenceRoutes()
+	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -133,6 +167,7 @@ func (s *Server) Drain() {
 // Close ends what Drain has left.
 func (s *Server) Close() {
 	s.Drain()
+	s.presence.Close()
 	s.engine.Close()
 }
 
@@ -178,6 +213,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, unrouted(handler, w, r))
 		return
 	}
+	c.audits = s.audited[pattern]
 	if err := s.cross.Check(r); err != nil {
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
@@ -261,7 +297,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, apiPrefix) && wantsStream(r) && s.engine.Refuse(r.Context(), w, err) {
 		return
 	}
-	s.problem(r.Context(), err).write(w)
+	p := s.problem(r.Context(), err)
+	s.noteRefusal(r, p)
+	p.write(w)
 }
 
 // problem is problemOf, with an entry in the log where the server has failed.

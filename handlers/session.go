@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"connvo/audit"
 	"connvo/domain"
 )
 
@@ -85,7 +86,10 @@ func (s *Server) endSessions(r *http.Request) (next string, failed error) {
 		ended(s.auth.SignOut(r.Context(), t))
 	}
 	if c, err := r.Cookie(s.cookieName()); err == nil {
-		next, err = s.browsers.SignOut(r.Context(), c.Value)
+		var who domain.Actor
+		if who, next, err = s.browsers.SignOut(r.Context(), c.Value); err == nil {
+			_ = s.noteSession(r, audit.SessionEnded, who) // it has ended, whether it can be recorded or not
+		}
 		ended(err)
 	}
 	return next, failed

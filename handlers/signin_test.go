@@ -37,7 +37,7 @@ func TestBrowserSignsIn(t *testing.T) {
 	if err := s.endAudit(); err != nil {
 		t.Fatal(err)
 	}
-	if n := s.number(`SELECT count(*) FROM audit WHERE action = 'session.opened'`); n != 2 {
+	if n := s.number(`SELECT count(*) FROM audit WHERE action = 'session.started'`); n != 2 {
 		t.Errorf("%d sign-ins are recorded", n)
 	}
 }

@@ -63,9 +63,10 @@ type Right uint8
 // the meeting's state permits the thing at all is asked after it, by the caller.
 const (
 	See          Right = iota // the meeting, its participants, its events
-	ReadContent               // messages, notes, transcript
+	ReadContent               // messages, notes, transcript; being there
 	WriteContent              // messages, notes
 	Manage                    // edit, start, end, cancel, invite, remove
+	Rate                      // the meeting, once one has been in it
 )
 
 // Require refuses whoever may not do what right names in the meeting, and
@@ -101,6 +102,10 @@ func (m Membership) allows(right Right) error {
 			return domain.Fail(domain.Forbidden, "observers may not write")
 		}
 		return m.allows(ReadContent)
+	case Rate:
+		if m.Status == Invited {
+			return domain.Fail(domain.Forbidden, "only those who joined the meeting may rate it")
+		}
 	case ReadContent:
 		if m.State == Active && m.Status != Joined {
 			return domain.Fail(domain.Forbidden, "join the meeting first")
@@ -110,8 +115,8 @@ func (m Membership) allows(right Right) error {
 }
 
 // Add makes someone a member of the meeting; db.ErrDuplicate when they are one.
-func Add(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, role Role, state State) error {
-	_, err := tx.Exec(insertParticipant, m, user, state, role)
+func Add(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, role Role) error {
+	_, err := tx.Exec(insertParticipant, m, user, role)
 	return err
 }
 
@@ -146,25 +151,3 @@ func Counts(tx db.Reader, ids string) (map[domain.MeetingID]int64, error) {
 	}
 	return counts, err
 }
-
-// Meeting is one of the meetings that someone is a member of.
-type Meeting struct {
-	ID     domain.MeetingID
-	Role   Role
-	Status Status
-}
-
-// Of returns the meetings that the user is a member of, newest first, below the
-// id below ("" for the first page), in the given state ("" for any).
-func Of(tx db.Reader, user domain.UserID, state State, below domain.MeetingID, limit int) ([]Meeting, error) {
-	if below == "" {
-		below = aboveAllMeetings
-	}
-	if state == "" {
-		return db.All(tx, scanMeeting, selectMeetingsOf, user, below, limit)
-	}
-	return db.All(tx, scanMeeting, selectMeetingsOfInState, user, below, limit, state)
-}
-
-// aboveAllMeetings sorts behind every meeting's id.
-const aboveAllMeetings domain.MeetingID = "mtg`"
