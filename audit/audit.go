@@ -21,6 +21,9 @@ type Action string
 const (
 	StreamOpened  Action = "stream.opened"  // a live stream was asked for
 	StreamChanged Action = "stream.changed" // a live stream was asked to carry more
+	// What the identity provider tells by itself has no actor.
+	MembershipChanged Action = "membership.changed" // the role in the organization that somebody acts for
+	UserDeactivated   Action = "user.deactivated"
 )
 
 // Outcome says how it ended.
