@@ -60,6 +60,7 @@ type server struct {
 	Clock *clock // of the database and of the verifier of tokens
 	Log   *logged
 	Audit *audit.Log
+	Inbox *auth.Inbox // its jobs run in tests that start them
 
 	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
@@ -103,10 +104,11 @@ func startServer(t testing.TB, announces bool) *server {
 		t.Fatal(err)
 	}
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
+	s.Inbox = auth.NewInbox(s.DB, people, webhookSecret, nil, log)
 	s.API, err = handlers.New(handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
-		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
+		Inbox: s.Inbox, Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
 	if err != nil {
 		t.Fatal(err)

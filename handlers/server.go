@@ -26,7 +26,7 @@ import (
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Version are required.
+// Config is what a Server is made of. DB to Inbox are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -37,6 +37,8 @@ type Config struct {
 	Meetings *meetings.Store
 	Messages *messages.Store
 	Version  string
+	// Inbox takes webhooks of WorkOS.
+	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -63,6 +65,7 @@ type Server struct {
 	users    *users.Store
 	meetings *meetings.Store
 	messages *messages.Store
+	inbox    *auth.Inbox
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -81,7 +84,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
-		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -100,6 +103,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.document = document
 	s.machineRoutes()
+	s.webhookRoutes()
 	s.docsRoutes()
 	if s.dev != nil {
 		s.devRoutes()

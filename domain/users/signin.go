@@ -142,6 +142,11 @@ func displayName(id Identity) string {
 	if name == "" {
 		name, _, _ = strings.Cut(id.Email, "@")
 	}
+	return ShortName(name)
+}
+
+// ShortName returns the name, cut to MaxDisplayName characters.
+func ShortName(name string) string {
 	if utf8.RuneCountInString(name) > MaxDisplayName {
 		name = string([]rune(name)[:MaxDisplayName])
 	}
