@@ -60,7 +60,8 @@ type server struct {
 	Clock *clock // of the database and of the verifier of tokens
 	Log   *logged
 	Audit *audit.Log
-	Inbox *auth.Inbox // its jobs run in tests that start them
+	Inbox *auth.Inbox  // its secret is webhookSecret
+	Jobs  *jobs.Runner // of the inbox; runs in tests that start it
 
 	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
@@ -85,6 +86,7 @@ func startServer(t testing.TB, announces bool) *server {
 	}
 	log := slog.New(slog.NewTextHandler(s.Log, nil))
 	s.DB = dbtest.Open(t, func(o *db.Options) { o.Now, o.Log = s.Clock.Now, log })
+	s.Jobs = jobs.NewRunner(s.DB, log, map[string]jobs.Handler{auth.ApplyEvent: s.applyEvent})
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
 
 	happened := events.NewLog(follows(announces))
