@@ -146,6 +146,7 @@ func (in *Inbox) Apply(_ context.Context, t jobs.Task) (jobs.Effect, error) {
 	if err := json.Unmarshal(t.Payload, &e); err != nil {
 		return nil, err
 	}
+	in.log.Info("an event of WorkOS", "event", e.ID, "kind", e.Kind)
 	return func(tx *db.WriteTx) error { return in.apply(tx, e) }, nil
 }
 

@@ -370,3 +370,39 @@ func TestWhatTheEmulatorSendsComesInAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+// The data of a deletion are those of before, with their instant; a membership
+// that is not active is none.
+func TestEndsOfAMembership(t *testing.T) {
+	for name, c := range map[string]struct{ kind, status, updated, created, want string }{
+		"deleted":           {"deleted", "active", "2025-12-31T00:00:00Z", "2026-01-01T00:00:01Z", "|"},
+		"deleted before":    {"deleted", "active", "2025-12-31T00:00:00Z", "2025-12-31T00:00:01Z", "org_1|admin"},
+		"inactive":          {"updated", "inactive", "2026-01-01T00:00:01Z", "2026-01-01T00:00:01Z", "|"},
+		"pending":           {"updated", "pending", "2026-01-01T00:00:01Z", "2026-01-01T00:00:01Z", "|"},
+		"inactive before":   {"updated", "inactive", "2025-12-31T00:00:00Z", "2026-01-01T00:00:01Z", "org_1|admin"},
+		"active":            {"updated", "active", "2026-01-01T00:00:01Z", "2026-01-01T00:00:01Z", "org_1|member"},
+		"active, as it was": {"created", "active", "2025-12-31T00:00:00Z", "2026-01-01T00:00:01Z", "org_1|admin"},
+	} {
+		o := newOffice(t, nil)
+		o.arrive(users.Identity{Subject: "user_1", Email: "ada@example.com", Org: "org_1", OrgRole: "admin", At: time.UnixMilli(hookInstant)})
+		o.must(fmt.Sprintf(`{"id":"event_1","event":"organization_membership.%s","data":{"user_id":"user_1","organization_id":"org_1","status":%q,"role":{"slug":"member"},"updated_at":%q},"created_at":%q}`,
+			c.kind, c.status, c.updated, c.created))
+		o.settle()
+		if got := o.text(`SELECT org_id || '|' || org_role FROM users`); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestDeletedOrganizationHasNoMembers(t *testing.T) {
+	o := newOffice(t, nil)
+	const many = 250 // which takes several jobs
+	for i := range many {
+		o.arrive(users.Identity{Subject: fmt.Sprint("user_", i), Email: "x@example.com", Org: "org_1", OrgRole: "admin", At: time.UnixMilli(hookInstant)})
+	}
+	o.must(`{"id":"event_1","event":"organization.deleted","data":{"id":"org_1","updated_at":"2025-12-31T00:00:00Z"},"created_at":"2026-01-01T00:00:01Z"}`)
+	o.settle()
+	if n := o.number(`SELECT count(*) FROM users WHERE org_id = '' AND org_role = ''`); n != many {
+		t.Errorf("%d of %d have left", n, many)
+	}
+}

@@ -89,12 +89,7 @@ func (s *Store) Renew(tx *db.WriteTx, id Identity) error {
 // for another, or for none, is left alone. It joins the caller's transaction and
 // asks for no rights.
 func (s *Store) SetMembership(tx *db.WriteTx, m Membership) error {
-	if m.Active {
-		gone, err := departed(tx, m.Org)
-		if gone || err != nil {
-			return err
-		}
-	} else {
+	if !m.Active {
 		m.Role = ""
 	}
 	n, err := tx.Exec(upsertMembership, m.Subject, m.Org, m.Active, m.At.UnixMilli(), m.Role)

@@ -105,7 +105,8 @@ func TestNewestSourceDecidesAboutTheOrganization(t *testing.T) {
 		"a membership of it, however new":           {[]step{gone("a", 2), member("a", "admin", 9), token("a", "admin", 9)}, " "},
 		"no organization any more":                  {[]step{token("a", "admin", 1), token("", "", 2)}, " "},
 		"twice the same":                            {[]step{token("a", "admin", 1), member("a", "member", 2), member("a", "member", 2)}, "a member"},
-		"the end and a role at once":                {[]step{token("a", "admin", 1), ends("a", 2), member("a", "admin", 2)}, " "},
+		"the end and a role at once":                {[]step{token("a", "admin", 1), ends("a", 2), member("a", "admin", 2), token("a", "admin", 2)}, " "},
+		"a token of the instant of the end":         {[]step{token("a", "admin", 1), ends("a", 2), token("a", "admin", 2)}, " "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newTown(t)
@@ -126,9 +127,22 @@ func TestATokenThatIsOutOfDateIsNewsOnce(t *testing.T) {
 	w.token("a", "admin", w.seconds(1))
 	w.member("user_ada", "b", "", false, w.seconds(3))
 	a := w.token("b", "admin", w.seconds(2))
-	if stored, err := w.users.BySubject(t.Context(), "user_ada", ""); err != nil || stored != a || !stored.ClaimsAt.Equal(w.seconds(2)) {
-		t.Errorf("%+v, %+v, %v", stored, a, err)
+	told := func(at float64) {
+		t.Helper()
+		a.ClaimsAt = w.seconds(at)
+		if stored, err := w.users.BySubject(t.Context(), "user_ada", ""); err != nil || stored != a {
+			t.Errorf("%+v, want %+v, %v", stored, a, err)
+		}
 	}
+	told(2)
+	w.member("user_ada", "a", "member", true, w.seconds(4))
+	a.OrgRole = "member"
+	told(4)
+	w.member("user_ada", "a", "member", true, w.seconds(5)) // which is no change
+	told(5)
+	w.member("user_ada", "a", "", false, w.seconds(6))
+	a.Org, a.OrgRole = "", ""
+	told(6)
 }
 
 func TestChangesOfRightsAreRecorded(t *testing.T) {
@@ -247,6 +261,14 @@ func TestProviderRenewsWhatPeopleHaveNotChosen(t *testing.T) {
 	expect("an address that is not verified", name, "", "ada@example.net", "")
 	tell("Augusta L", "", "ada@example.net", true, 6)
 	expect("it is verified", name, "", "ada@example.net", "ada@example.net")
+	tell("Augusta L", "", "ada@example.net", false, 6.5)
+	expect("it is verified no longer", name, "", "ada@example.net", "")
+	avatar := "https://x.y/mine"
+	if _, err := w.users.Update(t.Context(), who, users.Change{AvatarURL: &avatar}); err != nil {
+		t.Fatal(err)
+	}
+	tell("Augusta L", "https://x.y/3", "ada@example.net", true, 7)
+	expect("the picture was chosen", name, avatar, "ada@example.net", "ada@example.net")
 	w.renew(users.Identity{Subject: "user_eve", Email: "eve@example.com", At: w.seconds(1)})
 	if n := w.number(`SELECT count(*) FROM users`); n != 1 {
 		t.Errorf("%d people: only a token makes somebody", n)
