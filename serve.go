@@ -70,6 +70,9 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, s.close)
+	if err := s.inbox.Start(ctx); err != nil {
+		return err
+	}
 	s.jobs.Start()
 	return s.serve(ctx, listener, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
@@ -141,10 +144,9 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		return nil, err
 	}
 	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
-		endAbandoned: endAbandonedMeeting(meets),
-		claimMore:    claimMoreInvitations(meets),
-		expireDay:    expireAnswersOf,
-
+		endAbandoned:    endAbandonedMeeting(meets),
+		claimMore:       claimMoreInvitations(meets),
+		expireDay:       expireAnswersOf,
 		auth.ApplyEvent: inbox.Apply,
 		auth.CatchUp:    inbox.CatchUp,
 	})
@@ -170,9 +172,6 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {
-		return nil, err
-	}
-	if err := inbox.Start(ctx); err != nil {
 		return nil, err
 	}
 	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, inbox: inbox, provider: id.tokens.Client}, nil

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"connvo/db"
 )
 
@@ -69,14 +71,27 @@ func TestServeHearsWhatWorkOSTells(t *testing.T) {
 	}))
 	defer workos.Close()
 	file := filepath.Join(t.TempDir(), "connvo.db")
-	c := &serveCommand{
-		Listen: "127.0.0.1:0", DB: file, Region: "loc", StreamAdmissions: 1, LogFormat: "json", LogLevel: "info",
-		WorkOSClientID: "client_1", WorkOSAPIKey: "sk_1", WorkOSAPIURL: workos.URL, WorkOSHookSecret: "whsec_1",
+	c := &serveCommand{}
+	parser, err := kong.New(c)
+	if err == nil {
+		_, err = parser.Parse([]string{
+			"--listen=127.0.0.1:0", "--db=" + file, "--region=loc", "--log-format=json",
+			"--workos-client-id=client_1", "--workos-api-key=sk_1", "--workos-api-url=" + workos.URL, "--workos-webhook-secret=whsec_1",
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	said, ended := &spoken{more: make(chan struct{}, 1)}, make(chan error, 1)
-	go func() { ended <- c.Run(ctx, terminal{out: io.Discard, err: said}) }()
+	go func() {
+		err := c.Run(ctx, terminal{out: io.Discard, err: said})
+		if err != nil {
+			_, _ = fmt.Fprintln(said, err) // where somebody waits for something else
+		}
+		ended <- err
+	}()
 	_, url, _ := strings.Cut(said.await(t, `"listening","url":"http://127\.0\.0\.1:\d+`), `"url":"`)
 
 	body := fmt.Sprintf(revoked, "hooked")
