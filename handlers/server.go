@@ -30,7 +30,7 @@ import (
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Notifications are required.
+// Config is what a Server is made of. DB to Inbox are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -45,6 +45,8 @@ type Config struct {
 	Version  string
 	// Notifications is what people are told.
 	Notifications *notifications.Store
+	// Inbox takes webhooks of WorkOS.
+	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -74,6 +76,7 @@ type Server struct {
 	flags    *flags.Store
 	jobs     *jobs.Board
 	presence *presence.Board
+	inbox    *auth.Inbox
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -97,7 +100,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
-		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
 	if s.bodyTimeout == 0 {
@@ -123,6 +126,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.document = document
 	s.machineRoutes()
+	s.webhookRoutes()
 	s.docsRoutes()
 	if s.dev != nil {
 		s.devRoutes()
