@@ -29,6 +29,7 @@ type serveCommand struct {
 	WorkOSAPIKey     string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
 	WorkOSAPIURL     string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
 	WorkOSIssuers    []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
+	WorkOSHookSecret string   `name:"workos-webhook-secret" env:"WORKOS_WEBHOOK_SECRET" help:"The secret of the webhook endpoint in WorkOS that sends its events to /webhooks/workos; without it they are only asked for every five minutes."`
 	StreamAdmissions int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
 	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
@@ -90,6 +91,9 @@ func (c *serveCommand) checkWorkOS(refuse func(format string, args ...any)) {
 		refuse("--workos-api-key: needed with --workos-client-id, to ask WorkOS who people are; set WORKOS_API_KEY")
 	} else if !printable(c.WorkOSAPIKey) {
 		refuse("--workos-api-key: letters, digits and signs only, no spaces")
+	}
+	if c.WorkOSHookSecret != "" && !printable(c.WorkOSHookSecret) {
+		refuse("--workos-webhook-secret: letters, digits and signs only, no spaces")
 	}
 	u, err := url.Parse(c.WorkOSAPIURL)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {

@@ -74,6 +74,9 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, s.close)
+	if err := s.inbox.Start(ctx); err != nil {
+		return err
+	}
 	s.jobs.Start()
 	return s.serve(ctx, listener, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
@@ -123,6 +126,7 @@ type service struct {
 	jobs     *jobs.Runner
 	verifier *auth.Verifier
 	seen     *auth.LastSeen
+	inbox    *auth.Inbox
 	provider *http.Client // to the identity provider
 }
 
@@ -151,6 +155,10 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
+	inbox, err := c.inbox(d, people, log)
+	if err != nil {
+		return nil, err
+	}
 	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
@@ -159,6 +167,8 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
 		notifications.Expire:   effect(notifications.DeleteUntil),
+		auth.ApplyEvent:        inbox.Apply,
+		auth.CatchUp:           inbox.CatchUp,
 	}))
 
 	id, err := c.identity(ctx, d, people, log)
@@ -179,13 +189,26 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
+		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, inbox: inbox, provider: id.tokens.Client}, nil
+}
+
+// inbox returns what takes the events of WorkOS, where it signs people in. It has
+// connections and a breaker of its own: newcomers do not wait for it, nor it for
+// them.
+func (c *serveCommand) inbox(d *db.DB, people *users.Store, log *slog.Logger) (*auth.Inbox, error) {
+	if c.WorkOSClientID == "" {
+		return auth.NewInbox(d, people, "", nil, log), nil
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost = 1
+	api, err := auth.NewWorkOSDirectory(auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: &http.Client{Transport: transport}, Log: log})
+	return auth.NewInbox(d, people, c.WorkOSHookSecret, api, log), err
 }
 
 // identity is who says whom a token speaks for.
@@ -263,6 +286,7 @@ func (s *service) close() error {
 		s.log.Warn("when people were last seen was not stored", "error", err)
 	}
 	s.verifier.Close()
+	s.inbox.Close()
 	s.provider.CloseIdleConnections()
 	return nil
 }

@@ -58,6 +58,7 @@ type WorkOSAPI struct {
 // concurrent use.
 type WorkOSDirectory struct {
 	users    string // the address of the users, with a slash at its end
+	events   string // the address of the list of events
 	key      string
 	client   *http.Client
 	log      *slog.Logger
@@ -82,6 +83,7 @@ func NewWorkOSDirectory(a WorkOSAPI) (*WorkOSDirectory, error) {
 	}
 	d := &WorkOSDirectory{
 		users:  strings.TrimRight(a.URL, "/") + "/user_management/users/",
+		events: strings.TrimRight(a.URL, "/") + "/events",
 		key:    a.Key,
 		client: &client,
 		log:    a.Log,
@@ -114,7 +116,7 @@ func (d *WorkOSDirectory) limited() failsafe.Policy[reply] {
 		HandleIf(func(r reply, _ error) bool { return r.overloaded() && r.wait > maxAsked }).
 		WithDelayFunc(asked).
 		OnOpen(func(circuitbreaker.StateChangedEvent) {
-			d.log.Warn("WorkOS asks us to come later: nobody who is new can sign in meanwhile", "at most", maxSilence)
+			d.log.Warn("WorkOS asks us to come later: nobody who is new can sign in, and nothing new is learned, meanwhile", "at most", maxSilence)
 		}).
 		Build()
 }
@@ -133,7 +135,7 @@ func (d *WorkOSDirectory) broken() failsafe.Policy[reply] {
 		WithSuccessThreshold(1).
 		WithDelay(brokenFor).
 		OnOpen(func(circuitbreaker.StateChangedEvent) {
-			d.log.Warn("WorkOS does not answer as it should: nobody who is new can sign in", "asked again in", brokenFor)
+			d.log.Warn("WorkOS does not answer as it should: nobody who is new can sign in, and nothing new is learned", "asked again in", brokenFor)
 		}).
 		OnClose(func(circuitbreaker.StateChangedEvent) { d.log.Info("WorkOS answers again") }).
 		Build()
@@ -154,7 +156,7 @@ func asked(attempt failsafe.ExecutionAttempt[reply]) time.Duration {
 func (d *WorkOSDirectory) Person(ctx context.Context, subject string) (Person, error) {
 	ctx, cancel := context.WithTimeout(ctx, personTimeout)
 	defer cancel()
-	r, err := d.policies.WithContext(ctx).Get(func() (reply, error) { return d.ask(ctx, subject) })
+	r, err := d.policies.WithContext(ctx).Get(func() (reply, error) { return d.ask(ctx, d.users+url.PathEscape(subject), maxPerson) })
 	if err != nil {
 		return Person{}, unavailable(fmt.Errorf("ask WorkOS about a user: %w", err))
 	}
@@ -191,12 +193,12 @@ func (r reply) overloaded() bool {
 	return r.status == http.StatusTooManyRequests || r.status >= http.StatusInternalServerError
 }
 
-// ask makes one attempt. A body is cut off at maxPerson, which makes a longer
+// ask makes one attempt. A body is cut off after most bytes, which makes a longer
 // one that cannot be parsed.
-func (d *WorkOSDirectory) ask(ctx context.Context, subject string) (reply, error) {
+func (d *WorkOSDirectory) ask(ctx context.Context, address string, most int64) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, d.users+url.PathEscape(subject), nil)
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return reply{}, err
 	}
@@ -207,7 +209,7 @@ func (d *WorkOSDirectory) ask(ctx context.Context, subject string) (reply, error
 		return reply{}, err
 	}
 	defer func() { _ = a.Body.Close() }() // nothing is lost: it was only read
-	body, err := io.ReadAll(io.LimitReader(a.Body, maxPerson))
+	body, err := io.ReadAll(io.LimitReader(a.Body, most))
 	return reply{
 		status: a.StatusCode,
 		id:     a.Header.Get("X-Request-Id"),
@@ -243,12 +245,17 @@ type wireUser struct {
 // person returns the person that the answer is about.
 func (r reply) person(subject string) (Person, error) {
 	var u wireUser
-	switch err := json.Unmarshal(r.body, &u); {
-	case err != nil:
+	if err := json.Unmarshal(r.body, &u); err != nil {
 		return Person{}, err
-	case u.ID != subject:
+	}
+	if u.ID != subject {
 		return Person{}, errors.New("it is about somebody else")
-	case u.Email == "", len(u.Email) > users.MaxEmail:
+	}
+	return u.person()
+}
+
+func (u wireUser) person() (Person, error) {
+	if u.Email == "" || len(u.Email) > users.MaxEmail {
 		return Person{}, errors.New("it has no e-mail address")
 	}
 	words := cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.Name)

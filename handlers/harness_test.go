@@ -64,6 +64,8 @@ type server struct {
 	Clock *clock // of the database and of the verifier of tokens
 	Log   *logged
 	Audit *audit.Log
+	Inbox *auth.Inbox  // its secret is webhookSecret
+	Jobs  *jobs.Runner // of the inbox; runs in tests that start it
 
 	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
@@ -88,6 +90,7 @@ func startServer(t testing.TB, announces bool) *server {
 	}
 	log := slog.New(slog.NewTextHandler(s.Log, nil))
 	s.DB = dbtest.Open(t, func(o *db.Options) { o.Now, o.Log = s.Clock.Now, log })
+	s.Jobs = jobs.NewRunner(s.DB, log, map[string]jobs.Handler{auth.ApplyEvent: s.applyEvent})
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
 
 	happened := events.NewLog(follows(announces))
@@ -107,13 +110,14 @@ func startServer(t testing.TB, announces bool) *server {
 		t.Fatal(err)
 	}
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
+	s.Inbox = auth.NewInbox(s.DB, people, webhookSecret, nil, log)
 	s.API, err = handlers.New(handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
 		Notifications: notifications.NewStore(s.DB),
 		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
-		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
+		Inbox: s.Inbox, Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
 	if err != nil {
 		t.Fatal(err)

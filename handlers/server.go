@@ -32,7 +32,7 @@ import (
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Notifications are required.
+// Config is what a Server is made of. DB to Inbox are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -50,6 +50,8 @@ type Config struct {
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
+	// Inbox takes webhooks of WorkOS.
+	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -79,6 +81,7 @@ type Server struct {
 	flags    *flags.Store
 	jobs     *jobs.Board
 	presence *presence.Board
+	inbox    *auth.Inbox
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -106,7 +109,7 @@ func New(c Config) (*Server, error) {
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
-		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
 	if s.bodyTimeout == 0 {
@@ -134,6 +137,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.document = document
 	s.machineRoutes()
+	s.webhookRoutes()
 	s.docsRoutes()
 	if s.dev != nil {
 		s.devRoutes()
