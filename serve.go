@@ -25,6 +25,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/ratelimit"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -119,6 +120,7 @@ type service struct {
 	jobs     *jobs.Runner
 	verifier *auth.Verifier
 	seen     *auth.LastSeen
+	limits   *ratelimit.Limits // nil where there are none
 	provider *http.Client // to the identity provider
 }
 
@@ -156,15 +158,28 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		}
 	}
 	seen := auth.NewLastSeen(people, d.Now, log)
+	limits, err := c.limits(ctx, d, log)
+	if err != nil {
+		return nil, err
+	}
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
-		StreamAdmissions: c.StreamAdmissions,
+		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(),
+		Origins: c.CORSOrigins, Secure: strings.HasPrefix(c.PublicURL, "https:"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, limits: limits, provider: id.tokens.Client}, nil
+}
+
+// limits returns how often callers may ask, nil where nobody counts.
+func (c *serveCommand) limits(ctx context.Context, d *db.DB, log *slog.Logger) (*ratelimit.Limits, error) {
+	if c.RateLimits == "off" {
+		return nil, nil
+	}
+	return ratelimit.New(ctx, ratelimit.Config{DB: d, Log: log})
 }
 
 // identity is who says whom a token speaks for.
@@ -240,6 +255,11 @@ func (s *service) close() error {
 	}
 	if err := s.seen.Close(writing); err != nil {
 		s.log.Warn("when people were last seen was not stored", "error", err)
+	}
+	if s.limits != nil {
+		if err := s.limits.Close(writing); err != nil {
+			s.log.Warn("rate limits were not stored", "error", err)
+		}
 	}
 	s.verifier.Close()
 	s.provider.CloseIdleConnections()

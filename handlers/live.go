@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -128,6 +130,9 @@ func (s *Server) resolveAll(r *http.Request, names []string, location string) ([
 		}
 		seen[name] = true
 		p, err := s.resolve(r, name)
+		if isTooMany(err) {
+			return nil, err
+		}
 		if err != nil {
 			wrong = append(wrong, fieldError{Location: fmt.Sprintf("%s[%d]", location, i), Message: sentence(err)})
 			continue
@@ -188,6 +193,11 @@ func (s *Server) rehearse(r *http.Request, u *url.URL) (p realtime.Path, err err
 	if pattern == "" {
 		return p, unrouted(handler, &discarded{header: http.Header{}}, inner)
 	}
+	if !outer.counted {
+		if err := s.limitFollowed(outer.who.User, pattern); err != nil {
+			return p, err
+		}
+	}
 	if err := checkQuery(u); err != nil {
 		return p, err
 	}
@@ -205,6 +215,8 @@ func (d *discarded) problem() *problem {
 	if err := json.Unmarshal(d.body, p); err != nil || p.Status == 0 {
 		return newProblem(http.StatusNotAcceptable, "the path cannot be followed")
 	}
+	seconds, _ := strconv.Atoi(d.header.Get("Retry-After")) // 0 where there is none
+	p.Retry = time.Duration(seconds) * time.Second
 	return p
 }
 
@@ -223,7 +235,7 @@ func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realti
 	c := callOf(r.Context())
 	e := audit.Entry{
 		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: r.URL.Path, Outcome: audit.Allowed,
-		Request: c.id, Address: address(r), Agent: r.UserAgent(),
+		Request: c.id, Address: s.address(r), Agent: r.UserAgent(),
 	}
 	if len(paths) == 1 && paths[0].Name == r.URL.Path {
 		return s.audit.Note(e)

@@ -10,6 +10,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/participants"
+	"connvo/ratelimit"
 )
 
 // meeting is a meeting as the caller sees it.
@@ -123,7 +124,7 @@ type meetingFeedInput struct {
 }
 
 func (s *Server) meetingRoutes() {
-	write(s, route{path: "/v1/meetings", id: "createMeeting", tag: "Meetings", status: http.StatusCreated,
+	write(s, route{path: "/v1/meetings", id: "createMeeting", tag: "Meetings", status: http.StatusCreated, limit: ratelimit.Meetings,
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first."}, s.listMeetings)

@@ -68,6 +68,7 @@ func (s *Server) operation(r route, out reflect.Type, live string) huma.Operatio
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	s.limitRoute(r.method+" "+r.path, r.limit)
 	registry := s.api.OpenAPI().Components.Schemas
 	ok := &huma.Response{Description: http.StatusText(r.status), Headers: map[string]*huma.Header{}}
 	if r.status != http.StatusNoContent {

@@ -33,6 +33,8 @@ type call struct {
 	id   string // the request id
 	who  domain.Actor
 	body []byte // the whole body as it was sent
+	// counted says that the request was counted when its ticket was asked for.
+	counted bool
 	// resolves takes what a path of a multiplexed stream follows; nil for a
 	// request that came over the network.
 	resolves *realtime.Path
@@ -153,8 +155,8 @@ func accepts(r *http.Request, media string, wildcards bool) bool {
 	return false
 }
 
-// address returns where the request came from.
-func address(r *http.Request) string {
+// peer returns where the connection came from.
+func peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

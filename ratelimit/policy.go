@@ -14,6 +14,7 @@ const (
 	Search                  // a search of a user
 	Strangers               // a request of an address that authenticates nobody
 	SignIn                  // an address that begins to sign in
+	Session                 // an address that ends signing in, or signs out
 )
 
 // rule is what a policy allows: a burst, which comes back evenly in the window.
@@ -34,6 +35,7 @@ var rules = [...]rule{
 	Search:    {name: "search", burst: 100, window: time.Minute},
 	Strangers: {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
 	SignIn:    {name: "sign-in", burst: 10, window: time.Minute, address: true},
+	Session:   {name: "session", burst: 60, window: time.Minute, address: true},
 }
 
 // each is the time in which one more comes back.

@@ -101,6 +101,7 @@ func TestBurstThenEvenly(t *testing.T) {
 		{ratelimit.Search, 100, 600 * time.Millisecond},
 		{ratelimit.Strangers, 60, time.Second},
 		{ratelimit.SignIn, 10, 6 * time.Second},
+		{ratelimit.Session, 60, time.Second},
 	} {
 		f := open(t)
 		if n := f.takes(c.policy, "a"); n != c.burst {
