@@ -121,7 +121,7 @@ type service struct {
 	verifier *auth.Verifier
 	seen     *auth.LastSeen
 	limits   *ratelimit.Limits // nil where there are none
-	provider *http.Client // to the identity provider
+	provider *http.Client      // to the identity provider
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
