@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,15 +11,16 @@ import (
 	"connvo/auth"
 )
 
-// What browsers are told with every answer. Pages loosen the first.
-var browserHeaders = [][2]string{
-	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
-	{"X-Content-Type-Options", "nosniff"},
-	{"X-Frame-Options", "DENY"},
-	{"Referrer-Policy", "no-referrer"},
-	{"Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"},
-	{"Cross-Origin-Opener-Policy", "same-origin"},
-	{"Cross-Origin-Resource-Policy", "same-origin"},
+// browserHeaders is what browsers are told with every answer. Pages have a
+// Content-Security-Policy of their own.
+var browserHeaders = http.Header{
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+	"X-Content-Type-Options":       {"nosniff"},
+	"X-Frame-Options":              {"DENY"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Permissions-Policy":           {"camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"},
+	"Cross-Origin-Opener-Policy":   {"same-origin"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
 }
 
 const (
@@ -56,9 +58,7 @@ func CheckOrigin(origin string) error {
 // reads it, and those that let a page of a listed origin read it.
 func (s *Server) tellBrowser(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	for _, header := range browserHeaders {
-		h[header[0]] = []string{header[1]}
-	}
+	maps.Copy(h, browserHeaders)
 	if s.secure {
 		h["Strict-Transport-Security"] = []string{strictTransport}
 	}
@@ -93,19 +93,18 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) bool {
 
 // admitPage reports whether the page that sends the request may. That of another
 // origin may read, and write where its origin is listed, but by a token or ticket
-// of its own: the cookie is taken from its requests.
-func (s *Server) admitPage(r *http.Request) bool {
+// of its own: its requests have no cookie, and their answers set none.
+func (s *Server) admitPage(r *http.Request, c *call) bool {
 	// The check lets every safe method through; here it says what is foreign.
 	asWrite := http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host, URL: r.URL}
 	if s.cross.Check(&asWrite) == nil {
 		return true
 	}
-	if s.cross.Check(r) == nil { // it reads
-		if strings.HasPrefix(r.URL.Path, apiPrefix) {
-			r.Header.Del("Cookie")
-		}
-		return true
+	reads := s.cross.Check(r) == nil
+	if reads && !strings.HasPrefix(r.URL.Path, apiPrefix) {
+		return true // somebody follows a link to one of our pages
 	}
 	r.Header.Del("Cookie")
-	return s.listed(r)
+	c.cookieless = true
+	return reads || s.listed(r)
 }

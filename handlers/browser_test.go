@@ -52,7 +52,9 @@ func TestPageOfAListedOriginUsesATokenAndNoCookie(t *testing.T) {
 		}
 	}
 	// Signing out by somebody else's page does not end the cookie's session.
-	ada.must("POST", logoutPath, nil, "Authorization", "", "Cookie", cookie, "Origin", appOrigin)
+	if out := ada.must("POST", logoutPath, nil, "Authorization", "", "Cookie", cookie, "Origin", appOrigin); out.Header.Get("Set-Cookie") != "" {
+		t.Errorf("somebody else's page takes the cookie away: %v", out.Header)
+	}
 	ada.must("GET", "/v1/me", nil, "Authorization", "", "Cookie", cookie)
 
 	st := s.nobody().follow("/v1/me?ticket="+ada.ticket("/v1/me"), "Origin", appOrigin, "Sec-Fetch-Site", "cross-site")

@@ -33,6 +33,8 @@ type call struct {
 	id   string // the request id
 	who  domain.Actor
 	body []byte // the whole body as it was sent
+	// cookieless says that a page of another origin asks.
+	cookieless bool
 	// counted says that the request was counted when its ticket was asked for.
 	counted bool
 	// resolves takes what a path of a multiplexed stream follows; nil for a

@@ -152,7 +152,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	c := &call{id: requestID()}
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
-	a := &answer{ResponseWriter: w}
+	a := &answer{ResponseWriter: w, call: c}
 	w.Header().Set("X-Request-Id", c.id)
 	s.tellBrowser(w, r)
 	defer func() {
@@ -189,7 +189,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, unrouted(handler, w, r))
 		return
 	}
-	if !s.admitPage(r) {
+	if !s.admitPage(r, c) {
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
 	}
@@ -288,23 +288,29 @@ func (s *Server) problem(ctx context.Context, err error) *problem {
 // answer notes the status of an answer, for the log.
 type answer struct {
 	http.ResponseWriter
+	call   *call
 	status int
 }
 
 // WriteHeader notes the status.
 func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
+	a.begin(status)
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // Write notes the status that it implies.
 func (a *answer) Write(b []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
+	a.begin(http.StatusOK)
 	return a.ResponseWriter.Write(b)
+}
+
+func (a *answer) begin(status int) {
+	if a.status != 0 {
+		return
+	}
+	if a.status = status; a.call.cookieless {
+		a.Header().Del("Set-Cookie")
+	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.
