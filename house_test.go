@@ -20,11 +20,13 @@ var floors = [][]string{
 	{"domain"},
 	{"telemetry"},
 	{"db"},
-	{"realtime", "audit", "flags", "idempotency", "ratelimit", "jobs", "ai"},
+	{"realtime", "audit", "idempotency", "ratelimit", "jobs", "ai"},
 	// The design has users and participants on one floor. Here they are two: who
 	// may be in a meeting is decided over users, and the log of what happened is
 	// appended to by everyone above it.
 	{"domain/users", "domain/events"},
+	// Flags are decided over users, and asked by everyone above.
+	{"flags"},
 	{"domain/participants"},
 	{"domain/profiles", "domain/connections", "domain/notifications", "domain/meetings"},
 	{"domain/messages", "domain/notes", "domain/transcripts", "domain/prompts", "domain/embeddings", "domain/video"},

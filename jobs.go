@@ -29,7 +29,11 @@ func watchForAbandonment(tx *db.WriteTx, e events.Event) error {
 	if err != nil || !active {
 		return err
 	}
-	return jobs.Enqueue(tx, jobs.Job{Kind: endAbandoned, Name: endAbandoned + ":" + string(e.Meeting), Payload: e.Meeting, RunAt: at})
+	org, err := meetings.OrgOf(tx, e.Meeting)
+	if err != nil {
+		return err
+	}
+	return jobs.Enqueue(tx, jobs.Job{Kind: endAbandoned, Name: endAbandoned + ":" + string(e.Meeting), Org: org, Payload: e.Meeting, RunAt: at})
 }
 
 // endAbandonedMeeting ends a meeting whose time has come, or asks again later.
@@ -44,7 +48,7 @@ func endAbandonedMeeting(meets *meetings.Store) jobs.Handler {
 			if err != nil || again.IsZero() {
 				return err
 			}
-			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Payload: id, RunAt: again})
+			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Org: t.Org, Payload: id, RunAt: again})
 		}, nil
 	}
 }

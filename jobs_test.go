@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"log/slog"
 	"testing"
 	"time"
@@ -71,5 +72,59 @@ func TestSignInLeavesManyInvitationsToAJob(t *testing.T) {
 		case <-late:
 			t.Fatalf("%d of %d invitations were claimed", n, many)
 		}
+	}
+}
+
+// TestJobOfAMeetingIsItsOrganizations when it is made, and when it is put off.
+func TestJobOfAMeetingIsItsOrganizations(t *testing.T) {
+	d := dbtest.Open(t)
+	meets := meetings.NewStore(d, events.NewLog(map[events.Type][]events.Follow{events.MeetingStarted: {watchForAbandonment}}), "loc")
+	people := users.NewStore(d)
+	board := jobs.NewBoard(d, func() []int64 { return nil }, users.RequireAdmin)
+	for _, org := range []string{"", "org_1"} {
+		a, err := people.SignIn(t.Context(), users.Identity{Subject: "ada" + org, Email: "ada@example.com", Org: org, OrgRole: domain.OrgAdmin, At: d.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ada := domain.Actor{User: a.User, Org: a.Org}
+		m, err := meets.Create(t.Context(), ada, meetings.Draft{Title: "Plan"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := meets.Start(t.Context(), ada, m.ID); err != nil {
+			t.Fatal(err)
+		}
+		if org == "" {
+			continue
+		}
+		for range 2 {
+			list, _, err := board.List(t.Context(), ada, jobs.Filter{Limit: 10})
+			if err != nil || len(list) != 1 || list[0].Kind != endAbandoned || list[0].Name != endAbandoned+":"+string(m.ID) {
+				t.Fatalf("%+v %v", list, err)
+			}
+			endJob(t, d, meets, list[0], m.ID, org)
+		}
+	}
+}
+
+// endJob ends the meeting's job as its runner would.
+func endJob(t *testing.T, d *db.DB, meets *meetings.Store, e jobs.Entry, id domain.MeetingID, org string) {
+	t.Helper()
+	payload, err := json.Marshal(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	effect, err := endAbandonedMeeting(meets)(t.Context(), jobs.Task{ID: e.ID, Kind: e.Kind, Name: e.Name, Org: org, Payload: payload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.Write(t.Context(), func(tx *db.WriteTx) error {
+		if _, err := tx.Exec(`DELETE FROM jobs WHERE id = ?`, e.ID); err != nil {
+			return err
+		}
+		return effect(tx)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -87,15 +87,16 @@ CREATE TABLE meetings (
   description      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Who is in a meeting. A removed person has no row. meeting_state repeats
--- meetings.state, so that an access decision reads one row and a person's
--- list by state reads one index; the trigger keeps it.
+-- Who is in a meeting. A removed person has no row. meeting_state and
+-- scheduled_at repeat what meetings says, so that an access decision reads one
+-- row and a person's list by state or by time reads one index; triggers keep them.
 CREATE TABLE participants (
   meeting_id    TEXT NOT NULL REFERENCES meetings (id),
   user_id       TEXT NOT NULL REFERENCES users (id),
   meeting_state TEXT NOT NULL,
   role          TEXT NOT NULL CHECK (role IN ('host', 'cohost', 'participant', 'observer')),
   status        TEXT NOT NULL CHECK (status IN ('invited', 'joined', 'left')),
+  scheduled_at  INTEGER,
   joined_at     INTEGER,
   left_at       INTEGER,
   PRIMARY KEY (meeting_id, user_id)
@@ -103,6 +104,8 @@ CREATE TABLE participants (
 -- Lists of a person, newest meeting first: a meeting's id grows with time.
 CREATE INDEX participants_by_user ON participants (user_id, meeting_id);
 CREATE INDEX participants_by_user_state ON participants (user_id, meeting_state, meeting_id);
+-- A person's calendar, soonest first.
+CREATE INDEX participants_by_user_time ON participants (user_id, scheduled_at, meeting_id);
 
 -- Who was invited by an e-mail address that nobody here has. When somebody signs
 -- in with it, the row becomes one of participants.
@@ -121,6 +124,11 @@ CREATE TRIGGER meetings_state AFTER UPDATE OF state ON meetings
 WHEN OLD.state <> NEW.state
 BEGIN
   UPDATE participants SET meeting_state = NEW.state WHERE meeting_id = NEW.id;
+END;
+CREATE TRIGGER meetings_moved AFTER UPDATE OF scheduled_at ON meetings
+WHEN OLD.scheduled_at IS NOT NEW.scheduled_at
+BEGIN
+  UPDATE participants SET scheduled_at = NEW.scheduled_at WHERE meeting_id = NEW.id;
 END;
 
 -- What happened in a meeting, append-only: rows arrive in order of their key,
@@ -188,9 +196,11 @@ END;
 -- are deleted, dead ones stay. asked is the number of the newest enqueueing, by
 -- which a running job learns that it was asked for again. A name is unique among
 -- the jobs that are not dead: a dead one must not swallow what comes after it.
+-- org_id is the organization whose admins may see the row, '' when there is none.
 CREATE TABLE jobs (
   id         INTEGER PRIMARY KEY,
   dead       INTEGER NOT NULL DEFAULT 0 CHECK (dead IN (0, 1)),
+  org_id     TEXT NOT NULL,
   run_at     INTEGER NOT NULL,
   kind       TEXT NOT NULL,
   name       TEXT,
@@ -202,6 +212,8 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE INDEX jobs_by_time ON jobs (dead, run_at, id);
 CREATE UNIQUE INDEX jobs_by_name ON jobs (name) WHERE dead = 0;
+-- The list of an organization, with what it is filtered by; jobs of none pay nothing.
+CREATE INDEX jobs_by_org ON jobs (org_id, id, dead, kind) WHERE org_id <> '';
 
 -- Answers kept for repeated requests. day is the day of the answer, first in
 -- the key, so that a day is found at its end and expires as one range.
@@ -239,6 +251,26 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_org ON audit (org_id, position, actor_id, action, at);
 -- Who touched one thing: too rare among a year's rows to be looked for.
 CREATE INDEX audit_by_resource ON audit (org_id, resource); -- and position, the row's key
+
+-- What the admins of an organization have made of a flag in an environment,
+-- append-only: the newest row of a flag is its setting, or says that it is what the
+-- program says (is_default). organizations and users are JSON arrays.
+CREATE TABLE flag_changes (
+  version       INTEGER PRIMARY KEY,
+  org_id        TEXT NOT NULL CHECK (org_id <> ''),
+  environment   TEXT NOT NULL,
+  key           TEXT NOT NULL,
+  is_default    INTEGER NOT NULL CHECK (is_default IN (0, 1)),
+  enabled       INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  percentage    INTEGER NOT NULL CHECK (percentage BETWEEN 0 AND 100),
+  changed_at    INTEGER NOT NULL,
+  changed_by    TEXT NOT NULL REFERENCES users (id),
+  reason        TEXT NOT NULL,
+  description   TEXT NOT NULL,
+  organizations TEXT NOT NULL,
+  users         TEXT NOT NULL
+) STRICT;
+CREATE INDEX flag_changes_by_flag ON flag_changes (org_id, environment, key); -- and version, the row's key
 
 -- The development identity provider: its signing key, and the people it knows.
 CREATE TABLE dev_keys (

@@ -22,6 +22,7 @@ import (
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
@@ -164,7 +165,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	}
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Version: version, Dev: id.dev, Demo: demo,
+		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin), Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(),
 		Origins: c.CORSOrigins, Secure: strings.HasPrefix(c.PublicURL, "https:"),
 	})

@@ -13,16 +13,6 @@ import (
 	"connvo/domain"
 )
 
-// Action says what somebody did or tried to do: the kind of thing it was done
-// to, a dot, the deed.
-type Action string
-
-// The actions.
-const (
-	StreamOpened  Action = "stream.opened"  // a live stream was asked for
-	StreamChanged Action = "stream.changed" // a live stream was asked to carry more
-)
-
 // Outcome says how it ended.
 type Outcome string
 
@@ -39,7 +29,7 @@ type Entry struct {
 	Org      string        // the organization whose admins may read the entry; "" when none may
 	Session  string        // the session of the actor's token, or ""
 	Action   Action
-	Resource string // the id or the path of what it was done to, or ""
+	Resource string // the id of the meeting that it was done to or in, else a path, or ""
 	Outcome  Outcome
 	Detail   string // a JSON text, or ""; anything else, and what is too long, becomes a JSON string of its beginning
 	Request  string // the id of the request, or ""
@@ -65,17 +55,33 @@ func Record(tx *db.WriteTx, e Entry) error {
 	return insert(tx, tx.Now, e)
 }
 
+// Filter says which entries are asked for; what is zero asks for all.
+type Filter struct {
+	Actor    domain.UserID
+	Resource string
+	Action   Action
+	From     time.Time
+	To       time.Time // before this
+}
+
+// endOfTime is behind every time that can be written down.
+var endOfTime = time.Date(10_000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // Feed returns a part of what happened in the organization, nothing for "", to
 // which those belong who have none. It joins the caller's transaction, which has
 // checked that the record may be read.
-func Feed(tx db.Reader, org string, span domain.Span) (domain.Part[Line], error) {
+func Feed(tx db.Reader, org string, f Filter, span domain.Span) (domain.Part[Line], error) {
 	if org == "" {
 		return domain.Part[Line]{Items: []Line{}}, nil
 	}
-	return db.Part(tx, span, scanLine, db.Feed{
-		After:  selectLinesAfter,
-		Before: selectLinesBefore,
-	}, org)
+	if f.To.IsZero() {
+		f.To = endOfTime
+	}
+	args := []any{org, f.Actor, f.Action, f.From.UnixMilli(), f.To.UnixMilli()}
+	if f.Resource == "" {
+		return db.Part(tx, span, scanLine, db.Feed{After: selectLinesAfter, Before: selectLinesBefore}, args...)
+	}
+	return db.Part(tx, span, scanLine, db.Feed{After: selectTouchesAfter, Before: selectTouchesBefore}, append(args, f.Resource)...)
 }
 
 func insert(tx *db.WriteTx, at time.Time, e Entry) error {

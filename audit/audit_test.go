@@ -47,7 +47,7 @@ func lines(t testing.TB, d *db.DB, org string) (all []audit.Line) {
 	var after int64
 	err := d.Read(t.Context(), func(tx db.Reader) error {
 		for more := true; more; {
-			part, err := audit.Feed(tx, org, domain.Span{After: &after, Limit: 1000})
+			part, err := audit.Feed(tx, org, audit.Filter{}, domain.Span{After: &after, Limit: 1000})
 			if err != nil {
 				return err
 			}
@@ -166,7 +166,7 @@ func TestTextsAreCutToTheirBounds(t *testing.T) {
 			if err := audit.Record(tx, e); err != nil {
 				return err
 			}
-			part, err := audit.Feed(tx, org, domain.Span{Limit: 1})
+			part, err := audit.Feed(tx, org, audit.Filter{}, domain.Span{Limit: 1})
 			got = part.Items[0]
 			return err
 		})

@@ -160,10 +160,16 @@ func (tx *WriteTx) Number() int64 {
 	switch {
 	case tx.number != 0:
 		return tx.number
-	case tx.w.touched > tx.touched:
+	case tx.Changed():
 		return tx.Next()
 	}
 	return tx.w.sequence
+}
+
+// Changed reports whether this write has changed any row so far.
+func (tx *WriteTx) Changed() bool {
+	tx.mustLive()
+	return tx.w.touched > tx.touched
 }
 
 // ULID returns a new ULID of this instant; those of one process ascend.

@@ -26,6 +26,16 @@ var access = map[string][4]string{
 	"PATCH /v1/live/{connectionId}": always("everyone 404 not_found"), // the caller's own is in multiplex_test.go
 	"POST /v1/stream-tickets":       always("everyone 201"),
 	"GET /v1/admin/streams":         always("admins 200"),
+	"GET /v1/admin/audit":           always("admins 200"),
+	"GET /v1/admin/audit/export":    always("admins 200"),
+
+	"GET /v1/flags":                     always("everyone 200"),
+	"GET /v1/admin/flags":               always("admins 200"),
+	"GET /v1/admin/flags/{key}":         always("admins 200"),
+	"PUT /v1/admin/flags/{key}":         always("admins 200"),
+	"DELETE /v1/admin/flags/{key}":      always("admins 200"),
+	"GET /v1/admin/jobs":                always("admins 200"),
+	"POST /v1/admin/jobs/{jobId}/retry": always("admins 200"),
 
 	"GET /v1/meetings/{meetingId}":              always("members 200"),
 	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
@@ -60,11 +70,15 @@ var bodies = map[string]string{
 	"POST /v1/meetings/{meetingId}/participants":           `{"email":"somebody@example.org","role":"participant"}`,
 	"PATCH /v1/meetings/{meetingId}/participants/{userId}": `{"role":"participant"}`,
 	"POST /v1/meetings/{meetingId}/transfer":               `{"userId":"$guest"}`,
+	"PUT /v1/admin/flags/{key}":                            `{"enabled":true,"percentage":50,"organizations":[],"users":[],"reason":"a trial"}`,
 	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  `{"content":"Changed"}`,
 }
+
+// queries are the parameters that requests need.
+var queries = map[string]string{"DELETE /v1/admin/flags/{key}": "?reason=over"}
 
 // callerKind is what somebody is in a meeting, with no role when no member.
 type callerKind struct{ name, role, status string }
@@ -72,7 +86,10 @@ type callerKind struct{ name, role, status string }
 var callerKinds = []callerKind{
 	{name: "nobody"},
 	{name: "stranger"},
-	{name: "admin"}, // of an organization, which opens no meeting
+	{name: "removed"}, // was a member
+	{name: "colleague"},
+	{name: "admin"}, // of the meeting's organization, which opens no meeting
+	{name: "foreign admin"},
 	{name: "deactivated", role: "host", status: "joined"},
 	{"invited", "participant", "invited"},
 	{"invited observer", "observer", "invited"},
@@ -91,7 +108,7 @@ var callerKinds = []callerKind{
 func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
-		"everyone": true, "admins": k.name == "admin", "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
+		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
 		"joined-writers": joined && writes, "invited": k.status == "invited",
 	}[word]
 }
@@ -121,13 +138,15 @@ func (k callerKind) answered(rule string) (status int, code string) {
 
 func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 	s := newServer(t)
-	organizer, guest := s.signIn("organizer"), s.signIn("guest")
+	organizer, guest := s.signInAs("organizer", "org_1", domain.OrgMember), s.signIn("guest")
 	callers := map[string]*person{"nobody": s.nobody()}
 	for _, k := range callerKinds[1:] {
 		callers[k.name] = s.signIn(strings.ReplaceAll(k.name, " ", "-"))
 	}
 	callers["deactivated"].deactivate()
+	callers["colleague"] = s.signInAs("colleague", "org_1", domain.OrgMember)
 	callers["admin"] = s.signInAs("admin", "org_1", domain.OrgAdmin)
+	callers["foreign admin"] = s.signInAs("foreign-admin", "org_2", domain.OrgAdmin)
 	known := map[string]bool{}
 	for _, r := range s.API.Routes() {
 		name := r.Method + " " + r.Path
@@ -139,7 +158,7 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 		}
 		for i, state := range []string{"scheduled", "active", "concluded", "cancelled"} {
 			for _, k := range callerKinds {
-				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method, liveOnly: r.LiveOnly}
+				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method, liveOnly: r.LiveOnly, download: r.Download}
 				c.path, c.guest = organizer.meetingOf(r.Path, state, k, callers[k.name], guest), guest
 				c.status, c.code = k.answered(rules[i])
 				c.check(t)
@@ -160,7 +179,10 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	if strings.HasSuffix(route, "/search") {
 		route += "?q=hello"
 	}
-	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none").Replace(route)
+	if strings.Contains(route, "{jobId}") {
+		route = strings.ReplaceAll(route, "{jobId}", p.s.deadJob(map[bool]string{true: "org_2", false: "org_1"}[k.name == "foreign admin"]))
+	}
+	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none", "{key}", "insights").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
 		return route
 	}
@@ -168,6 +190,10 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	p.s.exec(`UPDATE meetings SET state = ?2, ended_at = CASE ?2 WHEN 'concluded' THEN created_at END WHERE id = ?1`, id, state)
 	if k.role != "" {
 		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, ?, ?)`, id, caller.ID, state, k.role, k.status)
+	}
+	if k.name == "removed" {
+		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, 'cohost', 'joined')`, id, caller.ID, state)
+		p.s.exec(`DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`, id, caller.ID)
 	}
 	if strings.Contains(route, "{messageId}") {
 		var m struct{ ID string }
@@ -188,6 +214,7 @@ type accessCase struct {
 	guest        *person // an observer
 	method, path string
 	liveOnly     bool
+	download     bool
 	status       int
 	code         string
 }
@@ -198,7 +225,7 @@ func (c accessCase) check(t *testing.T) {
 	if b, found := bodies[c.name]; found {
 		body = strings.ReplaceAll(b, "$guest", string(c.guest.ID))
 	}
-	a := c.caller.do(c.method, c.path, body)
+	a := c.caller.do(c.method, c.path+queries[c.name], body)
 	if c.liveOnly && c.status == http.StatusOK {
 		if a.code() != "not_acceptable" {
 			t.Errorf("%s, not live: %d %s", c.name, a.Status, a.Body)
@@ -218,6 +245,9 @@ func (c accessCase) check(t *testing.T) {
 	}
 	_ = response.Body.Close() // its status is all that matters
 	live := response.Header.Get("Content-Type") == "text/event-stream"
+	if c.download && response.StatusCode != http.StatusUnauthorized && response.StatusCode != http.StatusForbidden {
+		c.status = http.StatusNotAcceptable
+	}
 	if response.StatusCode != c.status || live != (c.status == 200) {
 		t.Errorf("%s live, %s, %s: %d %v, want %d", c.name, c.state, c.kind.name, response.StatusCode, response.Header, c.status)
 	}

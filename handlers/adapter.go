@@ -3,24 +3,19 @@ package handlers
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"connvo/audit"
-	"connvo/db"
 	"connvo/domain"
-	"connvo/idempotency"
 	"connvo/ratelimit"
 	"connvo/realtime"
 )
@@ -42,14 +37,18 @@ type route struct {
 	every time.Duration
 	// limit is what its requests are counted by, beside ratelimit.API.
 	limit ratelimit.Policy
+	// audits is what the record calls the deed; "" for what is recorded only when
+	// it is refused.
+	audits audit.Action
 }
 
 // Route is an operation as the tests over all of them see it.
 type Route struct {
 	Method, Path string
 	Feed         bool // an append-only collection
-	Memory       bool // it neither reads the database nor changes it
+	Memory       bool // it changes nothing in the database, and what it answers does not come from there alone
 	LiveOnly     bool // there is no plain answer
+	Download     bool // there is no live answer
 }
 
 // get registers a query. It is live too: what is kept of a subscription is the
@@ -249,13 +248,14 @@ func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realt
 		return
 	}
 	a, err := query(r.Context())
+	if err == nil {
+		err = s.noteRead(r)
+	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	body := a.Body
-	sum := sha256.Sum256(body)
-	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+	body, tag := a.Body, tagOf(a.Body)
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
@@ -267,130 +267,10 @@ func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realt
 	writeJSON(w, http.StatusOK, body)
 }
 
-// matches reports whether an If-None-Match header names the tag; the comparison
-// is the weak one of RFC 9110, section 13.1.2.
-func matches(headers []string, tag string) bool {
-	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
-		part = strings.TrimSpace(part)
-		if part == "*" || strings.TrimPrefix(part, "W/") == tag {
-			return true
-		}
-	}
-	return false
-}
-
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-}
-
-// nothing is the answer of a write that has none: 204.
-type nothing struct{}
-
-// located is an answer that has an address of its own, for 201.
-type located interface{ location() string }
-
-// errReplayed ends a write whose answer is known already.
-var errReplayed = errors.New("the answer is known")
-
-// write registers an operation that changes the database. do runs inside the
-// writer's transaction: it decodes, calls one Store once, and waits for nothing.
-func write[In, Out any](s *Server, r route, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
-	if r.method == "" {
-		r.method = http.MethodPost
-	}
-	_, silent := any(*new(Out)).(nothing)
-	if silent {
-		r.status = http.StatusNoContent
-	}
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	_, takesBody := reflect.TypeFor[In]().FieldByName("Body")
-	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
-	huma.Register(s.api, s.operation(r, reflect.TypeFor[Out](), ""),
-		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
-			c := callOf(ctx)
-			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
-				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
-			}
-			run := func(ctx context.Context) (idempotency.Answer, error) {
-				out, err := do(ctx, c.who, in)
-				if err != nil || silent {
-					return idempotency.Answer{Status: r.status}, err
-				}
-				a := idempotency.Answer{Status: r.status}
-				if at, ok := any(out).(located); ok && r.status == http.StatusCreated {
-					a.Header.Location = at.location()
-				}
-				a.Body, err = json.Marshal(out)
-				return a, err
-			}
-			return &huma.StreamResponse{Body: func(hc huma.Context) {
-				r, w := humago.Unwrap(hc)
-				s.answerWrite(w, r, c, run)
-			}}, nil
-		})
-}
-
-// answerWrite runs a write in one transaction with the keeping of its answer.
-func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, run func(ctx context.Context) (idempotency.Answer, error)) {
-	sent := r.Header["Idempotency-Key"]
-	key := strings.Join(sent, " ") // two are no key
-	if len(sent) > 0 {
-		if err := idempotency.CheckKey(key); err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-	}
-	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
-	request := idempotency.RequestOf(c.body)
-	var answer idempotency.Answer
-	var replayed bool
-	err := s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
-		answer, replayed = idempotency.Answer{}, false
-		if key != "" {
-			tx.OnDecided(func() (err error) {
-				answer, replayed, err = s.kept.Find(tx, tx.Now, kept, request)
-				if replayed {
-					return errReplayed
-				}
-				return err
-			})
-		}
-		fresh, err := run(db.Join(r.Context(), tx))
-		if err != nil {
-			return err
-		}
-		answer = fresh
-		answer.Header.Commit = tx.Number()
-		if key == "" {
-			return nil
-		}
-		if !tx.WasDecided() {
-			return errors.New("a write that decides nothing cannot be repeated by key")
-		}
-		return s.kept.Keep(tx, kept, request, answer)
-	})
-	if err != nil && !(replayed && errors.Is(err, errReplayed)) {
-		s.refuse(w, r, err)
-		return
-	}
-	h := w.Header()
-	if replayed {
-		h.Set("Idempotency-Replayed", "true")
-	}
-	if answer.Header.Location != "" {
-		h.Set("Location", answer.Header.Location)
-	}
-	h.Set("Connvo-Commit", strconv.FormatInt(answer.Header.Commit, 10))
-	h.Set("Cache-Control", "no-store")
-	if answer.Status == http.StatusNoContent {
-		w.WriteHeader(answer.Status)
-		return
-	}
-	writeJSON(w, answer.Status, answer.Body)
 }

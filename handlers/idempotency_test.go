@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"connvo/domain"
 )
 
 func TestManyRequestsWithOneKeyHaveOneEffect(t *testing.T) {
@@ -81,7 +83,7 @@ func TestKeyIsFreeAfterADay(t *testing.T) {
 // route that is not here fails the test.
 func TestEveryWriteTakesAKey(t *testing.T) {
 	s := newServer(t)
-	ada := s.signIn("ada")
+	ada := s.signInAs("ada", "org_1", domain.OrgAdmin)
 	grace, linus := s.signIn("grace"), s.signIn("linus")
 	scheduled, active, joined, left := ada.plan("Scheduled"), ada.plan("Active"), ada.plan("Joined"), ada.plan("Left")
 	full, cancelled, given := ada.plan("Full", grace, "observer", linus, "observer"), ada.plan("Cancelled"), ada.plan("Given", grace, "observer")
@@ -112,6 +114,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"DELETE " + one + "/messages/{messageId}":  {left + "/messages/" + deleted.ID, nil},
 		"POST " + one + "/leave":                   {left + "/leave", nil},
 		"POST " + one + "/end":                     {active + "/end", nil},
+		"PUT /v1/admin/flags/{key}":                {"/v1/admin/flags/insights", `{"enabled":false,"percentage":0,"organizations":[],"users":[],"reason":"a trial"}`},
+		"DELETE /v1/admin/flags/{key}":             {"/v1/admin/flags/insights?reason=over", nil},
+		"POST /v1/admin/jobs/{jobId}/retry":        {"/v1/admin/jobs/" + s.deadJob("org_1") + "/retry", nil},
 	}
 	for _, leaving := range []bool{false, true} { // the meeting of the messages is left last
 		for _, r := range s.API.Routes() {

@@ -67,8 +67,8 @@ func (s *lawServer) do(t *rapid.T, token, method, path, body string) lawAnswer {
 }
 
 // newcomer signs in somebody new.
-func (s *lawServer) newcomer(t *rapid.T) (token, id string) {
-	answer := s.do(t, "", http.MethodPost, "/dev/token", fmt.Sprintf(`{"email":"law-%d@example.com"}`, s.people.Add(1)))
+func (s *lawServer) newcomer(t *rapid.T, org, role string) (token, id string) {
+	answer := s.do(t, "", http.MethodPost, "/dev/token", fmt.Sprintf(`{"email":"law-%d@example.com","orgId":%q,"orgRole":%q}`, s.people.Add(1), org, role))
 	var grant struct {
 		AccessToken string
 		User        struct{ ID string }

@@ -380,15 +380,17 @@ func (p *lawPath) compare(t *rapid.T, server *lawServer, token string) {
 // compareFeed reads the feed from the start and compares it with what has come:
 // everything, when the stream began there; else what is newer than its start.
 func (p *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
-	path, parameters, _ := strings.Cut(p.path, "?")
-	thread := ""
-	if _, id, found := strings.Cut(parameters, "thread="); found {
-		thread = "&thread=" + id
+	of, err := url.Parse(p.path)
+	if err != nil {
+		t.Fatal(err)
 	}
+	filters := of.Query()
+	filters.Del("after")
+	filters.Set("limit", "200")
 	everything := strings.Contains(p.path, "after=")
 	fresh := map[string]json.RawMessage{}
 	for after := int64(0); ; {
-		answer := server.do(t, token, http.MethodGet, fmt.Sprintf("%s?after=%d&limit=200%s", path, after, thread), "")
+		answer := server.do(t, token, http.MethodGet, fmt.Sprintf("%s?after=%d&%s", of.Path, after, filters.Encode()), "")
 		if answer.status != http.StatusOK {
 			if p.code == "" {
 				t.Fatalf("%s: goes on, a fresh answer is %d %s", p.path, answer.status, answer.body)

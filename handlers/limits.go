@@ -64,7 +64,7 @@ func (s *Server) limitAddress(w http.ResponseWriter, r *http.Request, p ratelimi
 	if s.limits == nil || p == ratelimit.None {
 		return nil
 	}
-	left := s.limits.Take(p, ratelimit.Network(s.address(r)))
+	left := s.limits.Take(p, ratelimit.Network(callOf(r.Context()).address))
 	w.Header().Set("RateLimit-Policy", ratelimit.Announce(p))
 	w.Header().Set("RateLimit", string(left.Append(nil)))
 	return tooMany(left)

@@ -184,7 +184,7 @@ func parsePath(name string) (*url.URL, error) {
 // it would be, and returns what it would follow.
 func (s *Server) rehearse(r *http.Request, u *url.URL) (p realtime.Path, err error) {
 	outer := callOf(r.Context())
-	c := &call{id: outer.id, who: outer.who, resolves: &p}
+	c := &call{id: outer.id, address: outer.address, who: outer.who, resolves: &p}
 	inner := (&http.Request{
 		Method: http.MethodGet, URL: u, RequestURI: u.RequestURI(), Host: r.Host, Header: http.Header{}, Body: http.NoBody,
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
@@ -227,32 +227,4 @@ func sentence(err error) string {
 		return p.Errors[0].Location + ": " + p.Errors[0].Message
 	}
 	return p.Detail
-}
-
-// noteStream records that the caller has opened a stream of the paths, or added
-// them to one: in one entry, or in as many as their names need.
-func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
-	c := callOf(r.Context())
-	e := audit.Entry{
-		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: r.URL.Path, Outcome: audit.Allowed,
-		Request: c.id, Address: s.address(r), Agent: r.UserAgent(),
-	}
-	if len(paths) == 1 && paths[0].Name == r.URL.Path {
-		return s.audit.Note(e)
-	}
-	for {
-		var names []string
-		for size := len(`{"paths":[]}`); len(paths) > 0; paths = paths[1:] {
-			name, _ := json.Marshal(paths[0].Name) // a string always encodes
-			if size += len(name) + 1; size > audit.MaxDetail && len(names) > 0 {
-				break
-			}
-			names = append(names, paths[0].Name)
-		}
-		detail, _ := json.Marshal(map[string][]string{"paths": names}) // strings always encode
-		e.Detail = string(detail)
-		if err := s.audit.Note(e); err != nil || len(paths) == 0 {
-			return err
-		}
-	}
 }

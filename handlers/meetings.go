@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
@@ -115,7 +116,9 @@ type meetingStep struct{ MeetingParam }
 
 type meetingsInput struct {
 	ListParams
-	State string `query:"state" enum:"scheduled,active,concluded,cancelled" doc:"Only meetings in this state."`
+	State         string    `query:"state" enum:"scheduled,active,concluded,cancelled" doc:"Only meetings in this state."`
+	ScheduledFrom time.Time `query:"scheduledFrom" doc:"Only meetings planned to begin then or later, soonest first."`
+	ScheduledTo   time.Time `query:"scheduledTo" doc:"Only meetings planned to begin before then, soonest first."`
 }
 
 type meetingFeedInput struct {
@@ -124,24 +127,31 @@ type meetingFeedInput struct {
 }
 
 func (s *Server) meetingRoutes() {
-	write(s, route{path: "/v1/meetings", id: "createMeeting", tag: "Meetings", status: http.StatusCreated, limit: ratelimit.Meetings,
+	write(s, route{path: "/v1/meetings", id: "createMeeting", audits: audit.MeetingCreated, tag: "Meetings", status: http.StatusCreated, limit: ratelimit.Meetings,
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
-		summary: "My meetings", about: "Those the caller is a member of, newest first."}, s.listMeetings)
+		summary: "My meetings", about: "Those the caller is a member of, newest first; asked for by time, those that have one, soonest first."}, s.listMeetings)
 	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting", shared: true}, s.getMeeting)
-	write(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", tag: "Meetings",
-		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."}, s.updateMeeting)
+	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", audits: audit.MeetingUpdated, tag: "Meetings",
+		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."},
+		func(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {
+			m, err := s.meetings.Get(ctx, who, in.meeting())
+			return meetingOf(m), err
+		}, s.updateMeeting)
 	for _, step := range []struct {
-		name, summary, about string
-		do                   func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
+		name   string
+		audits audit.Action
+
+		summary, about string
+		do             func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
 	}{
-		{"start", "Start a meeting", "Host and cohosts; the caller joins it. Repeated by the same person it changes nothing.", s.meetings.Start},
-		{"join", "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.meetings.Join},
-		{"leave", "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.meetings.Leave},
-		{"end", "End a meeting", "Host and cohosts.", s.meetings.End},
-		{"cancel", "Call off a meeting", "Host and cohosts, before it has begun.", s.meetings.Cancel},
+		{"start", audit.MeetingStarted, "Start a meeting", "Host and cohosts; the caller joins it. Repeated by the same person it changes nothing.", s.meetings.Start},
+		{"join", audit.MeetingJoined, "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.meetings.Join},
+		{"leave", audit.MeetingLeft, "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.meetings.Leave},
+		{"end", audit.MeetingEnded, "End a meeting", "Host and cohosts.", s.meetings.End},
+		{"cancel", audit.MeetingCancelled, "Call off a meeting", "Host and cohosts, before it has begun.", s.meetings.Cancel},
 	} {
-		write(s, route{path: "/v1/meetings/{meetingId}/" + step.name, id: step.name + "Meeting", tag: "Meetings", summary: step.summary, about: step.about},
+		write(s, route{path: "/v1/meetings/{meetingId}/" + step.name, id: step.name + "Meeting", tag: "Meetings", audits: step.audits, summary: step.summary, about: step.about},
 			func(ctx context.Context, who domain.Actor, in *meetingStep) (meeting, error) {
 				m, err := step.do(ctx, who, in.meeting())
 				return meetingOf(m), err
@@ -165,6 +175,9 @@ func (s *Server) createMeeting(ctx context.Context, who domain.Actor, in *meetin
 }
 
 func (s *Server) listMeetings(ctx context.Context, who domain.Actor, in *meetingsInput) (meetingList, error) {
+	if !in.ScheduledFrom.IsZero() || !in.ScheduledTo.IsZero() {
+		return s.listPlanned(ctx, who, in)
+	}
 	key, err := domain.Cursor(in.Cursor).Key(1)
 	if err != nil {
 		return meetingList{}, err
@@ -174,18 +187,40 @@ func (s *Server) listMeetings(ctx context.Context, who domain.Actor, in *meeting
 		below = domain.MeetingID(key[0])
 	}
 	list, more, err := s.meetings.List(ctx, who, participants.State(in.State), below, in.Limit)
+	return meetingPage(list, more, func(m meetings.Meeting) domain.Cursor { return domain.NewCursor(string(m.ID)) }), err
+}
+
+func (s *Server) listPlanned(ctx context.Context, who domain.Actor, in *meetingsInput) (meetingList, error) {
+	p := meetings.Period{From: in.ScheduledFrom, To: in.ScheduledTo, State: participants.State(in.State)}
+	if !p.To.IsZero() && p.To.Before(p.From) {
+		return meetingList{}, domain.FailField("query.scheduledTo", "must not be before scheduledFrom")
+	}
+	key, err := domain.Cursor(in.Cursor).Key(2)
 	if err != nil {
 		return meetingList{}, err
 	}
+	if key != nil {
+		if p.From, err = time.Parse(domain.TimeFormat, key[0]); err != nil {
+			return meetingList{}, domain.Because(domain.Malformed, err, "the cursor is not one that this server gave")
+		}
+		p.After = domain.MeetingID(key[1])
+	}
+	list, more, err := s.meetings.Planned(ctx, who, p, in.Limit)
+	return meetingPage(list, more, func(m meetings.Meeting) domain.Cursor {
+		return domain.NewCursor(instant(m.ScheduledAt), string(m.ID))
+	}), err
+}
+
+func meetingPage(list []meetings.Meeting, more bool, cursor func(meetings.Meeting) domain.Cursor) meetingList {
 	page := meetingList{Items: make([]meeting, len(list))}
 	for i, m := range list {
 		page.Items[i] = meetingOf(m)
 	}
 	if more {
-		next := string(domain.NewCursor(string(list[len(list)-1].ID)))
+		next := string(cursor(list[len(list)-1]))
 		page.NextCursor = &next
 	}
-	return page, nil
+	return page
 }
 
 func (s *Server) getMeeting(ctx context.Context, who domain.Actor, in *meetingInput) (meeting, error) {

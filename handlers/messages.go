@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/messages"
 	"connvo/ratelimit"
@@ -92,7 +93,7 @@ func (s *Server) messageRoutes() {
 	get(s, route{path: all + "/search", id: "searchMessages", tag: "Messages", limit: ratelimit.Search,
 		summary: "Look for words in the chat", about: "Newest first, by creation. What is deleted, and what the server says itself, is not found.", shared: true}, s.searchMessages)
 	write(s, route{method: http.MethodPatch, path: one, id: "editMessage", tag: "Messages", summary: "Edit my message", about: "Its attachments stay."}, s.editMessage)
-	write(s, route{method: http.MethodDelete, path: one, id: "deleteMessage", tag: "Messages",
+	write(s, route{method: http.MethodDelete, path: one, id: "deleteMessage", audits: audit.MessageDeleted, tag: "Messages",
 		summary: "Delete a message", about: "The author's own; host and cohosts delete anyone's."}, s.deleteMessage)
 }
 

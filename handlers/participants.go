@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/meetings"
 	"connvo/domain/participants"
@@ -67,17 +68,29 @@ type meetingTransfer struct {
 	}
 }
 
+func (in *participantDraft) detail() map[string]string {
+	return map[string]string{"userId": in.Body.UserID, "role": in.Body.Role}
+}
+
+func (in *participantChange) detail() map[string]string {
+	return map[string]string{"role": in.Body.Role}
+}
+
+func (in *meetingTransfer) detail() map[string]string {
+	return map[string]string{"userId": in.Body.UserID}
+}
+
 func (s *Server) participantRoutes() {
 	const all, one = "/v1/meetings/{meetingId}/participants", "/v1/meetings/{meetingId}/participants/{userId}"
 	get(s, route{path: all, id: "listParticipants", tag: "Meetings", summary: "A meeting's members",
 		about: "Then the invitations by e-mail that nobody has claimed.", shared: true}, s.listParticipants)
-	write(s, route{path: all, id: "inviteParticipant", tag: "Meetings", status: http.StatusCreated, summary: "Invite somebody",
+	write(s, route{path: all, id: "inviteParticipant", audits: audit.ParticipantInvited, tag: "Meetings", status: http.StatusCreated, summary: "Invite somebody",
 		about: "Host and cohosts, to roles below their own, until the meeting is over."}, s.inviteParticipant)
-	write(s, route{method: http.MethodPatch, path: one, id: "updateParticipant", tag: "Meetings", summary: "Change somebody's role",
+	write(s, route{method: http.MethodPatch, path: one, id: "updateParticipant", audits: audit.ParticipantRoleChanged, tag: "Meetings", summary: "Change somebody's role",
 		about: "Host and cohosts: of those below them, to roles below their own."}, s.updateParticipant)
-	write(s, route{method: http.MethodDelete, path: one, id: "removeParticipant", tag: "Meetings", summary: "Remove somebody from a meeting",
+	write(s, route{method: http.MethodDelete, path: one, id: "removeParticipant", audits: audit.ParticipantRemoved, tag: "Meetings", summary: "Remove somebody from a meeting",
 		about: "Host and cohosts: those below them, who lose everything in it at once."}, s.removeParticipant)
-	write(s, route{path: "/v1/meetings/{meetingId}/transfer", id: "transferMeeting", tag: "Meetings", summary: "Make another member the host",
+	write(s, route{path: "/v1/meetings/{meetingId}/transfer", id: "transferMeeting", audits: audit.MeetingTransferred, tag: "Meetings", summary: "Make another member the host",
 		about: "The host, who becomes a cohost."}, s.transferMeeting)
 }
 

@@ -62,6 +62,7 @@ var codes = map[int]string{
 	http.StatusNotFound:              "not_found",
 	http.StatusMethodNotAllowed:      "method_not_allowed",
 	http.StatusNotAcceptable:         "not_acceptable",
+	http.StatusPreconditionFailed:    "precondition_failed",
 	http.StatusRequestTimeout:        "validation_failed",
 	http.StatusRequestEntityTooLarge: "payload_too_large",
 	http.StatusUnsupportedMediaType:  "unsupported_media_type",

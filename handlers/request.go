@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/realtime"
 )
@@ -30,13 +31,16 @@ const (
 
 // call is what the server knows about a request before its handler runs.
 type call struct {
-	id   string // the request id
-	who  domain.Actor
-	body []byte // the whole body as it was sent
+	id      string // the request id
+	address string // where the request came from
+	who     domain.Actor
+	body    []byte // the whole body as it was sent
 	// cookieless says that a page of another origin asks.
 	cookieless bool
 	// counted says that the request was counted when its ticket was asked for.
 	counted bool
+	// audits is what the record calls the write that is asked for, or "".
+	audits audit.Action
 	// resolves takes what a path of a multiplexed stream follows; nil for a
 	// request that came over the network.
 	resolves *realtime.Path

@@ -22,7 +22,9 @@ import (
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/idempotency"
+	"connvo/jobs"
 	"connvo/ratelimit"
 	"connvo/realtime"
 )
@@ -37,6 +39,8 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Flags    *flags.Store
+	Jobs     *jobs.Board
 	Version  string
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
@@ -73,6 +77,8 @@ type Server struct {
 	users    *users.Store
 	meetings *meetings.Store
 	messages *messages.Store
+	flags    *flags.Store
+	jobs     *jobs.Board
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -81,6 +87,8 @@ type Server struct {
 	mux      *http.ServeMux
 	document []byte // the OpenAPI document
 	routes   []Route
+	audited  map[string]audit.Action // by the mux's pattern
+	reads    *audit.Reads
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
 
@@ -97,8 +105,10 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		flags: c.Flags, jobs: c.Jobs,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(),
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -111,6 +121,9 @@ func New(c Config) (*Server, error) {
 	s.messageRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
+	s.auditRoutes()
+	s.flagRoutes()
+	s.jobRoutes()
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -150,7 +163,7 @@ func (s *Server) Close() {
 // that every answer has, and turns a panic into a problem.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	c := &call{id: requestID()}
+	c := &call{id: requestID(), address: s.address(r)}
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 	a := &answer{ResponseWriter: w, call: c}
 	w.Header().Set("X-Request-Id", c.id)
@@ -189,6 +202,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, unrouted(handler, w, r))
 		return
 	}
+	c.audits = s.audited[pattern]
 	if !s.admitPage(r, c) {
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
@@ -266,7 +280,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, apiPrefix) && wantsStream(r) && s.engine.Refuse(r.Context(), w, err) {
 		return
 	}
-	s.problem(r.Context(), err).write(w)
+	p := s.problem(r.Context(), err)
+	s.noteRefusal(r, p)
+	p.write(w)
 }
 
 // problem is problemOf, with an entry in the log where the server has failed.

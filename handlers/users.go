@@ -44,7 +44,8 @@ type userInput struct {
 
 func (s *Server) userRoutes() {
 	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
-	write(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"}, s.updateMe)
+	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"},
+		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
 	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card", shared: true}, s.getUser)
 }
 

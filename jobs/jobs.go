@@ -28,6 +28,7 @@ type Job struct {
 	// Name makes the job the only one of that name; "" leaves it without. It
 	// names the kind too, as in "insights:mtg_…".
 	Name    string
+	Org     string    // whose admins may see it, see Board; "" when it is nobody's
 	Payload any       // what the handler needs, as JSON; small, and nothing that the database tells
 	RunAt   time.Time // not before this instant; now when zero
 }
@@ -42,8 +43,8 @@ type Job struct {
 // Once its handler has begun it is done again afterwards, because what caused the
 // second asking may not have been seen.
 func Enqueue(tx *db.WriteTx, j Job) error {
-	if j.Kind == "" || len(j.Kind) > maxName || len(j.Name) > maxName {
-		return fmt.Errorf("enqueue %q: kind and name have 1 to %d bytes", j.Kind, maxName)
+	if j.Kind == "" || len(j.Kind) > maxName || len(j.Name) > maxName || len(j.Org) > maxName {
+		return fmt.Errorf("enqueue %q: kind, name and organization have at most %d bytes, and a kind has one", j.Kind, maxName)
 	}
 	payload, err := json.Marshal(j.Payload)
 	if err != nil {
@@ -57,7 +58,7 @@ func Enqueue(tx *db.WriteTx, j Job) error {
 	if j.RunAt.After(at) {
 		at = j.RunAt.Add(time.Millisecond - time.Nanosecond) // rounds up: never early
 	}
-	_, err = tx.Exec(insertJob, tx.Next(), at.UnixMilli(), j.Kind, j.Name, tx.Now.UnixMilli(), string(payload))
+	_, err = tx.Exec(insertJob, tx.Next(), at.UnixMilli(), j.Kind, j.Name, tx.Now.UnixMilli(), string(payload), j.Org)
 	if err != nil {
 		return fmt.Errorf("enqueue %s: %w", j.Kind, err)
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"connvo/db"
@@ -28,6 +31,7 @@ type Task struct {
 	ID        int64 // the same at every attempt, and when a name is asked for again
 	Kind      string
 	Name      string // "" when it has none
+	Org       string // "" when it is nobody's
 	Payload   json.RawMessage
 	Attempt   int // 1 at first
 	CreatedAt time.Time
@@ -64,8 +68,9 @@ type Runner struct {
 	cutOff   context.CancelFunc // ends cut
 
 	// These belong to the goroutine of serve.
-	running map[int64]bool // ids claimed
 	pause   time.Duration  // the last one for trouble, 0 when there is none
+	mu      sync.Mutex     // guards running while it is changed, and where others read it
+	running map[int64]bool // ids claimed
 }
 
 // ended tells serve that a task is over.
@@ -126,6 +131,14 @@ func (r *Runner) Stop(ctx context.Context) error {
 	}
 }
 
+// Running returns the ids of the jobs that run now, at most a few. It is safe for
+// concurrent use.
+func (r *Runner) Running() []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.AppendSeq([]int64{}, maps.Keys(r.running))
+}
+
 // serve starts tasks until it is stopped, then waits for those that run.
 func (r *Runner) serve() {
 	defer close(r.finished)
@@ -166,7 +179,9 @@ func (r *Runner) await(timer *time.Timer) bool {
 		case <-wake:
 			return true
 		case e := <-r.done:
+			r.mu.Lock()
 			delete(r.running, e.id)
+			r.mu.Unlock()
 			if !e.stored {
 				// The job is due as before, and would fail again at once.
 				wake = nil
@@ -210,7 +225,9 @@ func (r *Runner) startDue() (wait time.Duration, waits bool, err error) {
 	}
 	for _, t := range due {
 		if len(r.running) < maxRunning && !r.running[t.ID] {
+			r.mu.Lock()
 			r.running[t.ID] = true
+			r.mu.Unlock()
 			go func() { r.done <- ended{id: t.ID, stored: r.run(t)} }()
 		}
 	}

@@ -8,16 +8,17 @@ import (
 )
 
 const insertJob = `
-INSERT INTO jobs (id, run_at, kind, name, asked, created_at, payload)
-VALUES (?1, ?2, ?3, nullif(?4, ''), ?1, ?5, ?6)
+INSERT INTO jobs (id, run_at, kind, name, asked, created_at, payload, org_id)
+VALUES (?1, ?2, ?3, nullif(?4, ''), ?1, ?5, ?6, ?7)
 ON CONFLICT (name) WHERE dead = 0 DO UPDATE
 SET run_at = CASE WHEN attempts = 0 THEN min(run_at, excluded.run_at) ELSE run_at END,
     kind = excluded.kind,
+    org_id = excluded.org_id,
     asked = excluded.asked,
     payload = excluded.payload`
 
 const selectDue = `
-SELECT id, kind, coalesce(name, ''), asked, attempts, created_at, payload
+SELECT id, kind, coalesce(name, ''), org_id, asked, attempts, created_at, payload
 FROM jobs
 WHERE dead = 0 AND run_at <= ?1
 ORDER BY run_at, id
@@ -66,11 +67,29 @@ const selectFigures = `
 SELECT (SELECT count(*) FROM jobs WHERE dead = 0),
        (SELECT count(*) FROM jobs WHERE dead = 1)`
 
+// selectOfOrg takes as its sixth argument the ids of the jobs that run. It says
+// that the organization is one, so that the index of those is used.
+const selectOfOrg = `
+SELECT id, kind, coalesce(name, ''), dead, id IN (SELECT value FROM json_each(?6)), attempts, created_at, run_at, last_error
+FROM jobs
+WHERE org_id = ?1 AND org_id <> '' AND id < ?2
+  AND (?3 = '' OR kind = ?3)
+  AND (?4 = '' OR ?4 = CASE WHEN dead = 1 THEN 'dead' WHEN id IN (SELECT value FROM json_each(?6)) THEN 'running' ELSE 'waiting' END)
+ORDER BY id DESC
+LIMIT ?5
+-- scope: jobs.org_id=?1`
+
+const selectOneOfOrg = `
+SELECT id, kind, coalesce(name, ''), dead, 0, attempts, created_at, run_at, last_error
+FROM jobs
+WHERE id = ?1 AND org_id = ?2
+-- scope: jobs.org_id=?2`
+
 func scanTask(r db.Row) (Task, error) {
 	var t Task
 	var created int64
 	var payload string
-	err := r.Scan(&t.ID, &t.Kind, &t.Name, &t.asked, &t.Attempt, &created, &payload)
+	err := r.Scan(&t.ID, &t.Kind, &t.Name, &t.Org, &t.asked, &t.Attempt, &created, &payload)
 	t.Attempt++ // the row counts those that have failed
 	t.CreatedAt, t.Payload = time.UnixMilli(created).UTC(), json.RawMessage(payload)
 	return t, err

@@ -43,7 +43,7 @@ func (s *Store) Invite(ctx context.Context, who domain.Actor, id domain.MeetingI
 		if err != nil {
 			return err
 		}
-		p, err := invite(tx, who, id, viewer.State, i, "body")
+		p, err := invite(tx, who, id, i, "body")
 		switch {
 		case errors.Is(err, db.ErrDuplicate):
 			return domain.Fail(domain.Conflict, "they are in the meeting or invited already")
@@ -65,7 +65,7 @@ func inviteAll(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, invited []I
 	if len(invited) > MaxInvited {
 		return domain.FailField("body.participants", "must name at most %d people", MaxInvited)
 	}
-	if err := participants.Add(tx, m, who.User, participants.Host, participants.Scheduled); err != nil {
+	if err := participants.Add(tx, m, who.User, participants.Host); err != nil {
 		return err
 	}
 	for i, one := range invited {
@@ -73,7 +73,7 @@ func inviteAll(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, invited []I
 		if !participants.Host.Above(one.Role) {
 			return domain.FailField(at+".role", "must be below host")
 		}
-		_, err := invite(tx, who, m, participants.Scheduled, one, at)
+		_, err := invite(tx, who, m, one, at)
 		if errors.Is(err, db.ErrDuplicate) {
 			return domain.FailField(at+one.field(), "is invited twice")
 		}
@@ -94,7 +94,7 @@ func (i Invitation) field() string {
 
 // invite makes the invited a member, or keeps a place for them: db.ErrDuplicate
 // when they have one. at is where the request speaks of them.
-func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, state participants.State, i Invitation, at string) (participants.Person, error) {
+func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, i Invitation, at string) (participants.Person, error) {
 	none, field := participants.Person{}, at+i.field()
 	if (i.User == "") == (i.Email == "") {
 		return none, domain.FailField(at+".userId", "give either userId or email")
@@ -119,7 +119,7 @@ func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, state particip
 		return none, domain.FailField(field, "is yourself; you are in the meeting already")
 	}
 	p := participants.Person{User: i.User, Role: i.Role, Status: participants.Invited}
-	return p, participants.Add(tx, m, i.User, i.Role, state)
+	return p, participants.Add(tx, m, i.User, i.Role)
 }
 
 // Claim makes the user a member wherever their address is invited, and reports

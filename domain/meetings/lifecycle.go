@@ -124,6 +124,13 @@ func (s *Store) step(ctx context.Context, who domain.Actor, id domain.MeetingID,
 	return m, err
 }
 
+// OrgOf returns the organization that the meeting belongs to, "" for none. It joins
+// the caller's transaction.
+func OrgOf(tx db.Reader, id domain.MeetingID) (string, error) {
+	m, err := db.One(tx, scanMeeting, selectMeeting, id)
+	return m.Org, err
+}
+
 // AbandonedAt returns when an active meeting is to be ended for its members, if
 // nothing happens in it, and false when it is not active.
 func AbandonedAt(tx db.Reader, id domain.MeetingID) (time.Time, bool, error) {

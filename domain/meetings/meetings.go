@@ -90,18 +90,46 @@ func (s *Store) Get(ctx context.Context, who domain.Actor, id domain.MeetingID) 
 // below the meeting below ("" for the first page), in the given state ("" for
 // any), and whether there are more.
 func (s *Store) List(ctx context.Context, who domain.Actor, state participants.State, below domain.MeetingID, limit int) (list []Meeting, more bool, err error) {
+	return s.list(ctx, who, limit, func(tx db.Reader, limit int) ([]participants.Meeting, error) {
+		return participants.Of(tx, who.User, state, below, limit)
+	})
+}
+
+// Period asks for meetings by the time they are planned to begin at.
+type Period struct {
+	From  time.Time
+	After domain.MeetingID // of those at From, only the ones behind this; "" for all
+	To    time.Time        // before this; zero for no end
+	State participants.State
+}
+
+// endOfTime is behind every time that can be written down.
+var endOfTime = time.Date(10_000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// Planned returns the caller's meetings of a period, soonest first, at most
+// limit of them, and whether there are more.
+func (s *Store) Planned(ctx context.Context, who domain.Actor, p Period, limit int) (list []Meeting, more bool, err error) {
+	if p.To.IsZero() {
+		p.To = endOfTime
+	}
+	return s.list(ctx, who, limit, func(tx db.Reader, limit int) ([]participants.Meeting, error) {
+		return participants.Planned(tx, who.User, p.State, p.From, p.After, p.To, limit)
+	})
+}
+
+func (s *Store) list(ctx context.Context, who domain.Actor, limit int, mine func(tx db.Reader, limit int) ([]participants.Meeting, error)) (list []Meeting, more bool, err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
 		if err := users.RequireActive(tx, who); err != nil {
 			return err
 		}
-		mine, err := participants.Of(tx, who.User, state, below, limit+1)
+		page, err := mine(tx, limit+1)
 		if err != nil {
 			return err
 		}
-		if more = len(mine) > limit; more {
-			mine = mine[:limit]
+		if more = len(page) > limit; more {
+			page = page[:limit]
 		}
-		list, err = readEach(tx, mine)
+		list, err = readEach(tx, page)
 		return err
 	})
 	return list, more, err

@@ -1,6 +1,7 @@
 package meetings_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,5 +105,54 @@ func TestCancelledMeetingIsCancelledForAll(t *testing.T) {
 	refused(t, err, domain.Conflict, "cannot be cancelled")
 	if got := w.told(m); got != "meetings.cancelled" {
 		t.Error(got)
+	}
+}
+
+func TestPlannedMeetingsComeSoonestFirst(t *testing.T) {
+	w := newTown(t)
+	ada, grace := w.arrive("ada"), w.arrive("grace")
+	plan := func(after time.Duration) domain.MeetingID {
+		t.Helper()
+		m := w.plan(ada, grace, participant)
+		_, err := w.meets.Update(t.Context(), ada, m, meetings.Change{ScheduledAt: new(noon.Add(after))})
+		ok(t, err)
+		return m
+	}
+	w.plan(ada, grace, participant) // at no time
+	third, first, alsoThird := plan(3*time.Hour), plan(time.Hour), plan(3*time.Hour)
+	second := plan(2 * time.Hour)
+	_, err := w.meets.Cancel(t.Context(), ada, second)
+	ok(t, err)
+	for _, c := range []struct {
+		name string
+		of   meetings.Period
+		want []domain.MeetingID
+	}{
+		{"all", meetings.Period{}, []domain.MeetingID{first, second, third, alsoThird}},
+		{"from its instant", meetings.Period{From: noon.Add(2 * time.Hour)}, []domain.MeetingID{second, third, alsoThird}},
+		{"before an instant", meetings.Period{To: noon.Add(2 * time.Hour)}, []domain.MeetingID{first}},
+		{"by state", meetings.Period{State: participants.Cancelled}, []domain.MeetingID{second}},
+		{"behind one of the same time", meetings.Period{From: noon.Add(3 * time.Hour), After: third}, []domain.MeetingID{alsoThird}},
+		{"none", meetings.Period{From: noon.Add(4 * time.Hour)}, nil},
+	} {
+		list, more, err := w.meets.Planned(t.Context(), grace, c.of, 4)
+		var got []domain.MeetingID
+		for _, m := range list {
+			got = append(got, m.ID)
+		}
+		if err != nil || more || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, more %v, %v", c.name, got, more, err)
+		}
+	}
+	list, more, err := w.meets.Planned(t.Context(), grace, meetings.Period{}, 3)
+	if err != nil || !more || len(list) != 3 {
+		t.Errorf("a page of three: %d, more %v, %v", len(list), more, err)
+	}
+	// Who is invited after the time was set has it in their list too.
+	late := w.arrive("late")
+	_, err = w.meets.Invite(t.Context(), ada, first, meetings.Invitation{User: late.User, Role: participant})
+	ok(t, err)
+	if list, _, err := w.meets.Planned(t.Context(), late, meetings.Period{}, 3); err != nil || len(list) != 1 || list[0].ID != first {
+		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -3,10 +3,12 @@ package messages_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/db/dbtest"
 	"connvo/domain"
@@ -14,18 +16,61 @@ import (
 )
 
 // BenchmarkPost is the whole write of a message, by 500 callers at once: the
-// decision, the message, its event, in groups that are durable when answered.
+// decision, the message, its event, in groups that are durable when answered;
+// alone, and beside a thousand entries a second of the record.
 func BenchmarkPost(b *testing.B) {
-	r := openRoom(b, dbtest.Open(b))
-	b.SetParallelism(250) // times two cores
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := r.chat.Post(context.Background(), r.host, r.id, messages.Draft{Content: "hello, everyone"}); err != nil {
-				b.Error(err)
+	for name, entries := range map[string]int{"alone": 0, "recorded": 1000} {
+		b.Run(name, func(b *testing.B) {
+			d := dbtest.Open(b)
+			r := openRoom(b, d)
+			end := keepRecording(b, d, entries)
+			b.SetParallelism(250) // times two cores
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := r.chat.Post(context.Background(), r.host, r.id, messages.Draft{Content: "hello, everyone"}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+			end()
+		})
+	}
+}
+
+// keepRecording notes so many entries a second until the function it returns is
+// called.
+func keepRecording(b *testing.B, d *db.DB, each int) (end func()) {
+	b.Helper()
+	record := audit.NewLog(d, slog.New(slog.DiscardHandler))
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			for range each / 100 {
+				e := audit.Entry{Actor: "usr_01JA5T3Q8ZC9W4V7KX2M6N0PQR", Action: audit.MeetingRead, Resource: "mtg_fra_01JA5T3Q8ZC9W4V7KX2M6N0PQR", Outcome: audit.Allowed, Detail: `{"path":"/v1/me"}`}
+				if err := record.Note(e); err != nil {
+					b.Error(err)
+					return
+				}
 			}
 		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+	}()
+	return func() {
+		close(stop)
+		<-stopped
+		if err := record.Close(b.Context()); err != nil {
+			b.Error(err)
+		}
+	}
 }
 
 // BenchmarkSearch looks for words in a meeting of 100,000 messages, beside

@@ -50,8 +50,8 @@ INSERT INTO invitations (meeting_id, id, email, role, invited_by, created_at)
 VALUES (?, ?, ?, ?, ?, ?)`
 
 const insertClaimed = `
-INSERT INTO participants (meeting_id, user_id, meeting_state, role, status)
-SELECT i.meeting_id, ?3, m.state, i.role, 'invited'
+INSERT INTO participants (meeting_id, user_id, meeting_state, role, status, scheduled_at)
+SELECT i.meeting_id, ?3, m.state, i.role, 'invited', m.scheduled_at
 FROM invitations AS i
 JOIN meetings AS m ON m.id = i.meeting_id
 WHERE i.meeting_id = ?1 AND i.id = ?2

@@ -110,8 +110,8 @@ func (m Membership) allows(right Right) error {
 }
 
 // Add makes someone a member of the meeting; db.ErrDuplicate when they are one.
-func Add(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, role Role, state State) error {
-	_, err := tx.Exec(insertParticipant, m, user, state, role)
+func Add(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, role Role) error {
+	_, err := tx.Exec(insertParticipant, m, user, role)
 	return err
 }
 
@@ -146,25 +146,3 @@ func Counts(tx db.Reader, ids string) (map[domain.MeetingID]int64, error) {
 	}
 	return counts, err
 }
-
-// Meeting is one of the meetings that someone is a member of.
-type Meeting struct {
-	ID     domain.MeetingID
-	Role   Role
-	Status Status
-}
-
-// Of returns the meetings that the user is a member of, newest first, below the
-// id below ("" for the first page), in the given state ("" for any).
-func Of(tx db.Reader, user domain.UserID, state State, below domain.MeetingID, limit int) ([]Meeting, error) {
-	if below == "" {
-		below = aboveAllMeetings
-	}
-	if state == "" {
-		return db.All(tx, scanMeeting, selectMeetingsOf, user, below, limit)
-	}
-	return db.All(tx, scanMeeting, selectMeetingsOfInState, user, below, limit, state)
-}
-
-// aboveAllMeetings sorts behind every meeting's id.
-const aboveAllMeetings domain.MeetingID = "mtg`"

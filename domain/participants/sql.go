@@ -16,8 +16,10 @@ WHERE u.id = ?2
 -- decides`
 
 const insertParticipant = `
-INSERT INTO participants (meeting_id, user_id, meeting_state, role, status)
-VALUES (?, ?, ?, ?, 'invited')`
+INSERT INTO participants (meeting_id, user_id, meeting_state, role, status, scheduled_at)
+SELECT id, ?2, state, ?3, 'invited', scheduled_at
+FROM meetings
+WHERE id = ?1`
 
 const updateJoined = `
 UPDATE participants
@@ -62,6 +64,22 @@ FROM participants
 WHERE user_id = ?1 AND meeting_id < ?2 AND meeting_state = ?4
 ORDER BY meeting_id DESC
 LIMIT ?3
+-- scope: participants.user_id=?1`
+
+const selectMeetingsPlanned = `
+SELECT meeting_id, role, status
+FROM participants
+WHERE user_id = ?1 AND scheduled_at < ?2 AND (scheduled_at, meeting_id) > (?3, ?4)
+ORDER BY scheduled_at, meeting_id
+LIMIT ?5
+-- scope: participants.user_id=?1`
+
+const selectMeetingsPlannedInState = `
+SELECT meeting_id, role, status
+FROM participants
+WHERE user_id = ?1 AND scheduled_at < ?2 AND (scheduled_at, meeting_id) > (?3, ?4) AND meeting_state = ?6
+ORDER BY scheduled_at, meeting_id
+LIMIT ?5
 -- scope: participants.user_id=?1`
 
 const selectMembers = `

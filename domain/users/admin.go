@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
 )
@@ -17,6 +18,20 @@ func (s *Store) Administers(ctx context.Context, who domain.Actor) (org string, 
 		return err
 	})
 	return org, err
+}
+
+// Audit returns a part of the record of the organization that the caller
+// administers. Errors: as Administers.
+func (s *Store) Audit(ctx context.Context, who domain.Actor, f audit.Filter, span domain.Span) (part domain.Part[audit.Line], err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		org, err := RequireAdmin(tx, who)
+		if err != nil {
+			return err
+		}
+		part, err = audit.Feed(tx, org, f, span)
+		return err
+	})
+	return part, err
 }
 
 // Colleagues returns who of the people belongs to the organization that the caller
@@ -58,6 +73,22 @@ func RequireAdmin(tx db.Reader, who domain.Actor) (org string, err error) {
 	return m.org, tx.Decided()
 }
 
+// OrgOf returns the organization that somebody belongs to now, "" for none and for
+// whoever does not exist. It joins the caller's transaction.
+func OrgOf(tx db.Reader, id domain.UserID) (string, error) {
+	org, err := db.One(tx, scanOrg, selectOrg, id)
+	if errors.Is(err, db.ErrNone) {
+		return "", nil
+	}
+	return org, err
+}
+
+const selectOrg = `
+SELECT org_id
+FROM users
+WHERE id = ?1
+-- scope: users.id=?1`
+
 const selectOfficer = `
 SELECT active, org_id, org_role
 FROM users
@@ -75,6 +106,12 @@ func scanID(r db.Row) (domain.UserID, error) {
 	var id domain.UserID
 	err := r.Scan(&id)
 	return id, err
+}
+
+func scanOrg(r db.Row) (string, error) {
+	var org string
+	err := r.Scan(&org)
+	return org, err
 }
 
 // officer is what the decision about an admin rests on.

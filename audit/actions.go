@@ -1,0 +1,38 @@
+package audit
+
+// Action says what somebody did or tried to do: the kind of thing it was done
+// to, a dot, the deed.
+type Action string
+
+// The actions.
+const (
+	SessionStarted Action = "session.started" // somebody signed in
+	SessionEnded   Action = "session.ended"   // somebody signed out
+
+	StreamOpened  Action = "stream.opened"  // a live stream was asked for
+	StreamChanged Action = "stream.changed" // a live stream was asked to carry more
+
+	MeetingRead        Action = "meeting.read" // something of a meeting was read; told once in ReadsEvery
+	MeetingCreated     Action = "meeting.created"
+	MeetingUpdated     Action = "meeting.updated"
+	MeetingStarted     Action = "meeting.started"
+	MeetingJoined      Action = "meeting.joined"
+	MeetingLeft        Action = "meeting.left"
+	MeetingEnded       Action = "meeting.ended"
+	MeetingCancelled   Action = "meeting.cancelled"
+	MeetingTransferred Action = "meeting.transferred"
+
+	ParticipantInvited     Action = "participant.invited"
+	ParticipantRoleChanged Action = "participant.role_changed"
+	ParticipantRemoved     Action = "participant.removed"
+
+	MessageDeleted Action = "message.deleted"
+
+	FlagChanged Action = "flag.changed" // a flag was set, or given its default again
+	JobRetried  Action = "job.retried"  // a job that had failed for good was brought back
+
+	AdminRead     Action = "admin.read" // figures or records of an organization were read; told once in ReadsEvery
+	AuditExported Action = "audit.exported"
+
+	RequestMade Action = "request.made" // any other request, recorded when it is refused
+)

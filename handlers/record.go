@@ -1,0 +1,159 @@
+package handlers
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"connvo/audit"
+	"connvo/db"
+	"connvo/domain"
+	"connvo/realtime"
+)
+
+// detailed is the input of a write of which the record keeps more than where it
+// was sent: what it changed about somebody's rights, never content or addresses.
+type detailed interface{ detail() map[string]string }
+
+// resourceOf returns what the record calls that which a path is about: the
+// meeting where it is in one, else the path without its parameters.
+func resourceOf(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	if rest, inside := strings.CutPrefix(path, "/v1/meetings/"); inside {
+		meeting, _, _ := strings.Cut(rest, "/")
+		return meeting
+	}
+	return path
+}
+
+// entry returns what the record says of a request.
+func (c *call) entry(r *http.Request, action audit.Action, outcome audit.Outcome, resource string, detail any) audit.Entry {
+	text, _ := json.Marshal(detail) // texts always encode
+	return audit.Entry{
+		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: resource, Outcome: outcome,
+		Detail: string(text), Request: c.id, Address: c.address, Agent: r.UserAgent(),
+	}
+}
+
+// recordWrite records a write that has changed something, in its transaction. at
+// is where what it made is found, or "".
+func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) error {
+	if c.audits == "" || !tx.Changed() {
+		return nil
+	}
+	if at == "" {
+		at = r.URL.Path
+	}
+	detail := map[string]string{"path": r.URL.Path}
+	if d, more := in.(detailed); more {
+		for name, value := range d.detail() {
+			detail[name] = value
+		}
+	}
+	return audit.Record(tx, c.entry(r, c.audits, audit.Allowed, resourceOf(at), detail))
+}
+
+// noteRead records a plain GET of something in a meeting, or of what only admins
+// may see, unless it was told lately. What cannot be recorded is not answered.
+func (s *Server) noteRead(r *http.Request) error {
+	c := callOf(r.Context())
+	action, resource := audit.MeetingRead, resourceOf(r.URL.Path)
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/v1/admin/"):
+		action = audit.AdminRead
+	case resource == r.URL.Path:
+		return nil
+	}
+	if !s.reads.First(c.who.User, resource, s.db.Now()) {
+		return nil
+	}
+	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": r.URL.RequestURI()}))
+	if err != nil {
+		s.reads.Undo(c.who.User, resource)
+	}
+	return err
+}
+
+// noteRefusal records a request that was refused for who asks: without right, or
+// with a credential that is not believed. It is refused whether it can be
+// recorded or not.
+func (s *Server) noteRefusal(r *http.Request, p *problem) {
+	c := callOf(r.Context())
+	if c == nil || !strings.HasPrefix(r.URL.Path, apiPrefix) {
+		return
+	}
+	resource := resourceOf(r.URL.Path)
+	switch p.Status {
+	case http.StatusForbidden:
+	case http.StatusUnauthorized:
+		if !presents(r) {
+			return // whoever shows nothing is nobody, and learns nothing
+		}
+	case http.StatusNotFound:
+		// Who is no member of a meeting is told that there is none.
+		if c.who.User == "" || resource == r.URL.Path {
+			return
+		}
+	default:
+		return
+	}
+	action := c.audits
+	if action == "" {
+		action = audit.RequestMade
+	}
+	_ = s.audit.Note(c.entry(r, action, audit.Refused, resource, map[string]string{"method": r.Method, "path": r.URL.Path, "code": p.Code})) // see above
+}
+
+// presents reports whether the request shows a credential.
+func presents(r *http.Request) bool {
+	_, err := r.Cookie(sessionCookie)
+	return err == nil || r.Header.Get("Authorization") != "" || r.URL.Query().Has("ticket")
+}
+
+// noteStream records that the caller has opened a stream of the paths, or added
+// them to one: an entry for each meeting, and one for what is in none, or as many
+// as their names need.
+func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
+	c := callOf(r.Context())
+	var resources []string
+	of := map[string][]string{}
+	for _, p := range paths {
+		resource := resourceOf(p.Name)
+		if path, _, _ := strings.Cut(p.Name, "?"); resource == path {
+			resource = r.URL.Path
+		}
+		if of[resource] == nil {
+			resources = append(resources, resource)
+		}
+		of[resource] = append(of[resource], p.Name)
+	}
+	for _, resource := range resources {
+		for names := of[resource]; len(names) > 0; {
+			n := fitting(names)
+			if err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string][]string{"paths": names[:n]})); err != nil {
+				return err
+			}
+			names = names[n:]
+		}
+	}
+	return nil
+}
+
+// fitting returns how many of the names, at least one, one entry holds.
+func fitting(names []string) int {
+	size := len(`{"paths":[]}`)
+	for i, name := range names {
+		text, _ := json.Marshal(name) // a string always encodes
+		if size += len(text) + 1; size > audit.MaxDetail && i > 0 {
+			return i
+		}
+	}
+	return len(names)
+}
+
+// noteSession records that who has signed in or out.
+func (s *Server) noteSession(r *http.Request, action audit.Action, who domain.Actor) error {
+	c := *callOf(r.Context())
+	c.who = who
+	return s.audit.Note(c.entry(r, action, audit.Allowed, r.URL.Path, map[string]string{}))
+}

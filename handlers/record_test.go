@@ -1,0 +1,205 @@
+package handlers_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"connvo/audit"
+	"connvo/db"
+)
+
+// deeds returns what the organization's record says, without who asks for it.
+func (s *server) deeds(org string) []string {
+	s.t.Helper()
+	var all []string
+	for _, l := range s.recorded(org) {
+		all = append(all, fmt.Sprint(l.Action, " ", l.Outcome, " ", l.Detail))
+	}
+	return all
+}
+
+func equalDeeds(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("recorded:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestWritesAreRecordedWithTheirEffect(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signInAs("ada", "org_1", "member"), s.signIn("grace")
+	meeting := ada.plan("Plan", grace, "observer")
+	ada.must("POST", meeting+"/start", nil)
+	ada.must("POST", meeting+"/start", nil) // changes nothing
+	guest := meeting + "/participants/" + string(grace.ID)
+	ada.must("PATCH", guest, `{"role":"cohost"}`)
+	ada.must("POST", meeting+"/participants", `{"email":"secret@example.org","role":"observer"}`, "Idempotency-Key", "one")
+	ada.must("POST", meeting+"/participants", `{"email":"secret@example.org","role":"observer"}`, "Idempotency-Key", "one")
+	if a := ada.do("POST", meeting+"/start", `{}`, "Idempotency-Key", "a b"); a.Status != 422 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	ada.must("POST", meeting+"/messages", `{"content":"what is said is not recorded"}`)
+	ada.must("DELETE", guest, nil)
+	at := func(path string) string { return fmt.Sprintf(`"path":%q`, path) }
+	equalDeeds(t, s.deeds("org_1"),
+		`meeting.created allowed {`+at("/v1/meetings")+`}`,
+		`meeting.started allowed {`+at(meeting+"/start")+`}`,
+		`participant.role_changed allowed {`+at(guest)+`,"role":"cohost"}`,
+		`participant.invited allowed {`+at(meeting+"/participants")+`,"role":"observer","userId":""}`,
+		`participant.removed allowed {`+at(guest)+`}`,
+	)
+	if n := s.number(`SELECT count(*) FROM audit WHERE action = 'meeting.created' AND resource = ?`, strings.TrimPrefix(meeting, "/v1/meetings/")); n != 1 {
+		t.Errorf("the meeting that was made is named %d times", n)
+	}
+}
+
+func TestRefusalsAreRecorded(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signInAs("ada", "org_1", "member"), s.signInAs("grace", "org_2", "member")
+	meeting := ada.plan("Plan", grace, "observer")
+	grace.do("POST", meeting+"/end", nil)
+	grace.do("POST", meeting+"/messages", `{"content":"no"}`)
+	grace.do("GET", meeting+"/nothing", nil)                                                 // is no path
+	grace.do("GET", "/v1/meetings/mtg_loc_none", nil, "Accept", "text/event-stream")         // tells a stranger from nobody
+	grace.do("POST", meeting+"/messages", `{"content":""}`)                                  // is wrong, not forbidden
+	grace.do("GET", "/v1/users/usr_none", nil)                                               // is no refusal
+	grace.do("GET", "/v1/admin/streams", nil)                                                //
+	s.nobody().do("GET", "/v1/me", nil)                                                      // shows nothing
+	s.nobody().do("GET", "/v1/me", nil, "Authorization", "Bearer not.a.token")               // shows something
+	s.nobody().do("GET", "/v1/me?ticket=stolen", nil, "Accept", "text/event-stream")         //
+	s.nobody().do("POST", "/v1/meetings", `{"title":"x"}`, "Cookie", "connvo_session=guess") //
+	refused := func(action, method, path, code string) string {
+		return fmt.Sprintf(`%s refused {"code":%q,"method":%q,"path":%q}`, action, code, method, path)
+	}
+	equalDeeds(t, s.deeds("org_2"),
+		refused("meeting.ended", "POST", meeting+"/end", "forbidden"),
+		refused("request.made", "POST", meeting+"/messages", "forbidden"),
+		refused("request.made", "GET", "/v1/meetings/mtg_loc_none", "not_found"),
+		refused("request.made", "GET", "/v1/admin/streams", "forbidden"),
+	)
+	if n := s.number(`SELECT count(*) FROM audit WHERE org_id = '' AND actor_id = '' AND outcome = 'refused'`); n != 3 {
+		t.Errorf("%d refusals of nobody", n)
+	}
+	if n := s.number(`SELECT count(*) FROM audit WHERE detail LIKE '%stolen%' OR detail LIKE '%token%' OR detail LIKE '%guess%' OR resource LIKE '%stolen%'`); n != 0 {
+		t.Errorf("%d entries hold what was shown", n)
+	}
+}
+
+func TestReadsOfAMeetingAreRecordedOnceInAWhile(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signInAs("ada", "org_1", "admin"), s.signInAs("grace", "org_1", "member")
+	meeting := ada.plan("Plan", grace, "observer")
+	for range 3 {
+		ada.must("GET", meeting, nil)
+		ada.must("GET", meeting+"/messages?limit=3", nil)
+		grace.must("GET", meeting+"/messages", nil)
+		ada.must("GET", "/v1/me", nil)
+		ada.must("GET", "/v1/admin/audit?limit=1", nil)
+	}
+	read := func(action, path string) string { return fmt.Sprintf(`%s allowed {"path":%q}`, action, path) }
+	equalDeeds(t, s.deeds("org_1"), read("meeting.created", "/v1/meetings"), read("meeting.read", meeting),
+		read("meeting.read", meeting+"/messages"), read("admin.read", "/v1/admin/audit?limit=1"))
+	// What cannot be recorded is not told.
+	if a := s.signIn("late").do("GET", "/v1/me", nil); a.Status != http.StatusOK {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	other := ada.plan("Other")
+	for range 2 { // the second is not taken for told
+		if a := ada.do("GET", other, nil); a.Status != http.StatusServiceUnavailable || strings.Contains(string(a.Body), "Other") {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+}
+
+func TestRecordIsReadByTheAdminsOfTheOrganization(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signInAs("ada", "org_1", "admin"), s.signInAs("grace", "org_1", "member")
+	eve := s.signInAs("eve", "org_2", "admin")
+	first, second := grace.plan("First"), ada.plan("Second")
+	ada.must("POST", second+"/cancel", nil)
+	id := strings.TrimPrefix(second, "/v1/meetings/")
+	var page struct {
+		Items []struct {
+			Position                  int64
+			ActorID, Action, Resource string
+		}
+		Last int64
+		More bool
+	}
+	for query, want := range map[string]string{
+		"action=meeting.created":                                 "meeting.created meeting.created",
+		"action=meeting.created&actor=" + string(grace.ID):       "meeting.created",
+		"resource=" + id + "&action=meeting.cancelled":           "meeting.cancelled",
+		"resource=" + id + "&actor=" + string(grace.ID):          "",
+		"action=meeting.created&to=2020-01-01T00:00:00Z":         "",
+		"action=meeting.cancelled&from=2020-01-01T00:00:00Z":     "meeting.cancelled",
+		"resource=" + strings.TrimPrefix(first, "/v1/meetings/"): "meeting.created",
+	} {
+		page.Items = nil
+		ada.must("GET", "/v1/admin/audit?"+query, nil).into(t, &page)
+		var got []string
+		for _, item := range page.Items {
+			got = append(got, item.Action)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", query, got, want)
+		}
+	}
+	eve.must("GET", "/v1/admin/audit?action=meeting.created", nil).into(t, &page)
+	if len(page.Items) != 0 {
+		t.Errorf("an admin of another organization reads %+v", page.Items)
+	}
+	if a := ada.do("GET", "/v1/admin/audit?from=2020-01-02T00:00:00Z&to=2020-01-01T00:00:00Z", nil); a.Status != 422 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	// It is a feed like any other.
+	st := ada.follow("/v1/admin/audit?after=0&action=meeting.started")
+	st.ready()
+	grace.must("POST", first+"/start", nil)
+	if items, _ := st.items(); len(items) != 1 {
+		t.Errorf("%+v", items)
+	}
+}
+
+func TestRecordIsExportedWhole(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "admin")
+	const many = 2500 // more than two pages
+	if err := s.DB.Write(t.Context(), func(tx *db.WriteTx) error {
+		for i := range many {
+			e := audit.Entry{Org: "org_1", Actor: ada.ID, Action: "test.made", Resource: fmt.Sprint(i), Outcome: audit.Allowed, Agent: "=1+1", Detail: `{"n":"1,\"2"}`}
+			if err := audit.Record(tx, e); err != nil {
+				return err
+			}
+		}
+		return audit.Record(tx, audit.Entry{Org: "org_2", Action: "test.made", Outcome: audit.Allowed})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a := ada.must("GET", "/v1/admin/audit/export?action=test.made", nil)
+	lines := strings.Split(strings.TrimSpace(string(a.Body)), "\n")
+	if len(lines) != many || a.Header.Get("Content-Type") != "application/x-ndjson" || a.Header.Get("Content-Disposition") != `attachment; filename="audit.ndjson"` {
+		t.Fatalf("%d lines, %v", len(lines), a.Header)
+	}
+	for i, line := range lines {
+		var l struct{ Resource string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Resource != fmt.Sprint(i) {
+			t.Fatalf("line %d: %s, %v", i, line, err)
+		}
+	}
+	a = ada.must("GET", "/v1/admin/audit/export?format=csv&action=test.made", nil)
+	rows, err := csv.NewReader(strings.NewReader(string(a.Body))).ReadAll()
+	if err != nil || len(rows) != many+1 || rows[0][3] != "action" || rows[1][10] != "'=1+1" || rows[1][6] != `{"n":"1,\"2"}` || rows[many][4] != fmt.Sprint(many-1) {
+		t.Errorf("%d rows, %v, %v", len(rows), rows[:2], err)
+	}
+	if a := ada.do("GET", "/v1/admin/audit/export?format=xml", nil); a.Status != 422 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if got := strings.Count(strings.Join(s.deeds("org_1"), "\n"), "audit.exported allowed"); got != 2 {
+		t.Errorf("%d exports are recorded", got)
+	}
+}

@@ -1,0 +1,172 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/idempotency"
+)
+
+// nothing is the answer of a write that has none: 204.
+type nothing struct{}
+
+// located is an answer that has an address of its own, for 201.
+type located interface{ location() string }
+
+// errReplayed ends a write whose answer is known already.
+var errReplayed = errors.New("the answer is known")
+
+// write registers an operation that changes the database. do runs inside the
+// writer's transaction: it decodes, calls one Store once, and waits for nothing.
+func write[In, Out any](s *Server, r route, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
+	register(s, r, nil, do)
+}
+
+// register registers a write. current, when not nil, is what the caller's GET of
+// the document that it changes would answer now: If-Match is compared with it.
+func register[In, Out any](s *Server, r route, current, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
+	if r.method == "" {
+		r.method = http.MethodPost
+	}
+	_, silent := any(*new(Out)).(nothing)
+	if silent {
+		r.status = http.StatusNoContent
+	}
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	_, takesBody := reflect.TypeFor[In]().FieldByName("Body")
+	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
+	s.audited[r.method+" "+r.path] = r.audits
+	op := s.operation(r, reflect.TypeFor[Out](), "")
+	if current != nil {
+		describePrecondition(&op, r.status)
+	}
+	huma.Register(s.api, op,
+		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
+			c := callOf(ctx)
+			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
+				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
+			}
+			w := writing{in: in}
+			if current != nil {
+				w.current = func(ctx context.Context) (any, error) { return current(ctx, c.who, in) }
+			}
+			w.run = func(ctx context.Context) (idempotency.Answer, error) {
+				out, err := do(ctx, c.who, in)
+				if err != nil || silent {
+					return idempotency.Answer{Status: r.status}, err
+				}
+				a := idempotency.Answer{Status: r.status}
+				if at, ok := any(out).(located); ok && r.status == http.StatusCreated {
+					a.Header.Location = at.location()
+				}
+				a.Body, err = json.Marshal(out)
+				return a, err
+			}
+			return &huma.StreamResponse{Body: func(hc huma.Context) {
+				request, answer := humago.Unwrap(hc)
+				s.answerWrite(answer, request, c, w)
+			}}, nil
+		})
+}
+
+// writing is a write whose input is valid.
+type writing struct {
+	run func(ctx context.Context) (idempotency.Answer, error)
+	in  any // what was sent, for the record
+	// current is the document that is edited, as the caller's GET answers it; nil
+	// where none is.
+	current func(ctx context.Context) (any, error)
+}
+
+// answerWrite runs a write and answers with what it returns, or returned before.
+func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, do writing) {
+	answer, replayed, err := s.perform(r, c, do)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	h := w.Header()
+	if replayed {
+		h.Set("Idempotency-Replayed", "true")
+	}
+	if answer.Header.Location != "" {
+		h.Set("Location", answer.Header.Location)
+	}
+	h.Set("Connvo-Commit", strconv.FormatInt(answer.Header.Commit, 10))
+	h.Set("Cache-Control", "no-store")
+	if do.current != nil {
+		h.Set("ETag", tagOf(answer.Body))
+	}
+	if answer.Status == http.StatusNoContent {
+		w.WriteHeader(answer.Status)
+		return
+	}
+	writeJSON(w, answer.Status, answer.Body)
+}
+
+// perform runs a write in one transaction with the keeping of its answer.
+func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempotency.Answer, replayed bool, err error) {
+	conditions := r.Header.Values("If-Match")
+	if len(conditions) > 0 && do.current == nil {
+		return answer, false, domain.FailField("header.If-Match", "cannot be told here; only what edits a document takes it")
+	}
+	sent := r.Header["Idempotency-Key"]
+	key := strings.Join(sent, " ") // two are no key
+	if len(sent) > 0 {
+		if err := idempotency.CheckKey(key); err != nil {
+			return answer, false, err
+		}
+	}
+	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
+	request := idempotency.RequestOf(c.body)
+	err = s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
+		answer, replayed = idempotency.Answer{}, false
+		joined := db.Join(r.Context(), tx)
+		tx.OnDecided(func() (err error) {
+			if key != "" {
+				answer, replayed, err = s.kept.Find(tx, tx.Now, kept, request)
+			}
+			switch {
+			case err != nil:
+				return err
+			case replayed:
+				return errReplayed
+			case len(conditions) > 0:
+				return do.requireCurrent(joined, conditions)
+			}
+			return nil
+		})
+		fresh, err := do.run(joined)
+		if err != nil {
+			return err
+		}
+		if (key != "" || len(conditions) > 0) && !tx.WasDecided() {
+			return errors.New("a write that decides nothing takes neither a key nor a condition")
+		}
+		if err := c.recordWrite(tx, r, do.in, fresh.Header.Location); err != nil {
+			return err
+		}
+		answer = fresh
+		answer.Header.Commit = tx.Number()
+		if key == "" {
+			return nil
+		}
+		return s.kept.Keep(tx, kept, request, answer)
+	})
+	if replayed && errors.Is(err, errReplayed) {
+		err = nil
+	}
+	return answer, replayed, err
+}
