@@ -190,6 +190,7 @@ func TestRefusedStreamComesAgain(t *testing.T) {
 func TestStrangersAreLimitedByAddress(t *testing.T) {
 	s := limited(t, func(c *handlers.Config) { c.AddressHeader = "Fly-Client-IP" })
 	ada := s.signIn("ada")
+	ada.must("GET", ada.plan("Plan"), nil, "Fly-Client-IP", "198.51.100.7")
 	from := func(address string, more ...string) func() answer {
 		return func() answer {
 			return s.nobody().do("GET", "/v1/me", nil, append(more, "Fly-Client-IP", address)...)
@@ -223,6 +224,15 @@ func TestStrangersAreLimitedByAddress(t *testing.T) {
 	s.until("signing out", 60, "1", func() answer { return s.nobody().do("POST", logoutPath, nil, "Fly-Client-IP", "198.51.100.7") })
 	for range 100 { // the development identity provider is never limited
 		s.nobody().must("POST", "/dev/token", `{"email":"ada@example.com"}`, "Fly-Client-IP", "198.51.100.7")
+	}
+	if err := s.endAudit(); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.number(`SELECT count(*) FROM audit WHERE outcome = 'refused'`); n != 0 {
+		t.Errorf("%d refusals are recorded of requests that were too many", n)
+	}
+	if n := s.number(`SELECT count(*) FROM audit WHERE address <> '127.0.0.1' AND action = 'meeting.read'`); n != 1 {
+		t.Errorf("%d reads are recorded with the caller's address", n)
 	}
 	s.passes(2 * time.Second)
 	s.until("an address two seconds later", 2, "1", from("198.51.100.7"))

@@ -12,7 +12,7 @@ import (
 func TestTwoBrowsersChat(t *testing.T) {
 	t.Parallel()
 	chromium, node, modules := find(t, os.Getenv("CHROMIUM"), "chromium"), find(t, "", "node"), module(t, "playwright-core")
-	s := serve(t)
+	s := serve(t, limited)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	run := exec.CommandContext(ctx, node, "home.mjs", s.URL, t.TempDir())

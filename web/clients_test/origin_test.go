@@ -22,7 +22,7 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 		_, _ = io.WriteString(w, "<!doctype html><title>Page</title><link rel=icon href=data:,>") // the browser may be gone
 	}))
 	t.Cleanup(page.Close)
-	s := serve(t, "CONNVO_CORS_ORIGINS="+page.URL)
+	s := serve(t, "CONNVO_CORS_ORIGINS="+page.URL, limited)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	unlisted := strings.Replace(page.URL, "127.0.0.1", "localhost", 1)

@@ -30,6 +30,10 @@ type server struct {
 	up chan struct{} // closed while it listens
 }
 
+// limited is the variable of a server that limits how often it is asked. Without
+// it there are no limits: most tests say more at once than people do.
+const limited = "CONNVO_RATE_LIMITS=on"
+
 // serve starts connvo on a fresh database, configured by variables. It is stopped
 // when the test ends.
 func serve(t *testing.T, variables ...string) *server {
@@ -52,7 +56,7 @@ func (s *server) start() {
 		s.t.Fatalf("build: %v", err)
 	}
 	s.process = exec.Command(path, "serve", "--listen", s.listen, "--db", filepath.Join(s.dir, "connvo.db"), "--log-format", "json", "--log-level", "warn")
-	s.process.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}, s.variables...)
+	s.process.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "CONNVO_RATE_LIMITS=off"}, s.variables...)
 	logs, err := s.process.StderrPipe()
 	if err != nil {
 		s.t.Fatal(err)
