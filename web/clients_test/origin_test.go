@@ -23,7 +23,7 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 	}))
 	t.Cleanup(page.Close)
 	s := serve(t, "CONNVO_CORS_ORIGINS="+page.URL, limited)
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*deadline) // for several pages, one after the other
 	defer cancel()
 	unlisted := strings.Replace(page.URL, "127.0.0.1", "localhost", 1)
 	run := exec.CommandContext(ctx, node, "origin.mjs", s.URL, page.URL, unlisted)
