@@ -54,6 +54,7 @@ func TestCommandLine(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Values[processesKey{}] = map[string]*process{}
+			e.Setenv("SOON", time.Now().Add(5*time.Minute).UTC().Format(time.RFC3339))
 			return nil
 		},
 		Condition: func(name string) (bool, error) {

@@ -15,9 +15,13 @@ import (
 // unscoped are the statements of domains that read a watched table without a
 // scope, each with the reason why no live query runs it.
 var unscoped = map[string]string{
-	"domain/messages.selectMessage": "read by writes only: the message to be answered, edited or deleted",
-	"domain/messages.selectEndedAt": "read by writes only: whether the chat of a concluded meeting is still open",
-	"domain/users.selectAccount":    "read at sign-in only: how a subject becomes an actor",
+	"domain/messages.selectMessage":       "read by writes only: the message to be answered, edited or deleted",
+	"domain/messages.selectEndedAt":       "read by writes only: whether the chat of a concluded meeting is still open",
+	"domain/notifications.selectAudience": "read by writes only: the members to be told",
+	"domain/notifications.selectNewest":   "read by writes only: whether a day's expiry is arranged",
+	"domain/notifications.selectPlan":     "read by writes only: when a meeting is to begin",
+	"domain/notifications.selectTold":     "read by writes only: whether its members know",
+	"domain/users.selectAccount":          "read at sign-in only: how a subject becomes an actor",
 }
 
 // scopeLine is a scope as the catalogue reads it.

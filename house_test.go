@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"domain"},
 	{"telemetry"},
 	{"db"},
-	{"realtime", "audit", "idempotency", "ratelimit", "jobs", "ai"},
+	{"realtime", "presence", "audit", "idempotency", "ratelimit", "jobs", "ai"},
 	// The design has users and participants on one floor. Here they are two: who
 	// may be in a meeting is decided over users, and the log of what happened is
 	// appended to by everyone above it.

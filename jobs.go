@@ -22,6 +22,17 @@ const (
 	expireDay    = "idempotency.expire"
 )
 
+// effect is the handler of jobs whose whole work is one transaction.
+func effect[Payload any](work func(tx *db.WriteTx, p Payload) error) jobs.Handler {
+	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
+		var p Payload
+		if err := json.Unmarshal(t.Payload, &p); err != nil {
+			return nil, err
+		}
+		return func(tx *db.WriteTx) error { return work(tx, p) }, nil
+	}
+}
+
 // watchForAbandonment follows the start of a meeting: one that nobody ends is
 // looked after by a job.
 func watchForAbandonment(tx *db.WriteTx, e events.Event) error {

@@ -192,6 +192,29 @@ BEGIN
   INSERT INTO message_words (message_words, rowid, meeting, content) VALUES ('delete', OLD.seq, hex(OLD.meeting_id), OLD.content);
 END;
 
+-- What people are told, append-only. cause makes a notification the only one of
+-- its type that a person gets: the number of the event or of the message, or the
+-- instant that the meeting is about to begin at. actor_id is '' when time did it.
+CREATE TABLE notifications (
+  position   INTEGER PRIMARY KEY,
+  user_id    TEXT NOT NULL,
+  type       TEXT NOT NULL,
+  cause      INTEGER NOT NULL,
+  meeting_id TEXT NOT NULL,
+  actor_id   TEXT NOT NULL,
+  subject    TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX notifications_by_user ON notifications (user_id); -- and position, the row's key
+CREATE UNIQUE INDEX notifications_by_cause ON notifications (meeting_id, type, cause, user_id);
+
+-- How far people have read what they were told: a row for each, so that reading
+-- a hundred is one write.
+CREATE TABLE notification_marks (
+  user_id    TEXT PRIMARY KEY REFERENCES users (id),
+  read_up_to INTEGER NOT NULL CHECK (read_up_to > 0)
+) STRICT, WITHOUT ROWID;
+
 -- Work to be done later, enqueued in the transaction that causes it. Done jobs
 -- are deleted, dead ones stay. asked is the number of the newest enqueueing, by
 -- which a running job learns that it was asked for again. A name is unique among

@@ -21,6 +21,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
@@ -128,10 +129,17 @@ type service struct {
 // wire makes the parts and gives each what it needs, from the lowest floor up.
 func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
 	happened := events.NewLog(map[events.Type][]events.Follow{
-		events.MeetingStarted:    {watchForAbandonment, messages.Announce},
-		events.MeetingEnded:      {messages.Announce},
-		events.ParticipantJoined: {messages.Announce},
-		events.ParticipantLeft:   {messages.Announce},
+		events.MeetingCreated:         {notifications.Follow},
+		events.MeetingUpdated:         {notifications.Follow},
+		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
+		events.MeetingEnded:           {messages.Announce},
+		events.MeetingCancelled:       {notifications.Follow},
+		events.MeetingTransferred:     {notifications.Follow},
+		events.ParticipantInvited:     {notifications.Follow},
+		events.ParticipantClaimed:     {notifications.Follow},
+		events.ParticipantRoleChanged: {notifications.Follow},
+		events.ParticipantJoined:      {messages.Announce},
+		events.ParticipantLeft:        {messages.Announce},
 	})
 	meets := meetings.NewStore(d, happened, c.Region)
 	people := users.NewStore(d, claimInvitations(meets))
@@ -142,6 +150,10 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
+
+		notifications.TellRest: effect(notifications.TellMembers),
+		notifications.Starting: effect(notifications.TellStarting),
+		notifications.Expire:   effect(notifications.DeleteUntil),
 	})
 
 	id, err := c.identity(ctx, d, people, log)
@@ -165,7 +177,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	}
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin), Version: version, Dev: id.dev, Demo: demo,
+		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin), Notifications: notifications.NewStore(d), Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(),
 		Origins: c.CORSOrigins, Secure: strings.HasPrefix(c.PublicURL, "https:"),
 	})

@@ -28,6 +28,7 @@ type fake struct {
 }
 
 type fakeRoom struct {
+	presence         fakePresence
 	messages, events []map[string]any
 	left             map[string]bool
 }
@@ -45,7 +46,8 @@ func newFake(t *testing.T, flaw string) *target {
 	mux.HandleFunc("POST /v1/meetings/{id}/join", f.step)
 	mux.HandleFunc("POST /v1/meetings/{id}/leave", f.step)
 	mux.HandleFunc("POST /v1/meetings/{id}/messages", f.post)
-	for _, part := range []string{"messages", "events", "participants"} {
+	mux.HandleFunc("PUT /v1/meetings/{id}/presence", f.put)
+	for _, part := range []string{"messages", "events", "participants", "presence"} {
 		mux.HandleFunc("GET /v1/meetings/{id}/"+part, f.read)
 	}
 	if flaw != "old" {

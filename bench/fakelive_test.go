@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -55,6 +56,9 @@ func (f *fake) body(t *fakeTrack) string {
 	}
 	if t.part == "" {
 		return fmt.Sprintf(`{"id":%q}`, t.id)
+	}
+	if t.part == "presence" {
+		return cmp.Or(f.rooms[t.id].presence.shown, `{"items":[]}`)
 	}
 	raw, _ := json.Marshal(f.rooms[t.id].left)
 	return string(raw)

@@ -41,6 +41,7 @@ type options struct {
 	Storm        storm        `cmd:"" help:"Cut all connections at once, and let them come back at once."`
 	Return       returning    `cmd:"" help:"End the server under many streams, start it again, and let all of them come back."`
 	Churn        churn        `cmd:"" help:"Let connections come and go in every way, and see what the server keeps of them."`
+	Presence     presence     `cmd:"" help:"Let people say that they are here, and follow who else is."`
 	Idle         idle         `cmd:"" help:"Hold streams on which nothing happens."`
 }
 
@@ -72,6 +73,8 @@ func (all) scenarios() []scenario {
 		storm{Streams: 5_000, Meetings: 100, Rate: 50, Times: 2},
 		returning{Streams: 5_000, Meetings: 100, Rate: 50},
 		churn{Rate: 500, Duration: 10 * time.Second, Hold: time.Second, Posts: 50},
+		presence{People: 1_000, Meetings: 100, Every: 10 * time.Second, Duration: 20 * time.Second},
+		presence{People: 1_000, Meetings: 100, Every: time.Second, Cursor: true, Duration: 10 * time.Second},
 		idle{Streams: 10_000, Hold: 5 * time.Second},
 	}
 }
@@ -111,7 +114,7 @@ func run(args []string, out, progress io.Writer) error {
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
 	for _, s := range []scenario{o.Creates, o.Lone, o.Reads, o.Fanout, o.Meetings, o.Live, o.Participants, o.Revoke, o.Slow,
-		o.Storm, o.Return, o.Churn, o.Idle} {
+		o.Storm, o.Return, o.Churn, o.Presence, o.Idle} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}
 		}

@@ -30,6 +30,7 @@ func small() []scenario {
 		someLeave,
 		oneStuck,
 		visitors,
+		someHere,
 	}
 }
 
@@ -37,6 +38,7 @@ var (
 	returningFew = returning{Streams: 40, Meetings: 5, Rate: 100}
 	visitors     = churn{Rate: 150, Duration: 700 * time.Millisecond, Hold: time.Second, Posts: 500}
 	oneStuck     = slow{Streams: 3, Stuck: 2, Rate: 500, Size: 4000, Before: 100 * time.Millisecond, Duration: 8 * time.Second}
+	someHere     = presence{People: 6, Meetings: 2, Every: 200 * time.Millisecond, Cursor: true, Duration: 3 * time.Second}
 	someLeave    = revoke{Streams: 10, Each: 2, Rate: 100, Duration: 400 * time.Millisecond}
 	stormOfFew   = storm{Streams: 40, Meetings: 5, Rate: 100, Times: 2}
 )
@@ -112,6 +114,10 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"double on streams", "doubled", visitors},
 		{"end", "visits failed, the first: stream ended", visitors},
 		{"end", "8 streams ended early", live{few}},
+		{"hasty", "6 streams were told more often than once a second", someHere},
+		{"shy", "6 streams do not show everybody who is here", presence{People: 6, Meetings: 2, Every: time.Second, Duration: time.Second}},
+		{"stale", "6 streams do not end on the answer of a GET", someHere},
+		{"end", "6 streams of presence failed", someHere},
 		{"end", "idle streams failed", idle{Streams: 5, Hold: 100 * time.Millisecond}},
 	}
 	each(together, len(all), func(_, i int) {
@@ -187,6 +193,7 @@ func TestCancelledScenarioEndsAtOnce(t *testing.T) {
 		storm{Streams: 40, Meetings: 5, Rate: 100, Times: 20},
 		returningFew,
 		churn{Rate: 100, Duration: time.Minute, Hold: time.Minute, Posts: 10},
+		presence{People: 6, Meetings: 2, Every: time.Second, Duration: time.Minute},
 	} {
 		target := newFake(t, "")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, why)

@@ -16,8 +16,12 @@ import (
 // answered then; an exception follows a comma. Above every rule: nobody 401,
 // who is deactivated 403, and, but for everyone, who is no member 404.
 var access = map[string][4]string{
-	"GET /v1/me":             always("everyone 200"),
-	"PATCH /v1/me":           always("everyone 200"),
+	"GET /v1/me":                   always("everyone 200"),
+	"PATCH /v1/me":                 always("everyone 200"),
+	"GET /v1/notifications":        always("everyone 200"),
+	"GET /v1/notifications/unread": always("everyone 200"),
+	"POST /v1/notifications/read":  always("everyone 204"),
+
 	"GET /v1/users/{userId}": always("everyone 200"),
 	"GET /v1/meetings":       always("everyone 200"),
 	"POST /v1/meetings":      always("everyone 201"),
@@ -53,8 +57,11 @@ var access = map[string][4]string{
 	"POST /v1/meetings/{meetingId}/join":   {"members 409 conflict", "members 200", "members 409 conflict", "members 409 conflict"},
 	"POST /v1/meetings/{meetingId}/leave":  {"members 409 conflict", "members 200, invited 409 conflict", "members 409 conflict", "members 409 conflict"},
 
-	"GET /v1/meetings/{meetingId}/messages":                {"members 200", "joined 200", "members 200", "members 200"},
-	"GET /v1/meetings/{meetingId}/messages/search":         {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/messages":        {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/messages/search": {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/presence":        {"members 200", "joined 200", "members 409 meeting_not_active", "members 409 meeting_not_active"},
+	"PUT /v1/meetings/{meetingId}/presence":        {"members 204", "joined 204", "members 409 meeting_not_active", "members 409 meeting_not_active"},
+
 	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  {"writers 200", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"},
 	"DELETE /v1/meetings/{meetingId}/messages/{messageId}": {"writers 204", "joined-writers 204", "writers 204", "writers 409 meeting_not_active"},
@@ -65,6 +72,7 @@ func always(rule string) [4]string { return [4]string{rule, rule, rule, rule} }
 // bodies are what the writes are sent with.
 var bodies = map[string]string{
 	"PATCH /v1/me":                                         `{"displayName":"Me"}`,
+	"POST /v1/notifications/read":                          `{"upTo":1}`,
 	"POST /v1/meetings":                                    `{"title":"Mine"}`,
 	"PATCH /v1/meetings/{meetingId}":                       `{"title":"Changed"}`,
 	"POST /v1/meetings/{meetingId}/participants":           `{"email":"somebody@example.org","role":"participant"}`,
@@ -72,6 +80,7 @@ var bodies = map[string]string{
 	"POST /v1/meetings/{meetingId}/transfer":               `{"userId":"$guest"}`,
 	"PUT /v1/admin/flags/{key}":                            `{"enabled":true,"percentage":50,"organizations":[],"users":[],"reason":"a trial"}`,
 	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
+	"PUT /v1/meetings/{meetingId}/presence":                `{"typing":true}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  `{"content":"Changed"}`,

@@ -40,6 +40,9 @@ type route struct {
 	// audits is what the record calls the deed; "" for what is recorded only when
 	// it is refused.
 	audits audit.Action
+	// rung says that Engine.Ring tells when it has changed: it is asked for then,
+	// not sooner than every after the last time.
+	rung bool
 }
 
 // Route is an operation as the tests over all of them see it.
@@ -66,7 +69,7 @@ func get[In, Out any](s *Server, r route, ask func(ctx context.Context, who doma
 				}
 				return encode(out)
 			}
-			return s.answerGet(in, followed{query: query, shared: r.shared, every: r.every}), nil
+			return s.answerGet(in, followed{query: query, shared: r.shared, every: r.every, rung: r.rung}), nil
 		})
 }
 
@@ -100,6 +103,7 @@ type followed struct {
 	feed   *realtime.Feed // nil for a query
 	shared bool
 	every  time.Duration
+	rung   bool
 }
 
 // feedItem is an item on the wire that knows its place in its feed.
@@ -199,7 +203,7 @@ func (f followed) path(u *url.URL) (p realtime.Path, err error) {
 	if f.feed != nil && u.Query().Has("before") {
 		return p, domain.FailField("query.before", "a page of the past does not change; ask for it without following it")
 	}
-	p = realtime.Path{Name: u.Path, Query: f.query, Every: f.every}
+	p = realtime.Path{Name: u.Path, Query: f.query, Every: f.every, Rung: f.rung}
 	if f.feed != nil {
 		p.Query, p.Feed = nil, f.feed
 	}

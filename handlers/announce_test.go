@@ -7,17 +7,26 @@ import (
 
 	"connvo/domain/events"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 )
 
-// follows is what the server says in the chats, if it does.
+// follows is what people are told, and what the server says in the chats, if it
+// does.
 func follows(announces bool) map[events.Type][]events.Follow {
+	all := map[events.Type][]events.Follow{}
+	for _, t := range []events.Type{
+		events.MeetingCreated, events.MeetingUpdated, events.MeetingStarted, events.MeetingCancelled, events.MeetingTransferred,
+		events.ParticipantInvited, events.ParticipantClaimed, events.ParticipantRoleChanged,
+	} {
+		all[t] = append(all[t], notifications.Follow)
+	}
 	if !announces {
-		return nil
+		return all
 	}
-	says := []events.Follow{messages.Announce}
-	return map[events.Type][]events.Follow{
-		events.MeetingStarted: says, events.MeetingEnded: says, events.ParticipantJoined: says, events.ParticipantLeft: says,
+	for _, t := range []events.Type{events.MeetingStarted, events.MeetingEnded, events.ParticipantJoined, events.ParticipantLeft} {
+		all[t] = append(all[t], messages.Announce)
 	}
+	return all
 }
 
 // What happens is said in the chat in the commit in which it happens, and nobody

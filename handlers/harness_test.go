@@ -28,6 +28,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
@@ -108,7 +109,8 @@ func startServer(t testing.TB, announces bool, changes ...func(*handlers.Config)
 	config := handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
-		Flags: flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
+		Notifications: notifications.NewStore(s.DB),
+		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	}
 	for _, change := range changes {
@@ -198,7 +200,7 @@ func (s *server) rows() string {
 	var b strings.Builder
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
-		`SELECT count(*) FROM invitations`,
+		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
 		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))

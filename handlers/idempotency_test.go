@@ -100,6 +100,7 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		body any
 	}{
 		"PATCH /v1/me":                             {"/v1/me", `{"displayName":"Ada"}`},
+		"POST /v1/notifications/read":              {"/v1/notifications/read", `{"upTo":1}`},
 		"POST /v1/meetings":                        {"/v1/meetings", `{"title":"Plan"}`},
 		"PATCH " + one:                             {full, `{"title":"Changed"}`},
 		"POST " + one + "/participants":            {full + "/participants", `{"email":"vera@example.org","role":"observer"}`},

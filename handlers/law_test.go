@@ -43,11 +43,15 @@ func TestLiveEqualsFresh(t *testing.T) {
 // lawPaths is, for each GET, the paths that the law follows. A GET that is not
 // here fails the test: add what a stream of it may ask for.
 var lawPaths = map[string]func(w *lawWorld) []string{
-	"/v1/me":                func(*lawWorld) []string { return []string{"/v1/me"} },
-	"/v1/users/{userId}":    func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
-	"/v1/flags":             func(*lawWorld) []string { return []string{"/v1/flags", "/v1/flags?limit=2"} },
-	"/v1/admin/flags":       func(*lawWorld) []string { return []string{"/v1/admin/flags"} },
-	"/v1/admin/flags/{key}": func(*lawWorld) []string { return []string{"/v1/admin/flags/incall", "/v1/admin/flags/precall"} },
+	"/v1/me":                   func(*lawWorld) []string { return []string{"/v1/me"} },
+	"/v1/users/{userId}":       func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
+	"/v1/flags":                func(*lawWorld) []string { return []string{"/v1/flags", "/v1/flags?limit=2"} },
+	"/v1/admin/flags":          func(*lawWorld) []string { return []string{"/v1/admin/flags"} },
+	"/v1/admin/flags/{key}":    func(*lawWorld) []string { return []string{"/v1/admin/flags/incall", "/v1/admin/flags/precall"} },
+	"/v1/notifications/unread": func(*lawWorld) []string { return []string{"/v1/notifications/unread"} },
+	"/v1/notifications": func(*lawWorld) []string {
+		return []string{"/v1/notifications", "/v1/notifications?limit=1", "/v1/notifications?after=0"}
+	},
 	"/v1/meetings": func(*lawWorld) []string {
 		return []string{"/v1/meetings", "/v1/meetings?limit=2", "/v1/meetings?state=active", "/v1/meetings?state=scheduled&limit=1",
 			"/v1/meetings?scheduledFrom=2990-01-01T00:00:00Z", "/v1/meetings?scheduledTo=2999-06-01T00:00:00Z&state=scheduled&limit=1"}
@@ -90,6 +94,9 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 		return "/v1/admin/flags/" + drawFlag(t) + "?reason=law", ""
 	},
 	"POST /v1/admin/jobs/{jobId}/retry": func(t *rapid.T, w *lawWorld) (string, string) { return "/v1/admin/jobs/1/retry", "" },
+	"POST /v1/notifications/read": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/notifications/read", fmt.Sprintf(`{"upTo":%d}`, rapid.Int64Range(max(0, w.commit-30), w.commit).Draw(t, "upTo"))
+	},
 	"POST /v1/meetings": func(t *rapid.T, w *lawWorld) (string, string) {
 		guest := rapid.SampledFrom(w.people).Draw(t, "guest")
 		role := drawRole(t)
@@ -138,7 +145,8 @@ func lawMessage(t *rapid.T, w *lawWorld) (string, string) {
 		cut := strings.LastIndex(at, "/")
 		return at[:cut], fmt.Sprintf(`{"content":"hello","replyTo":%q}`, at[cut+1:])
 	}
-	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages", `{"content":"hello","attachments":[{"url":"https://example.com/a"}]}`
+	return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/messages",
+		fmt.Sprintf(`{"content":"hello @[%s]","attachments":[{"url":"https://example.com/a"}]}`, rapid.SampledFrom(w.people).Draw(t, "mentioned"))
 }
 
 func drawFlag(t *rapid.T) string {

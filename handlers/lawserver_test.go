@@ -86,8 +86,8 @@ func (s *lawServer) isFeed(path string) bool {
 		if !r.Feed {
 			continue
 		}
-		before, after, _ := strings.Cut(r.Path, "{meetingId}")
-		if strings.HasPrefix(path, before) && strings.HasSuffix(path, after) {
+		before, after, inside := strings.Cut(r.Path, "{meetingId}")
+		if path == r.Path || (inside && strings.HasPrefix(path, before) && strings.HasSuffix(path, after)) {
 			return true
 		}
 	}

@@ -187,6 +187,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
 	s.deadJob("org_1")
 	ada.must("PUT", "/v1/admin/flags/insights", `{"enabled":true,"percentage":5,"organizations":["org_1"],"users":["usr_1"],"reason":"a trial"}`)
+	ada.must("PUT", meeting+"/presence", `{"typing":true,"cursor":{"version":1,"anchor":2,"head":3}}`)
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
 			continue

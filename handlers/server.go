@@ -21,15 +21,17 @@ import (
 	"connvo/domain"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/presence"
 	"connvo/ratelimit"
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Version are required.
+// Config is what a Server is made of. DB to Notifications are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
@@ -42,6 +44,8 @@ type Config struct {
 	Flags    *flags.Store
 	Jobs     *jobs.Board
 	Version  string
+	// Notifications is what people are told.
+	Notifications *notifications.Store
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -79,6 +83,7 @@ type Server struct {
 	messages *messages.Store
 	flags    *flags.Store
 	jobs     *jobs.Board
+	presence *presence.Board
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -99,6 +104,8 @@ type Server struct {
 	secure        bool
 
 	bodyTimeout time.Duration
+
+	notifications *notifications.Store
 }
 
 // New returns a server. Close it before the database.
@@ -108,7 +115,7 @@ func New(c Config) (*Server, error) {
 		flags: c.Flags, jobs: c.Jobs,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(),
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -119,11 +126,14 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.notificationRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
 	s.flagRoutes()
 	s.jobRoutes()
+	s.presenceRoutes()
+	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -156,6 +166,7 @@ func (s *Server) Drain() {
 // Close ends what Drain has left.
 func (s *Server) Close() {
 	s.Drain()
+	s.presence.Close()
 	s.engine.Close()
 }
 

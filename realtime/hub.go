@@ -274,6 +274,15 @@ func (h *hub) depend(w *watched, deps []db.Dependency, commit int64) registratio
 	return replaced
 }
 
+// wake wakes who reads w, for what is no commit.
+func (h *hub) wake(w *watched) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range w.readers {
+		r.bell.wake()
+	}
+}
+
 // remove takes w out of the index. h.mu is held.
 func (h *hub) remove(w *watched) {
 	for _, d := range w.deps {

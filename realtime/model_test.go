@@ -33,7 +33,8 @@ type feed struct {
 type state struct {
 	commit  int64
 	answers [3]string
-	extra   uint64 // the row that everything depends on beside its own
+	cards   [3]string // of the people whom memory may name
+	extra   uint64    // the row that everything depends on beside its own
 }
 
 // firstQuery is the row of the first query; the feeds have those before.
@@ -104,6 +105,17 @@ func (w *world) dependOn(extra uint64) {
 	next.extra = extra
 	w.commit(next, changeOf(1, stateColumn, 0, 1, 2, firstQuery, firstQuery+1, firstQuery+2))
 }
+
+// setCard changes what the database knows of somebody.
+func (w *world) setCard(person int, card string) {
+	next := w.now()
+	next.commit++
+	next.cards[person] = card
+	w.commit(next, changeOf(cardTable, nameColumn, uint64(person)))
+}
+
+// cardTable is where the cards are.
+const cardTable = 4
 
 // filler is what items are made of.
 var filler = bytes.Repeat([]byte("x"), 1_000_000)

@@ -32,9 +32,9 @@ func (s *stream) dirtiness(now time.Time) int {
 // consideredUpTo returns the number up to which everything has been considered
 // on every path that was asked, when every commit up to compared has been
 // compared.
-func (s *stream) consideredUpTo(compared int64, now time.Time) int64 {
+func (s *stream) consideredUpTo(compared int64) int64 {
 	for _, sub := range s.subs {
-		if sub.asked && sub.dirty(now) && sub.path.Every == 0 {
+		if sub.asked && sub.behind() && !sub.path.polled() {
 			compared = min(compared, sub.ranAt)
 		}
 	}
@@ -51,7 +51,7 @@ func (s *stream) untilNext(now time.Time) time.Duration {
 		next = s.nextSend
 	}
 	for _, sub := range s.subs {
-		if sub.path.Every > 0 && sub.nextRun.After(now) && sub.nextRun.Before(next) {
+		if sub.nextRun.After(now) && sub.nextRun.Before(next) && sub.stale() {
 			next = sub.nextRun
 		}
 	}

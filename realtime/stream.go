@@ -245,7 +245,7 @@ func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 		return false
 	}
 	// What was left over is not considered yet, and follows at once.
-	if beating && s.dirtiness(now) != hasMore && !s.beat(s.consideredUpTo(considered, now), now) {
+	if beating && s.dirtiness(now) != hasMore && !s.beat(s.consideredUpTo(considered), now) {
 		return false
 	}
 	timer.Reset(s.untilNext(time.Now()))
@@ -299,7 +299,7 @@ func (s *stream) update(ctx context.Context) bool {
 
 // count notes that the database was asked.
 func (s *stream) count(u *update) {
-	if u.sub.path.Every > 0 {
+	if u.sub.path.polled() {
 		return // it is asked by the clock, and would count itself
 	}
 	rerun := u.sub.asked && u.err == nil

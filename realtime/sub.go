@@ -49,10 +49,17 @@ type Path struct {
 	// Topic is the same for all who are answered the same, but for their own
 	// part; "" for an answer that depends on the caller.
 	Topic string
-	// Every is how often an answer that comes from memory is asked for, and 0 for
-	// one that comes from the database.
+	// Every is the least time between two runs of the query, 0 for the pace of the
+	// connection. Of an answer that comes from memory nothing tells when it changes,
+	// so it is asked for that often.
 	Every time.Duration
+	// Rung says that Engine.Ring tells of the Topic when what the query takes from
+	// memory has changed: it is asked for then, and when a commit concerns it.
+	Rung bool
 }
+
+// polled reports whether the answer is asked for by the clock.
+func (p *Path) polled() bool { return p.Every > 0 && !p.Rung }
 
 // sub is one path on one connection. It is used by the connection's goroutine.
 type sub struct {
@@ -69,6 +76,7 @@ type sub struct {
 	cut       bool  // the last run left something for the next
 	decidedAt int64 // the commit at which the caller's rights were decided last
 	ranAt     int64 // everything up to it was sent, but for what was cut
+	heard     int64 // and every ring of the topic up to this one
 	nextRun   time.Time
 
 	sum    digest // of what was sent last, without the caller's own part
@@ -116,17 +124,26 @@ func (s *sub) resume(position int64, known, shared bool) {
 // undecided reports whether a commit may have changed the caller's rights.
 func (s *sub) undecided() bool { return !s.asked || s.rights.dirtyAt.Load() > s.decidedAt }
 
-// dirty reports whether there may be something to send.
+// dirty reports whether there may be something to send that may be sent now.
 func (s *sub) dirty(now time.Time) bool {
-	return s.undecided() || s.cut || s.again || s.topic.dirtyAt.Load() > s.ranAt || s.due(now)
+	return s.undecided() || (s.stale() && !now.Before(s.nextRun))
 }
 
-func (s *sub) due(now time.Time) bool { return s.path.Every > 0 && !now.Before(s.nextRun) }
+// stale reports whether there may be something to send, now or later.
+func (s *sub) stale() bool {
+	return s.behind() || s.path.polled() || (s.path.Rung && s.topic.rung.Load() > s.heard)
+}
+
+// behind reports whether a commit may have brought something to send.
+func (s *sub) behind() bool {
+	return s.undecided() || s.cut || s.again || s.topic.dirtyAt.Load() > s.ranAt
+}
 
 // update is what a turn has found for one path.
 type update struct {
 	sub    *sub
 	commit int64 // what follows is as of it
+	heard  int64 // and covers every ring of the topic up to this one
 	ran    bool  // the database was asked
 	deps   []db.Dependency
 
@@ -156,10 +173,10 @@ func (u *update) changed() bool {
 func (s *sub) take(commit int64) (u update, ok bool) {
 	u = update{sub: s, commit: commit, own: s.own}
 	switch {
-	case s.undecided() || s.again || s.path.Every > 0:
+	case s.undecided() || s.again || s.path.polled():
 		return u, false
 	case s.path.Feed == nil:
-		u.body, u.sum, ok = s.topic.answer(commit, s.sum)
+		u.body, u.sum, u.heard, ok = s.topic.answer(commit, s.sum)
 		return u, ok
 	case !s.paged:
 		return u, false
@@ -171,7 +188,7 @@ func (s *sub) take(commit int64) (u update, ok bool) {
 // ask runs the query in the transaction that ctx carries, with the caller's
 // rights as they are in it.
 func (s *sub) ask(ctx context.Context, commit int64) update {
-	u := update{sub: s, commit: commit, ran: true}
+	u := update{sub: s, commit: commit, ran: true, heard: s.topic.rung.Load()}
 	u.deps, u.err = db.Record(ctx, func() (err error) {
 		if s.path.Feed == nil {
 			var a Answer
@@ -202,14 +219,14 @@ func (s *sub) learn(h *hub, u update) {
 		}
 	}
 	h.depend(&s.rights, rights, u.commit)
-	if s.path.Every > 0 {
+	if s.path.polled() {
 		s.asked, s.decidedAt = true, u.commit
 		return // what else it has read is asked for by the clock
 	}
 	var watched bool
 	switch {
 	case s.path.Feed == nil:
-		watched = s.topic.learnAnswer(h, data, u.commit, u.body, u.sum)
+		watched = s.topic.learnAnswer(h, data, u)
 	case u.first:
 		watched = s.topic.learnItems(h, data, u.commit, u.commit, nil, true)
 	default:
@@ -220,7 +237,7 @@ func (s *sub) learn(h *hub, u update) {
 
 // advance notes that the update is about to be sent.
 func (s *sub) advance(u update) {
-	s.ranAt, s.cut = u.commit, u.more
+	s.ranAt, s.heard, s.cut = u.commit, u.heard, u.more
 	if s.path.Feed == nil {
 		s.sum = u.sum
 		if !bytes.Equal(s.own, u.own) {

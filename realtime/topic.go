@@ -40,11 +40,13 @@ type topic struct {
 	watched
 	name    string        // "" when one connection alone has it
 	sharers atomic.Int32  // changed under Engine.mu
+	rung    atomic.Int64  // how often Ring has told of it
 	held    *atomic.Int64 // the bytes that all topics hold
 
 	mu     sync.Mutex // guards the rest
 	at     int64      // what follows is as of this commit
 	heldAt time.Time  // when it was read
+	heard  int64      // the query's answer covers every ring up to this one
 	sum    digest     // of the query's answer, without the callers' own parts
 	body   []byte     // that answer, nil when it is not held
 	items  []Item     // every item of the feed beyond from, ascending
@@ -64,13 +66,13 @@ func (t *topic) current(commit int64) bool {
 
 // answer returns what the query answers at the commit, false where t does not
 // know. The body is nil when t knows only that its digest is still last.
-func (t *topic) answer(commit int64, last digest) (body []byte, sum digest, ok bool) {
+func (t *topic) answer(commit int64, last digest) (body []byte, sum digest, heard int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.current(commit) || (t.body == nil && t.sum != last) || t.sum == (digest{}) {
-		return nil, digest{}, false
+	if !t.current(commit) || t.rung.Load() > t.heard || (t.body == nil && t.sum != last) || t.sum == (digest{}) {
+		return nil, digest{}, 0, false
 	}
-	return t.body, t.sum, true
+	return t.body, t.sum, t.heard, true
 }
 
 // beyond returns the items of the feed beyond a position as of the commit, false
@@ -89,22 +91,25 @@ func (t *topic) beyond(commit, position int64) (items []Item, ok bool) {
 	return nil, true
 }
 
-// learnAnswer takes what a run of the query has read at the commit, and what
+// learnAnswer takes what a run of the query has read, and what of the database
 // that depends on. It returns false where a newer run has read something else:
 // the reader must ask again.
-func (t *topic) learnAnswer(h *hub, deps []db.Dependency, commit int64, body []byte, sum digest) bool {
+func (t *topic) learnAnswer(h *hub, deps []db.Dependency, u update) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if h.depend(&t.watched, deps, commit) == outrun {
+	if u.heard < t.heard {
+		return true // the ring that it has missed makes the reader ask again
+	}
+	if h.depend(&t.watched, deps, u.commit) == outrun {
 		return false
 	}
-	if commit < t.at {
+	if u.commit < t.at {
 		return true
 	}
 	t.release()
-	t.at, t.sum, t.heldAt = commit, sum, time.Now()
+	t.at, t.heard, t.sum, t.heldAt = u.commit, u.heard, u.sum, time.Now()
 	if t.sharers.Load() > 1 && t.held.Load() < maxHeldBytes {
-		t.body, t.bytes = body, len(body)
+		t.body, t.bytes = u.body, len(u.body)
 		t.held.Add(int64(t.bytes))
 	}
 	return true
@@ -222,4 +227,18 @@ func (e *Engine) leaveTopic(t *topic) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.release()
+}
+
+// Ring tells whoever follows the topic that what its answer takes from memory has
+// changed, and has done so before the call. It is ignored where nobody follows.
+// It waits for nobody: many rings before the answer is asked for again are one.
+func (e *Engine) Ring(topic string) {
+	e.mu.Lock()
+	t, followed := e.topics[topic]
+	e.mu.Unlock()
+	if !followed {
+		return
+	}
+	t.rung.Add(1)
+	e.hub.wake(&t.watched)
 }

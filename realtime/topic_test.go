@@ -23,6 +23,7 @@ type follower struct {
 type sharing struct {
 	*world
 	followers []*follower
+	here      int // whom memory names: a part of the answer of the query with a name
 }
 
 // newSharing is a world that two follow on each topic.
@@ -54,14 +55,31 @@ func (s *sharing) drawJoin(t *rapid.T) {
 func (s *sharing) join(topic string, query bool, after *int64) {
 	p := Path{Topic: topic}
 	mine := fmt.Sprint("/", len(s.followers))
-	if query {
+	switch {
+	case query && topic != "":
+		p.Rung = true
+		p.Query = func(context.Context) (Answer, error) {
+			return Answer{Body: []byte(s.rungAnswer(s.now()) + mine), Own: len(mine)}, nil
+		}
+	case query:
 		p.Query = func(context.Context) (Answer, error) {
 			return Answer{Body: []byte(s.now().answers[0] + mine), Own: len(mine)}, nil
 		}
-	} else {
+	default:
 		p.Feed = &Feed{Read: s.feeds[0].read, Limit: 20, After: after}
 	}
 	s.followers = append(s.followers, &follower{sub: s.engine.subscribe(p, newBell(), true)})
+}
+
+// rungAnswer is the answer of the query with a name in a state.
+func (s *sharing) rungAnswer(at state) string {
+	return fmt.Sprint(at.answers[0], s.here, at.cards[s.here])
+}
+
+// ring lets memory name another.
+func (s *sharing) ring(t *rapid.T) {
+	s.here = rapid.IntRange(0, len(s.now().cards)-1).Draw(t, "here")
+	s.engine.Ring("query")
 }
 
 // leave lets one go, also in the middle of a run.
@@ -77,6 +95,9 @@ func (s *sharing) begin(f *follower) {
 	u.deps = s.deps(0)
 	if f.sub.path.Feed == nil {
 		u.deps = s.deps(firstQuery)
+		if f.sub.path.Rung {
+			u.deps = append(u.deps, dep(cardTable, uint64(s.here), nameColumn))
+		}
 	}
 	f.pending = &u
 }
@@ -190,7 +211,11 @@ func (s *sharing) check(t *rapid.T) {
 		if left := s.feeds[0].beyond(processed, f.sub.cursor); f.sub.path.Feed != nil && len(left) > 0 {
 			t.Fatalf("%d has nothing to do, but lacks %d items beyond %d at %d", i, len(left), f.sub.cursor, processed)
 		}
-		answer := s.at(max(processed, f.sub.ranAt)).answers[0]
+		at := s.at(max(processed, f.sub.ranAt))
+		answer := at.answers[0]
+		if f.sub.path.Rung {
+			answer = s.rungAnswer(at)
+		}
 		if f.sub.path.Feed == nil && f.wrote[:len(f.wrote)-len(f.sub.own)] != answer {
 			t.Fatalf("%d has nothing to do, but shows %q; it is %q", i, f.wrote, answer)
 		}
@@ -198,9 +223,9 @@ func (s *sharing) check(t *rapid.T) {
 }
 
 func (s *sharing) checkAnswer(t *rapid.T, tp *topic, commit int64) {
-	want := s.at(commit).answers[0]
+	want := s.rungAnswer(s.at(commit))
 	for _, last := range []digest{{}, digestOf([]byte(want)), digestOf([]byte("another"))} {
-		body, sum, ok := tp.answer(commit, last)
+		body, sum, _, ok := tp.answer(commit, last)
 		if !ok {
 			continue
 		}
@@ -239,6 +264,10 @@ func TestTopicsTellWhatTheDatabaseHeld(t *testing.T) {
 				next := s.now()
 				next.commit++
 				s.commit(next, changeOf(3, nameColumn, 0), changeOf(1, nameColumn, 99))
+			},
+			"ring": s.ring,
+			"card": func(t *rapid.T) {
+				s.setCard(rapid.IntRange(0, 2).Draw(t, "person"), fmt.Sprint(s.now().commit))
 			},
 			"compare":     func(*rapid.T) { s.compare() },
 			"compare all": func(*rapid.T) { s.compareAll() },

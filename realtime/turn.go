@@ -65,6 +65,9 @@ func (s *stream) takeAll() (t turn, ok bool) {
 	if s.unsettled() || slices.ContainsFunc(s.subs, (*sub).undecided) {
 		return turn{}, false
 	}
+	for _, u := range t.updates {
+		u.sub.nextRun = now.Add(u.sub.path.Every)
+	}
 	return t, true
 }
 

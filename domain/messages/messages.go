@@ -83,7 +83,10 @@ func (s *Store) Post(ctx context.Context, who domain.Actor, meeting domain.Meeti
 		if err := m.insert(tx, meeting); err != nil {
 			return err
 		}
-		return s.append(tx, who, meeting, m, events.MessagePosted)
+		if err := s.append(tx, who, meeting, m, events.MessagePosted); err != nil {
+			return err
+		}
+		return m.tellMentioned(tx, meeting)
 	})
 	return m, err
 }
@@ -163,7 +166,10 @@ func (s *Store) change(ctx context.Context, who domain.Actor, meeting domain.Mee
 		if _, err := tx.Exec(updateMessage, m.Seq, m.Position, m.Content, db.Millis(m.EditedAt), db.Millis(m.DeletedAt), encode(m.Attachments)); err != nil {
 			return err
 		}
-		return s.append(tx, who, meeting, m, t)
+		if err := s.append(tx, who, meeting, m, t); err != nil {
+			return err
+		}
+		return m.tellMentioned(tx, meeting)
 	})
 	return m, err
 }

@@ -63,7 +63,7 @@ type Right uint8
 // the meeting's state permits the thing at all is asked after it, by the caller.
 const (
 	See          Right = iota // the meeting, its participants, its events
-	ReadContent               // messages, notes, transcript
+	ReadContent               // messages, notes, transcript; being there
 	WriteContent              // messages, notes
 	Manage                    // edit, start, end, cancel, invite, remove
 )

@@ -42,6 +42,13 @@ func List(tx db.Reader, m domain.MeetingID) ([]Person, error) {
 	return append(members, invited...), err
 }
 
+// Present returns those of the users who may be there now, each with the time at
+// which they joined, zero where they have not. ids is a JSON array. Whether the
+// meeting's state lets anybody be there is asked by the caller, as with rights.
+func Present(tx db.Reader, m domain.MeetingID, ids string) ([]Person, error) {
+	return db.All(tx, scanPerson, selectPresent, m, ids)
+}
+
 // Find returns the member or the invitation with the id, or db.ErrNone.
 func Find(tx db.Reader, m domain.MeetingID, id string) (Person, error) {
 	if strings.HasPrefix(id, domain.InvitationPrefix) {

@@ -90,6 +90,15 @@ ORDER BY user_id
 LIMIT ?2
 -- scope: participants.meeting_id=?1`
 
+// selectPresent is what allows says of ReadContent, for many.
+const selectPresent = `
+SELECT user_id, role, status, joined_at, left_at
+FROM participants
+WHERE meeting_id = ?1 AND user_id IN (SELECT value FROM json_each(?2))
+  AND (meeting_state <> 'active' OR status = 'joined')
+ORDER BY user_id
+-- scope: participants.meeting_id=?1`
+
 const selectMember = `
 SELECT user_id, role, status, joined_at, left_at
 FROM participants

@@ -46,6 +46,12 @@ FROM users
 WHERE id IN (SELECT value FROM json_each(?1))
 -- scope: users.id=each(?1)`
 
+const selectActiveCards = `
+SELECT id, display_name, avatar_url
+FROM users
+WHERE id IN (SELECT value FROM json_each(?1)) AND active = 1
+-- scope: users.id=each(?1)`
+
 const insertUser = `
 INSERT INTO users (id, subject, org_id, org_role, claims_at, email, display_name, avatar_url, created_at, updated_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`

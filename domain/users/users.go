@@ -110,11 +110,25 @@ func Cards(tx db.Reader, ids []domain.UserID) (map[domain.UserID]Card, error) {
 		return nil, err
 	}
 	rows, err := db.All(tx, scanCard, selectCards, string(b))
+	return byID(rows), err
+}
+
+// ActiveCards is Cards without those who are deactivated.
+func ActiveCards(tx db.Reader, ids []domain.UserID) (map[domain.UserID]Card, error) {
+	b, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.All(tx, scanCard, selectActiveCards, string(b))
+	return byID(rows), err
+}
+
+func byID(rows []Card) map[domain.UserID]Card {
 	cards := make(map[domain.UserID]Card, len(rows))
 	for _, c := range rows {
 		cards[c.ID] = c
 	}
-	return cards, err
+	return cards
 }
 
 // BySubject returns the account of the provider's subject, or db.ErrNone, and

@@ -1,0 +1,90 @@
+// Package notifications is what people are told about their meetings.
+package notifications
+
+import (
+	"context"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/users"
+)
+
+// MaxUnread is where counting what somebody has not read ends: more would not
+// fit where it is shown.
+const MaxUnread = 100
+
+// Type says what somebody is told.
+type Type string
+
+// The types. Nobody is told what they have done themselves.
+const (
+	MeetingInvited   Type = "meeting.invited"
+	MeetingStarting  Type = "meeting.starting" // within Notice of its planned time
+	MeetingStarted   Type = "meeting.started"
+	MeetingCancelled Type = "meeting.cancelled"
+	RoleChanged      Type = "role.changed"      // the subject is the new role
+	MessageMentioned Type = "message.mentioned" // the subject is the message
+)
+
+// Notification is one thing that somebody was told. It does not change.
+type Notification struct {
+	Position  int64
+	Type      Type
+	Meeting   domain.MeetingID
+	Actor     domain.UserID // "" when time did it, or it is not known who
+	Subject   string        // "" where the type has none
+	CreatedAt time.Time
+}
+
+// Standing is how far somebody has read.
+type Standing struct {
+	Unread   int64 // at most MaxUnread, which stands for that many or more
+	ReadUpTo int64 // the position of the last one that is read, 0 for none
+}
+
+// Store is the notifications in the database.
+type Store struct{ db *db.DB }
+
+// NewStore returns the notifications in d.
+func NewStore(d *db.DB) *Store { return &Store{db: d} }
+
+// Feed returns a part of what the caller was told.
+func (s *Store) Feed(ctx context.Context, who domain.Actor, span domain.Span) (part domain.Part[Notification], err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if err := users.RequireActive(tx, who); err != nil {
+			return err
+		}
+		part, err = db.Part(tx, span, scanNotification, db.Feed{After: selectAfter, Before: selectBefore}, who.User)
+		return err
+	})
+	return part, err
+}
+
+// Standing returns how far the caller has read.
+func (s *Store) Standing(ctx context.Context, who domain.Actor) (standing Standing, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if err := users.RequireActive(tx, who); err != nil {
+			return err
+		}
+		standing, err = db.One(tx, scanStanding, selectStanding, who.User, MaxUnread)
+		return err
+	})
+	return standing, err
+}
+
+// Read notes that the caller has read everything up to the position upTo, at most
+// what there is. What is read stays so: a smaller position changes nothing.
+func (s *Store) Read(ctx context.Context, who domain.Actor, upTo int64) error {
+	return s.db.Write(ctx, func(tx *db.WriteTx) error {
+		if err := users.RequireActive(tx, who); err != nil {
+			return err
+		}
+		last, err := db.All(tx, scanNotification, selectBefore, who.User, min(upTo, domain.MaxNumber-1)+1, 1)
+		if err != nil || len(last) == 0 {
+			return err
+		}
+		_, err = tx.Exec(upsertMark, who.User, last[0].Position)
+		return err
+	})
+}
