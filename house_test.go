@@ -29,6 +29,7 @@ var floors = [][]string{
 	{"flags"},
 	{"domain/participants"},
 	{"domain/profiles", "domain/connections", "domain/notifications", "domain/meetings"},
+	{"domain/conversation"},
 	{"domain/messages", "domain/notes", "domain/transcripts", "domain/prompts", "domain/embeddings", "domain/video"},
 	{"domain/search", "domain/insights", "domain/matching", "domain/analytics"},
 	{"auth"},

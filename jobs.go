@@ -8,6 +8,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/users"
@@ -18,6 +19,7 @@ import (
 // The kinds of jobs.
 const (
 	endAbandoned = "meetings.end-abandoned"
+	countMeeting = "analytics.count"
 	claimMore    = "invitations.claim"
 	expireDay    = "idempotency.expire"
 )
@@ -33,10 +35,14 @@ func effect[Payload any](work func(tx *db.WriteTx, p Payload) error) jobs.Handle
 	}
 }
 
-// watchForAbandonment follows the start of a meeting: one that nobody ends is
-// looked after by a job.
+// watchForAbandonment follows the start of a meeting, and a change of its plan: one
+// that nobody ends is looked after by a job.
 func watchForAbandonment(tx *db.WriteTx, e events.Event) error {
-	at, active, err := meetings.AbandonedAt(tx, e.Meeting)
+	heard, err := conversation.LastAt(tx, e.Meeting)
+	if err != nil {
+		return err
+	}
+	at, active, err := meetings.AbandonedAt(tx, e.Meeting, heard)
 	if err != nil || !active {
 		return err
 	}
@@ -55,7 +61,11 @@ func endAbandonedMeeting(meets *meetings.Store) jobs.Handler {
 			return nil, err
 		}
 		return func(tx *db.WriteTx) error {
-			again, err := meets.EndAbandoned(tx, id)
+			heard, err := conversation.LastAt(tx, id)
+			if err != nil {
+				return err
+			}
+			again, err := meets.EndAbandoned(tx, id, heard)
 			if err != nil || again.IsZero() {
 				return err
 			}

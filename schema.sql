@@ -192,6 +192,49 @@ BEGIN
   INSERT INTO message_words (message_words, rowid, meeting, content) VALUES ('delete', OLD.seq, hex(OLD.meeting_id), OLD.content);
 END;
 
+-- What goes on in a meeting besides its speaking. One of which there is nothing to
+-- tell has no row. lull_since is null while there is no lull; topics are a JSON array.
+CREATE TABLE conversations (
+  meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
+  recording  INTEGER NOT NULL DEFAULT 0 CHECK (recording IN (0, 1)),
+  severity   TEXT NOT NULL DEFAULT 'none' CHECK (severity IN ('none', 'mild', 'severe')),
+  lull_since INTEGER CHECK ((lull_since IS NULL) = (severity = 'none')),
+  topics     TEXT NOT NULL DEFAULT '[]'
+) STRICT, WITHOUT ROWID;
+
+-- Who has spoken how much in a meeting. It changes with every utterance, so it is
+-- apart, and a row each. user_id is '' for all whom nobody has named. recent is a
+-- JSON array of milliseconds in steps of ten seconds of the meeting, from newest,
+-- the number of the newest step, backwards.
+CREATE TABLE speaking (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  user_id    TEXT NOT NULL,
+  spoken_at  INTEGER NOT NULL,
+  total_ms   INTEGER NOT NULL,
+  words      INTEGER NOT NULL,
+  newest     INTEGER NOT NULL,
+  recent     TEXT NOT NULL,
+  PRIMARY KEY (meeting_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+-- What those who were in a meeting thought of it, one row each.
+CREATE TABLE ratings (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  user_id    TEXT NOT NULL REFERENCES users (id),
+  rated_at   INTEGER NOT NULL,
+  rating     INTEGER NOT NULL CHECK (rating BETWEEN 1 AND 5),
+  comment    TEXT NOT NULL,
+  PRIMARY KEY (meeting_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+-- What was counted in the log of a meeting when it had ended: it is longer than
+-- one query may read, and is deleted before the meeting is.
+CREATE TABLE meeting_counts (
+  meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
+  messages   INTEGER NOT NULL,
+  edits      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What people are told, append-only. cause makes a notification the only one of
 -- its type that a person gets: the number of the event or of the message, or the
 -- instant that the meeting is about to begin at. actor_id is '' when time did it.

@@ -18,6 +18,8 @@ import (
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -68,7 +70,11 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, d.Close)
-	s, err := c.wire(ctx, d, log)
+	limits, err := c.limits(ctx, d, log)
+	if err != nil {
+		return err
+	}
+	s, err := c.wire(ctx, d, limits, log)
 	if err != nil {
 		return err
 	}
@@ -127,12 +133,17 @@ type service struct {
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
-func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
+func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Limits, log *slog.Logger) (*service, error) {
+	figures := analytics.NewStore(d)
+	// What the end of a meeting starts, however it ends: a job for each.
+	after := []afterEnd{
+		{countMeeting, figures.Count},
+	}
 	happened := events.NewLog(map[events.Type][]events.Follow{
 		events.MeetingCreated:         {notifications.Follow},
-		events.MeetingUpdated:         {notifications.Follow},
+		events.MeetingUpdated:         {watchForAbandonment, notifications.Follow},
 		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
-		events.MeetingEnded:           {messages.Announce},
+		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
 		events.MeetingCancelled:       {notifications.Follow},
 		events.MeetingTransferred:     {notifications.Follow},
 		events.ParticipantInvited:     {notifications.Follow},
@@ -146,7 +157,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
-	runner := jobs.NewRunner(d, log, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
@@ -154,7 +165,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
 		notifications.Expire:   effect(notifications.DeleteUntil),
-	})
+	}))
 
 	id, err := c.identity(ctx, d, people, log)
 	if err != nil {
@@ -171,15 +182,11 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		}
 	}
 	seen := auth.NewLastSeen(people, d.Now, log)
-	limits, err := c.limits(ctx, d, log)
-	if err != nil {
-		return nil, err
-	}
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin), Notifications: notifications.NewStore(d), Version: version, Dev: id.dev, Demo: demo,
-		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(),
-		Origins: c.CORSOrigins, Secure: strings.HasPrefix(c.PublicURL, "https:"),
+		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
+		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
+		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins, Secure: strings.HasPrefix(c.PublicURL, "https:"),
 	})
 	if err != nil {
 		return nil, err

@@ -57,6 +57,10 @@ var access = map[string][4]string{
 	"POST /v1/meetings/{meetingId}/join":   {"members 409 conflict", "members 200", "members 409 conflict", "members 409 conflict"},
 	"POST /v1/meetings/{meetingId}/leave":  {"members 409 conflict", "members 200, invited 409 conflict", "members 409 conflict", "members 409 conflict"},
 
+	"GET /v1/meetings/{meetingId}/state":     {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/analytics": {"members 409 conflict", "joined 409 conflict", "members 200", "members 409 conflict"},
+	"POST /v1/meetings/{meetingId}/rating":   {"attended 409 conflict", "attended 409 conflict", "attended 204", "attended 409 conflict"},
+
 	"GET /v1/meetings/{meetingId}/messages":        {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/messages/search": {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/presence":        {"members 200", "joined 200", "members 409 meeting_not_active", "members 409 meeting_not_active"},
@@ -82,6 +86,7 @@ var bodies = map[string]string{
 	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
 	"PUT /v1/meetings/{meetingId}/presence":                `{"typing":true}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
+	"POST /v1/meetings/{meetingId}/rating":                 `{"rating":4}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  `{"content":"Changed"}`,
 }
@@ -118,7 +123,7 @@ func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
 		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
-		"joined-writers": joined && writes, "invited": k.status == "invited",
+		"joined-writers": joined && writes, "invited": k.status == "invited", "attended": joined || k.status == "left",
 	}[word]
 }
 

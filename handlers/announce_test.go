@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	talk "connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
@@ -20,6 +21,7 @@ func follows(announces bool) map[events.Type][]events.Follow {
 	} {
 		all[t] = append(all[t], notifications.Follow)
 	}
+	all[events.MeetingEnded] = append(all[events.MeetingEnded], talk.Close)
 	if !announces {
 		return all
 	}

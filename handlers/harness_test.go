@@ -25,6 +25,8 @@ import (
 	"connvo/db"
 	"connvo/db/dbtest"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	talk "connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -109,6 +111,7 @@ func startServer(t testing.TB, announces bool, changes ...func(*handlers.Config)
 	config := handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
+		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
 		Notifications: notifications.NewStore(s.DB),
 		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
@@ -200,7 +203,7 @@ func (s *server) rows() string {
 	var b strings.Builder
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
-		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
+		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM ratings`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
 		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))

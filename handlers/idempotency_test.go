@@ -91,6 +91,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		ada.must("POST", m+"/start", nil)
 	}
 	ada.must("POST", joined+"/leave", nil)
+	rated := ada.plan("Rated")
+	ada.must("POST", rated+"/start", nil)
+	ada.must("POST", rated+"/end", nil)
 	var edited, deleted struct{ ID string }
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &edited)
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &deleted)
@@ -109,6 +112,7 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"POST " + one + "/transfer":                {given + "/transfer", `{"userId":"` + string(grace.ID) + `"}`},
 		"POST " + one + "/cancel":                  {cancelled + "/cancel", nil},
 		"POST " + one + "/start":                   {scheduled + "/start", nil},
+		"POST " + one + "/rating":                  {rated + "/rating", `{"rating":5}`},
 		"POST " + one + "/join":                    {joined + "/join", nil},
 		"POST " + one + "/messages":                {left + "/messages", `{"content":"Hello"}`},
 		"PATCH " + one + "/messages/{messageId}":   {left + "/messages/" + edited.ID, `{"content":"Changed"}`},

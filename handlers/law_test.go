@@ -34,6 +34,7 @@ func TestLiveEqualsFresh(t *testing.T) {
 			"deactivate": w.deactivate,
 			"remove":     w.remove,
 			"arrive":     w.arrive,
+			"hear":       w.hear,
 			"":           func(*rapid.T) {},
 		})
 		w.settle(t)
@@ -58,6 +59,8 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	},
 	"/v1/meetings/{meetingId}":              func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s") },
 	"/v1/meetings/{meetingId}/participants": func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/participants") },
+	"/v1/meetings/{meetingId}/state":        func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/state") },
+	"/v1/meetings/{meetingId}/analytics":    func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/analytics") },
 	"/v1/meetings/{meetingId}/events": func(w *lawWorld) []string {
 		return append(each(w.meetings, "/v1/meetings/%s/events"), each(w.meetings, "/v1/meetings/%s/events?after=0")...)
 	},
@@ -119,11 +122,14 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/meetings/{meetingId}/transfer": func(t *rapid.T, w *lawWorld) (string, string) {
 		return w.drawMeeting(t) + "/transfer", fmt.Sprintf(`{"userId":%q}`, rapid.SampledFrom(w.people).Draw(t, "heir"))
 	},
-	"POST /v1/meetings/{meetingId}/cancel":   lawStep("cancel"),
-	"POST /v1/meetings/{meetingId}/start":    lawStep("start"),
-	"POST /v1/meetings/{meetingId}/join":     lawStep("join"),
-	"POST /v1/meetings/{meetingId}/leave":    lawStep("leave"),
-	"POST /v1/meetings/{meetingId}/end":      lawStep("end"),
+	"POST /v1/meetings/{meetingId}/cancel": lawStep("cancel"),
+	"POST /v1/meetings/{meetingId}/start":  lawStep("start"),
+	"POST /v1/meetings/{meetingId}/join":   lawStep("join"),
+	"POST /v1/meetings/{meetingId}/leave":  lawStep("leave"),
+	"POST /v1/meetings/{meetingId}/end":    lawStep("end"),
+	"POST /v1/meetings/{meetingId}/rating": func(t *rapid.T, w *lawWorld) (string, string) {
+		return w.drawMeeting(t) + "/rating", fmt.Sprintf(`{"rating":%d}`, rapid.IntRange(1, 5).Draw(t, "rating"))
+	},
 	"POST /v1/meetings/{meetingId}/messages": lawMessage,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": func(t *rapid.T, w *lawWorld) (string, string) {
 		return rapid.SampledFrom(w.messages).Draw(t, "message"), rapid.SampledFrom([]string{`{"content":"x"}`, `{"content":"y"}`}).Draw(t, "edit")

@@ -188,11 +188,15 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	s.deadJob("org_1")
 	ada.must("PUT", "/v1/admin/flags/insights", `{"enabled":true,"percentage":5,"organizations":["org_1"],"users":["usr_1"],"reason":"a trial"}`)
 	ada.must("PUT", meeting+"/presence", `{"typing":true,"cursor":{"version":1,"anchor":2,"head":3}}`)
+	ended := ada.plan("Ended")
+	ada.must("POST", ended+"/start", nil)
+	s.exec(`INSERT INTO speaking SELECT id, ?, 0, 1000, 3, 0, '[1000]' FROM meetings`, ada.ID)
+	ada.must("POST", ended+"/end", nil)
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
 			continue
 		}
-		path := strings.NewReplacer("/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights").Replace(r.Path)
+		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights").Replace(r.Path)
 		if strings.HasSuffix(path, "/search") {
 			path += "?q=hello"
 		}
@@ -217,8 +221,11 @@ func described(t *testing.T, d object, name string, schema, value any) {
 	case object:
 		members, _ := part(schema, "properties").(object)
 		for member, inner := range v {
-			if part(schema, "additionalProperties", "x") == nil && part(schema, "additionalProperties") != nil && part(schema, "additionalProperties") != false {
-				continue // any member may be there
+			if others := part(schema, "additionalProperties"); others != nil && others != false {
+				if part(others, "type") != nil { // else any member may be there
+					described(t, d, name+".*", others, inner)
+				}
+				continue
 			}
 			if members[member] == nil {
 				t.Errorf("%s.%s is not described", name, member)

@@ -19,6 +19,8 @@ import (
 	"connvo/auth"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
@@ -46,6 +48,9 @@ type Config struct {
 	Version  string
 	// Notifications is what people are told.
 	Notifications *notifications.Store
+	// Conversation and Analytics are the meetings while they run and afterwards.
+	Conversation *conversation.Store
+	Analytics    *analytics.Store
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -87,6 +92,9 @@ type Server struct {
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
+	conversation *conversation.Store
+	analytics    *analytics.Store
+
 	engine   *realtime.Engine
 	api      huma.API
 	mux      *http.ServeMux
@@ -113,6 +121,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
+		conversation: c.Conversation, analytics: c.Analytics,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
@@ -126,6 +135,8 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.conversationRoutes()
+	s.analyticsRoutes()
 	s.notificationRoutes()
 	s.liveRoutes()
 	s.adminRoutes()

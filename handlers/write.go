@@ -130,7 +130,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		}
 	}
 	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
-	request := idempotency.RequestOf(c.body)
+	request := idempotency.RequestOf(r.URL.RawQuery, c.body)
 	err = s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
 		answer, replayed = idempotency.Answer{}, false
 		joined := db.Join(r.Context(), tx)

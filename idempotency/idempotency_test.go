@@ -65,7 +65,7 @@ func (f *fixture) finds(k idempotency.Key, request idempotency.Request) bool {
 
 var (
 	key     = idempotency.KeyOf("usr_1", "POST", "/v1/meetings", "k")
-	request = idempotency.RequestOf([]byte(`{"title":"x"}`))
+	request = idempotency.RequestOf("", []byte(`{"title":"x"}`))
 	created = idempotency.Answer{
 		Status: 201,
 		Header: idempotency.Header{Location: "/v1/meetings/mtg_1", ETag: `"7"`, Commit: 1<<53 - 1},
@@ -108,12 +108,15 @@ func TestAnswerGoesWithItsEffect(t *testing.T) {
 func TestOtherContentUnderTheKeyIsRefused(t *testing.T) {
 	f := open(t)
 	f.keep(key, request, created)
-	_, found, err := f.find(key, idempotency.RequestOf([]byte(`{"title":"y"}`)))
+	_, found, err := f.find(key, idempotency.RequestOf("", []byte(`{"title":"y"}`)))
 	if found || !errors.Is(err, idempotency.ErrMismatch) || domain.KindOf(err) != domain.Invalid {
 		t.Errorf("found %v, error %v", found, err)
 	}
+	if _, found, err := f.find(key, idempotency.RequestOf("reason=other", []byte(`{"title":"x"}`))); found || !errors.Is(err, idempotency.ErrMismatch) {
+		t.Errorf("with another query: %v, %v", found, err)
+	}
 	f.now = f.now.Add(idempotency.Lifetime)
-	if f.finds(key, idempotency.RequestOf(nil)) {
+	if f.finds(key, idempotency.RequestOf("", nil)) {
 		t.Error("a key is not free after its lifetime")
 	}
 }
@@ -155,7 +158,7 @@ func TestAnswerLivesADay(t *testing.T) {
 		}
 		// The key is free again, beside the row that is still there.
 		f.now = kept.Add(24 * time.Hour)
-		again := idempotency.RequestOf([]byte("again"))
+		again := idempotency.RequestOf("", []byte("again"))
 		f.keep(key, again, idempotency.Answer{Status: 200})
 		if a, found, err := f.find(key, again); err != nil || !found || a.Status != 200 {
 			t.Errorf("%s: used again: found %v, %+v, %v", name, found, a, err)

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"io"
 
 	"connvo/domain"
 )
@@ -44,8 +45,12 @@ func KeyOf(user domain.UserID, method, path, key string) Key {
 	return Key(sum[:16])
 }
 
-// RequestOf returns the digest of a request's body.
-func RequestOf(body []byte) Request {
-	sum := sha256.Sum256(body)
-	return Request(sum[:16])
+// RequestOf returns the digest of what a request says: the query of its URL, as
+// it was sent, and its body.
+func RequestOf(query string, body []byte) Request {
+	h := sha256.New()
+	_, _ = io.WriteString(h, query) // a hash takes everything
+	_, _ = h.Write([]byte{0})       // which no query contains
+	_, _ = h.Write(body)
+	return Request(h.Sum(nil)[:16])
 }

@@ -86,3 +86,27 @@ func LastAt(tx db.Reader, m domain.MeetingID) (time.Time, error) {
 	}
 	return last[0].CreatedAt, nil
 }
+
+// Tally is how often things of each type happened in a part of a meeting's log.
+type Tally struct {
+	Of   map[Type]int64
+	Last int64 // the position of the last event that was counted
+	More bool  // there are more to count, after Last
+}
+
+// Count counts the meeting's events after a position, up to the first of the type
+// until, with it, and at most limit of them. What it has counted never changes,
+// since the log only grows at its end. It joins the caller's transaction, which
+// has checked that the log may be read.
+func Count(tx db.Reader, m domain.MeetingID, after int64, until Type, limit int64) (Tally, error) {
+	rows, err := db.All(tx, scanCount, countTypes, m, after, until, limit)
+	t := Tally{Of: map[Type]int64{}, Last: after}
+	var n int64
+	for _, r := range rows {
+		t.Of[r.of] = r.n
+		t.Last = max(t.Last, r.last)
+		n += r.n
+	}
+	t.More = n == limit && t.Of[until] == 0
+	return t, err
+}

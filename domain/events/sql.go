@@ -26,6 +26,30 @@ ORDER BY position DESC
 LIMIT ?3
 -- scope: events.meeting_id=?1`
 
+const countTypes = `
+WITH page AS (
+  SELECT position, type
+  FROM events
+  WHERE meeting_id = ?1 AND position > ?2
+  ORDER BY position
+  LIMIT ?4
+)
+SELECT type, count(*), max(position)
+FROM page
+WHERE position <= coalesce((SELECT min(CASE type WHEN ?3 THEN position END) FROM page), 9007199254740991)
+GROUP BY type
+-- scope: events.meeting_id=?1`
+
+type count struct {
+	of      Type
+	n, last int64
+}
+
+func scanCount(r db.Row) (c count, err error) {
+	err = r.Scan(&c.of, &c.n, &c.last)
+	return c, err
+}
+
 func scanEvent(r db.Row) (Event, error) {
 	var e Event
 	var at int64

@@ -132,8 +132,10 @@ func OrgOf(tx db.Reader, id domain.MeetingID) (string, error) {
 }
 
 // AbandonedAt returns when an active meeting is to be ended for its members, if
-// nothing happens in it, and false when it is not active.
-func AbandonedAt(tx db.Reader, id domain.MeetingID) (time.Time, bool, error) {
+// nothing happens in it, and false when it is not active. What has happened is
+// told by its events and by heard, the instant at which somebody spoke last, which
+// is no event (zero when nobody did).
+func AbandonedAt(tx db.Reader, id domain.MeetingID, heard time.Time) (time.Time, bool, error) {
 	m, err := db.One(tx, scanMeeting, selectMeeting, id)
 	if err != nil || m.State != participants.Active {
 		return time.Time{}, false, err
@@ -142,7 +144,7 @@ func AbandonedAt(tx db.Reader, id domain.MeetingID) (time.Time, bool, error) {
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	for _, t := range []time.Time{m.StartedAt.Add(m.Duration), m.ScheduledAt.Add(m.Duration)} {
+	for _, t := range []time.Time{heard, m.StartedAt.Add(m.Duration), m.ScheduledAt.Add(m.Duration)} {
 		if t.After(last) {
 			last = t
 		}
@@ -151,10 +153,10 @@ func AbandonedAt(tx db.Reader, id domain.MeetingID) (time.Time, bool, error) {
 }
 
 // EndAbandoned ends the meeting if its time has come, else it returns the
-// instant to ask again; the zero time when there is nothing left to do. It is
-// the work of a job and joins its transaction.
-func (s *Store) EndAbandoned(tx *db.WriteTx, id domain.MeetingID) (again time.Time, err error) {
-	at, active, err := AbandonedAt(tx, id)
+// instant to ask again; the zero time when there is nothing left to do. heard is
+// that of AbandonedAt. It is the work of a job and joins its transaction.
+func (s *Store) EndAbandoned(tx *db.WriteTx, id domain.MeetingID, heard time.Time) (again time.Time, err error) {
+	at, active, err := AbandonedAt(tx, id, heard)
 	if err != nil || !active {
 		return time.Time{}, err
 	}

@@ -66,6 +66,7 @@ const (
 	ReadContent               // messages, notes, transcript; being there
 	WriteContent              // messages, notes
 	Manage                    // edit, start, end, cancel, invite, remove
+	Rate                      // the meeting, once one has been in it
 )
 
 // Require refuses whoever may not do what right names in the meeting, and
@@ -101,6 +102,10 @@ func (m Membership) allows(right Right) error {
 			return domain.Fail(domain.Forbidden, "observers may not write")
 		}
 		return m.allows(ReadContent)
+	case Rate:
+		if m.Status == Invited {
+			return domain.Fail(domain.Forbidden, "only those who joined the meeting may rate it")
+		}
 	case ReadContent:
 		if m.State == Active && m.Status != Joined {
 			return domain.Fail(domain.Forbidden, "join the meeting first")
