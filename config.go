@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"connvo/auth"
+	"connvo/handlers"
 )
 
 // serveCommand is the configuration of the server.
@@ -31,6 +32,10 @@ type serveCommand struct {
 	WorkOSIssuers    []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
 	WorkOSHookSecret string   `name:"workos-webhook-secret" env:"WORKOS_WEBHOOK_SECRET" help:"The secret of the webhook endpoint in WorkOS that sends its events to /webhooks/workos; without it they are only asked for every five minutes."`
 	StreamAdmissions int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
+	RateLimits       string   `env:"CONNVO_RATE_LIMITS" default:"on" help:"on, or off for load tests, which the development identity provider must be on for."`
+	PublicURL        string   `name:"public-url" env:"CONNVO_PUBLIC_URL" help:"Where people reach the server, such as https://connvo.example.com; the listener's URL when left out."`
+	CORSOrigins      []string `name:"cors-origins" env:"CONNVO_CORS_ORIGINS" help:"The origins whose pages may use the API with a token or a ticket, such as https://app.example.com."`
+	FlyMachine       string   `name:"fly-machine-id" env:"FLY_MACHINE_ID" help:"The machine on Fly.io, which sets it: the proxy before it names the addresses of callers."`
 	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
@@ -68,6 +73,12 @@ func (c *serveCommand) check() error {
 	}
 	if c.StreamAdmissions < 1 || c.StreamAdmissions > maxStreamAdmissions {
 		refuse("--stream-admissions %d: 1 to %d", c.StreamAdmissions, maxStreamAdmissions)
+	}
+	c.checkBrowsers(refuse)
+	if c.RateLimits != "on" && c.RateLimits != "off" {
+		refuse("--rate-limits %q: on or off", c.RateLimits)
+	} else if c.RateLimits == "off" && c.WorkOSClientID != "" {
+		refuse("--rate-limits off: for load tests, so only where the development identity provider is on")
 	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		refuse("--log-format %q: text or json", c.LogFormat)
@@ -107,6 +118,37 @@ func (c *serveCommand) checkWorkOS(refuse func(format string, args ...any)) {
 	if c.Demo == on {
 		refuse("--demo: its people sign in by the development identity provider, which is off with --workos-client-id")
 	}
+}
+
+// maxOrigins is more than a deployment has, and few enough to be looked through
+// for each request.
+const maxOrigins = 20
+
+// checkBrowsers refuses what is wrong with how browsers reach the server.
+func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+			refuse("--public-url %q: write scheme and host, such as https://connvo.example.com", c.PublicURL)
+		}
+	}
+	for _, origin := range c.CORSOrigins {
+		if err := handlers.CheckOrigin(origin); err != nil {
+			refuse("--cors-origins %q: %w", origin, err)
+		}
+	}
+	if len(c.CORSOrigins) > maxOrigins {
+		refuse("--cors-origins: %d origins, more than %d", len(c.CORSOrigins), maxOrigins)
+	}
+}
+
+// addressHeader is the header in which the caller's address is believed: Fly's
+// proxy sets it whatever the caller sends, and nobody gets around that proxy.
+func (c *serveCommand) addressHeader() string {
+	if c.FlyMachine == "" {
+		return ""
+	}
+	return "Fly-Client-IP"
 }
 
 // printable reports whether s has characters and all are visible ASCII: a line

@@ -6,7 +6,7 @@
 --   numbers called seq, position or commit come from the one sequence.
 -- A query may be live only over tables whose changes are published. These are
 -- not, because no query answers from them:
--- unwatched: sequence meta idempotency dev_keys dev_users last_seen
+-- unwatched: sequence meta idempotency dev_keys dev_users last_seen rate_limits
 -- unwatched: provider_events provider_cursor
 
 -- The one sequence that numbers every write, in commit order.
@@ -48,6 +48,16 @@ CREATE TABLE last_seen (
   user_id TEXT PRIMARY KEY REFERENCES users (id),
   seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Who has used up more than half of what a policy allows, and when they have all
+-- of it again; not to be forgiven by a restart. who is a user or a network.
+CREATE TABLE rate_limits (
+  policy  TEXT NOT NULL,
+  who     TEXT NOT NULL,
+  full_at INTEGER NOT NULL,
+  PRIMARY KEY (policy, who)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rate_limits_by_time ON rate_limits (full_at);
 
 -- Sessions, as the identity provider names them, that have ended while tokens of
 -- theirs may still be valid. A row is forgotten when none can be any more.

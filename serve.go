@@ -29,6 +29,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/ratelimit"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -69,7 +70,11 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, d.Close)
-	s, err := c.wire(ctx, d, log)
+	limits, err := c.limits(ctx, d, log)
+	if err != nil {
+		return err
+	}
+	s, err := c.wire(ctx, d, limits, log)
 	if err != nil {
 		return err
 	}
@@ -127,11 +132,12 @@ type service struct {
 	verifier *auth.Verifier
 	seen     *auth.LastSeen
 	inbox    *auth.Inbox
-	provider *http.Client // to the identity provider
+	limits   *ratelimit.Limits // nil where there are none
+	provider *http.Client      // to the identity provider
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
-func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
+func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Limits, log *slog.Logger) (*service, error) {
 	figures := analytics.NewStore(d)
 	// What the end of a meeting starts, however it ends: a job for each.
 	after := []afterEnd{
@@ -190,12 +196,12 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
 		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: id.dev, Demo: demo,
-		StreamAdmissions: c.StreamAdmissions,
+		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins, Secure: strings.HasPrefix(c.PublicURL, "https:"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, inbox: inbox, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, inbox: inbox, limits: limits, provider: id.tokens.Client}, nil
 }
 
 // inbox returns what takes the events of WorkOS, where it signs people in. It has
@@ -209,6 +215,14 @@ func (c *serveCommand) inbox(d *db.DB, people *users.Store, log *slog.Logger) (*
 	transport.MaxConnsPerHost = 1
 	api, err := auth.NewWorkOSDirectory(auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: &http.Client{Transport: transport}, Log: log})
 	return auth.NewInbox(d, people, c.WorkOSHookSecret, api, log), err
+}
+
+// limits returns how often callers may ask, nil where nobody counts.
+func (c *serveCommand) limits(ctx context.Context, d *db.DB, log *slog.Logger) (*ratelimit.Limits, error) {
+	if c.RateLimits == "off" {
+		return nil, nil
+	}
+	return ratelimit.New(ctx, ratelimit.Config{DB: d, Log: log})
 }
 
 // identity is who says whom a token speaks for.
@@ -284,6 +298,11 @@ func (s *service) close() error {
 	}
 	if err := s.seen.Close(writing); err != nil {
 		s.log.Warn("when people were last seen was not stored", "error", err)
+	}
+	if s.limits != nil {
+		if err := s.limits.Close(writing); err != nil {
+			s.log.Warn("rate limits were not stored", "error", err)
+		}
 	}
 	s.verifier.Close()
 	s.inbox.Close()

@@ -80,8 +80,9 @@ func newServer(t testing.TB) *server {
 	return startServer(t, false)
 }
 
-// startServer returns a server that says in the chats what happens if it announces.
-func startServer(t testing.TB, announces bool) *server {
+// startServer returns a server that says in the chats what happens if it
+// announces. Each change may make it another one.
+func startServer(t testing.TB, announces bool, changes ...func(*handlers.Config)) *server {
 	t.Helper()
 	s := &server{
 		t: t, Clock: &clock{}, Log: &logged{},
@@ -111,14 +112,18 @@ func startServer(t testing.TB, announces bool) *server {
 	}
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
 	s.Inbox = auth.NewInbox(s.DB, people, webhookSecret, nil, log)
-	s.API, err = handlers.New(handlers.Config{
+	config := handlers.Config{
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
 		Notifications: notifications.NewStore(s.DB),
 		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
 		Inbox: s.Inbox, Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
-	})
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	s.API, err = handlers.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
