@@ -29,6 +29,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/ratelimit"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -69,11 +70,18 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, d.Close)
-	s, err := c.wire(ctx, d, log, c.origin("http://"+listener.Addr().String()))
+	limits, err := c.limits(ctx, d, log)
+	if err != nil {
+		return err
+	}
+	s, err := c.wire(ctx, d, limits, log, c.origin("http://"+listener.Addr().String()))
 	if err != nil {
 		return err
 	}
 	defer closing(&err, s.close)
+	if err := s.inbox.Start(ctx); err != nil {
+		return err
+	}
 	s.jobs.Start()
 	return s.serve(ctx, listener, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
@@ -122,11 +130,13 @@ type service struct {
 	audit *audit.Log
 	jobs  *jobs.Runner
 	door
+	inbox  *auth.Inbox
+	limits *ratelimit.Limits // nil where there are none
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
 // Browsers reach the server at origin.
-func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger, origin string) (*service, error) {
+func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Limits, log *slog.Logger, origin string) (*service, error) {
 	figures := analytics.NewStore(d)
 	// What the end of a meeting starts, however it ends: a job for each.
 	after := []afterEnd{
@@ -150,6 +160,10 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger, ori
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
+	inbox, err := c.inbox(d, people, log)
+	if err != nil {
+		return nil, err
+	}
 	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
@@ -158,28 +172,49 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger, ori
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
 		notifications.Expire:   effect(notifications.DeleteUntil),
+		auth.ApplyEvent:        inbox.Apply,
+		auth.CatchUp:           inbox.CatchUp,
 	}))
 
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
 	}
-	var demo domain.MeetingID
-	if c.demo() {
-		if demo, err = seedDemo(ctx, c.Region, in.dev, meets); err != nil {
-			return nil, fmt.Errorf("demo: %w", err)
-		}
+	demo, err := c.seed(ctx, in.dev, meets)
+	if err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
 	}
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: in.dev, Demo: demo,
-		StreamAdmissions: c.StreamAdmissions,
+		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
+		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, door: in}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, door: in, inbox: inbox, limits: limits}, nil
+}
+
+// inbox returns what takes the events of WorkOS, where it signs people in. It has
+// connections and a breaker of its own: newcomers do not wait for it, nor it for
+// them.
+func (c *serveCommand) inbox(d *db.DB, people *users.Store, log *slog.Logger) (*auth.Inbox, error) {
+	if c.WorkOSClientID == "" {
+		return auth.NewInbox(d, people, "", nil, log), nil
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost = 1
+	api, err := auth.NewWorkOSDirectory(auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: &http.Client{Transport: transport}, Log: log})
+	return auth.NewInbox(d, people, c.WorkOSHookSecret, api, log), err
+}
+
+// limits returns how often callers may ask, nil where nobody counts.
+func (c *serveCommand) limits(ctx context.Context, d *db.DB, log *slog.Logger) (*ratelimit.Limits, error) {
+	if c.RateLimits == "off" {
+		return nil, nil
+	}
+	return ratelimit.New(ctx, ratelimit.Config{DB: d, Log: log})
 }
 
 // identity is who says whom a token speaks for.
@@ -263,7 +298,13 @@ func (s *service) close() error {
 	if err := s.seen.Close(writing); err != nil {
 		s.log.Warn("when people were last seen was not stored", "error", err)
 	}
+	if s.limits != nil {
+		if err := s.limits.Close(writing); err != nil {
+			s.log.Warn("rate limits were not stored", "error", err)
+		}
+	}
 	s.verifier.Close()
+	s.inbox.Close()
 	s.config.Client.CloseIdleConnections()
 	return nil
 }

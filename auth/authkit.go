@@ -22,6 +22,9 @@ import (
 // attempts: somebody waits for the answer.
 const renewTimeout = 8 * time.Second
 
+// maxTokens bounds an answer with tokens, which tells of the person too.
+const maxTokens = maxPerson + 4*MaxToken
+
 // AuthKit is the hosted sign-in of WorkOS for browsers. It is safe for concurrent
 // use.
 type AuthKit struct {
@@ -210,5 +213,5 @@ func (k *AuthKit) ask(ctx context.Context, body []byte) (reply, error) {
 	}
 	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set("Accept", "application/json")
-	return send(k.client, q)
+	return send(k.client, q, maxTokens)
 }

@@ -30,9 +30,6 @@ const (
 	// then one question finds out.
 	brokenAfter = 5
 	brokenFor   = 10 * time.Second
-	// maxReply bounds an answer, the longest of which is about one person: fifty
-	// values of metadata, of 600 characters each, however they are escaped.
-	maxReply = 512 << 10
 )
 
 // reply is what WorkOS has answered to one attempt.
@@ -48,15 +45,15 @@ func (r reply) overloaded() bool {
 	return r.status == http.StatusTooManyRequests || r.status >= http.StatusInternalServerError
 }
 
-// send makes one attempt. A body is cut off at maxReply, which makes a longer one
-// that cannot be parsed.
-func send(client *http.Client, q *http.Request) (reply, error) {
+// send makes one attempt. A body is cut off after most bytes, which makes a
+// longer one that cannot be parsed.
+func send(client *http.Client, q *http.Request, most int64) (reply, error) {
 	a, err := client.Do(q)
 	if err != nil {
 		return reply{}, err
 	}
 	defer func() { _ = a.Body.Close() }() // nothing is lost: it was only read
-	body, err := io.ReadAll(io.LimitReader(a.Body, maxReply))
+	body, err := io.ReadAll(io.LimitReader(a.Body, most))
 	return reply{
 		status: a.StatusCode,
 		id:     a.Header.Get("X-Request-Id"),

@@ -23,6 +23,10 @@ import (
 // answer, for directoryTimeout at most.
 const personTimeout = 8 * time.Second
 
+// maxPerson bounds the answer about one person: fifty values of metadata, of 600
+// characters each, however they are escaped.
+const maxPerson = 512 << 10
+
 // WorkOSAPI says how the API of WorkOS is reached. All fields are required.
 type WorkOSAPI struct {
 	URL    string // as for WorkOSConfig
@@ -56,6 +60,7 @@ func (a WorkOSAPI) client() *http.Client {
 // concurrent use.
 type WorkOSDirectory struct {
 	users    string // the address of the users, with a slash at its end
+	events   string // the address of the list of events
 	key      string
 	client   *http.Client
 	log      *slog.Logger
@@ -70,6 +75,7 @@ func NewWorkOSDirectory(a WorkOSAPI) (*WorkOSDirectory, error) {
 	}
 	d := &WorkOSDirectory{
 		users:  strings.TrimRight(a.URL, "/") + "/user_management/users/",
+		events: strings.TrimRight(a.URL, "/") + "/events",
 		key:    a.Key,
 		client: a.client(),
 		log:    a.Log,
@@ -86,7 +92,7 @@ func (d *WorkOSDirectory) limited() failsafe.Policy[reply] {
 		HandleIf(func(r reply, _ error) bool { return r.overloaded() && r.wait > maxAsked }).
 		WithDelayFunc(asked).
 		OnOpen(func(circuitbreaker.StateChangedEvent) {
-			d.log.Warn("WorkOS asks us to come later: nobody who is new can sign in meanwhile", "at most", maxSilence)
+			d.log.Warn("WorkOS asks us to come later: nobody who is new can sign in, and nothing new is learned, meanwhile", "at most", maxSilence)
 		}).
 		Build()
 }
@@ -105,7 +111,7 @@ func (d *WorkOSDirectory) broken() failsafe.Policy[reply] {
 		WithSuccessThreshold(1).
 		WithDelay(brokenFor).
 		OnOpen(func(circuitbreaker.StateChangedEvent) {
-			d.log.Warn("WorkOS does not answer as it should: nobody who is new can sign in", "asked again in", brokenFor)
+			d.log.Warn("WorkOS does not answer as it should: nobody who is new can sign in, and nothing new is learned", "asked again in", brokenFor)
 		}).
 		OnClose(func(circuitbreaker.StateChangedEvent) { d.log.Info("WorkOS answers again") }).
 		Build()
@@ -118,7 +124,7 @@ func (d *WorkOSDirectory) broken() failsafe.Policy[reply] {
 func (d *WorkOSDirectory) Person(ctx context.Context, subject string) (Person, error) {
 	ctx, cancel := context.WithTimeout(ctx, personTimeout)
 	defer cancel()
-	r, err := d.policies.WithContext(ctx).Get(func() (reply, error) { return d.ask(ctx, subject) })
+	r, err := d.policies.WithContext(ctx).Get(func() (reply, error) { return d.ask(ctx, d.users+url.PathEscape(subject), maxPerson) })
 	if err != nil {
 		return Person{}, unavailable(fmt.Errorf("ask WorkOS about a user: %w", err))
 	}
@@ -142,17 +148,17 @@ func unavailable(cause error) error {
 	return domain.Because(domain.Unavailable, cause, "the identity provider cannot answer now")
 }
 
-// ask makes one attempt.
-func (d *WorkOSDirectory) ask(ctx context.Context, subject string) (reply, error) {
+// ask makes one attempt; send says what most is.
+func (d *WorkOSDirectory) ask(ctx context.Context, address string, most int64) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, d.users+url.PathEscape(subject), nil)
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return reply{}, err
 	}
 	q.Header.Set("Authorization", "Bearer "+d.key)
 	q.Header.Set("Accept", "application/json")
-	return send(d.client, q)
+	return send(d.client, q, most)
 }
 
 // wireUser is what we read of a user of WorkOS. A member that is null is "".
@@ -169,12 +175,17 @@ type wireUser struct {
 // person returns the person that the answer is about.
 func (r reply) person(subject string) (Person, error) {
 	var u wireUser
-	switch err := json.Unmarshal(r.body, &u); {
-	case err != nil:
+	if err := json.Unmarshal(r.body, &u); err != nil {
 		return Person{}, err
-	case u.ID != subject:
+	}
+	if u.ID != subject {
 		return Person{}, errors.New("it is about somebody else")
-	case u.Email == "", len(u.Email) > users.MaxEmail:
+	}
+	return u.person()
+}
+
+func (u wireUser) person() (Person, error) {
+	if u.Email == "" || len(u.Email) > users.MaxEmail {
 		return Person{}, errors.New("it has no e-mail address")
 	}
 	words := cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.Name)

@@ -16,6 +16,7 @@ import (
 
 	"connvo/audit"
 	"connvo/domain"
+	"connvo/ratelimit"
 	"connvo/realtime"
 )
 
@@ -34,6 +35,8 @@ type route struct {
 	// every is how often the answer of a live query that comes from memory is
 	// asked for; 0 for one that comes from the database.
 	every time.Duration
+	// limit is what its requests are counted by, beside ratelimit.API.
+	limit ratelimit.Policy
 	// audits is what the record calls the deed; "" for what is recorded only when
 	// it is refused.
 	audits audit.Action
@@ -264,7 +267,7 @@ func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realt
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", "Accept, Authorization, Cookie")
+	h.Add("Vary", "Accept, Authorization, Cookie")
 	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return

@@ -34,7 +34,7 @@ func follows(announces bool) map[events.Type][]events.Follow {
 // What happens is said in the chat in the commit in which it happens, and nobody
 // changes what the server says.
 func TestServerSaysWhatHappensInTheChat(t *testing.T) {
-	s := startServer(t, true, nil)
+	s := startServer(t, true)
 	ada, grace := s.signIn("ada"), s.signIn("grace")
 	meeting := ada.plan("Plan", grace, "participant")
 	ada.must("POST", meeting+"/start", nil)

@@ -1,177 +1,178 @@
 package handlers_test
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
-	"net/url"
 	"strings"
 	"testing"
 
-	"connvo/auth"
-	"connvo/auth/workostest"
-	"connvo/domain/users"
+	"connvo/handlers"
 )
 
-// identity is who says whom a token speaks for.
-type identity struct {
-	tokens    auth.Config
-	directory auth.Directory
-	kit       *auth.AuthKit
-	password  string
-}
+const appOrigin = "https://app.example.com"
 
-// identity returns the emulator of WorkOS, or the development provider.
-func (s *server) identity(people *users.Store, workos *workostest.Emulator, log *slog.Logger) (id identity) {
-	s.t.Helper()
-	var err error
-	if workos == nil {
-		if s.Dev, err = auth.NewDevProvider(s.t.Context(), s.DB, people); err != nil {
-			s.t.Fatal(err)
-		}
-		return identity{tokens: s.Dev.Config(s.Clock.Now), directory: s.Dev}
-	}
-	id.tokens = auth.WorkOSConfig(workos.URL, "client_test")
-	id.tokens.Issuers, id.tokens.Client, id.tokens.Now = []string{workos.Issuer}, &http.Client{Transport: s.transport}, s.Clock.Now
-	api := auth.WorkOSAPI{URL: workos.URL, Key: workos.Key, Client: id.tokens.Client, Log: log}
-	if id.directory, err = auth.NewWorkOSDirectory(api); err != nil {
-		s.t.Fatal(err)
-	}
-	if id.kit, err = auth.NewAuthKit(api, "client_test", s.URL); err != nil {
-		s.t.Fatal(err)
-	}
-	id.password = strings.Repeat("p", auth.MinCookiePassword)
-	return id
-}
-
-// cookie is the Cookie header of a browser that has signed in with the person's
-// token.
-func (p *person) cookie() string {
-	p.s.t.Helper()
-	c, _, err := p.s.Browsers.Open(p.s.t.Context(), p.Token, "")
-	if err != nil {
-		p.s.t.Fatal(err)
-	}
-	return "connvo_session=" + c.Value
-}
-
-// newWorkOS returns a server whose people sign in with an emulator that knows
-// Ada, who signs in unless somebody else is asked for, and Grace.
-func newWorkOS(t testing.TB) (*server, *workostest.Emulator) {
+// withOrigin returns a server whose API pages of appOrigin may use.
+func withOrigin(t *testing.T) *server {
 	t.Helper()
-	e := workostest.Start(t,
-		workostest.Person{Email: "ada@example.com", FirstName: "Ada", EmailVerified: true},
-		workostest.Person{Email: "grace@example.com", FirstName: "Grace", EmailVerified: true})
-	return startServer(t, false, e), e
+	return startServer(t, false, func(c *handlers.Config) { c.Origins = []string{"http://localhost:5173", appOrigin} })
 }
 
-// authenticatePath is where WorkOS gives tokens.
-const authenticatePath = "/user_management/authenticate"
-
-// browser keeps cookies as one does. It follows no redirects unless it visits.
-type browser struct {
-	s   *server
-	jar *cookiejar.Jar
+// readable reports whether a browser shows the answer to a page of appOrigin.
+func readable(a answer) bool {
+	return a.Header.Get("Access-Control-Allow-Origin") == appOrigin && a.Header.Get("Access-Control-Allow-Credentials") == "" &&
+		strings.Contains(strings.Join(a.Header["Vary"], ", "), "Origin")
 }
 
-func (s *server) browser() *browser {
-	s.t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return &browser{s: s, jar: jar}
-}
-
-// visit follows the address, or path of the server, to where it ends.
-func (b *browser) visit(address string) *http.Response {
-	b.s.t.Helper()
-	client := http.Client{Transport: b.s.transport, Jar: b.jar, Timeout: patience}
-	return b.finish(client.Get(b.at(address)))
-}
-
-// get asks for the address, or path of the server.
-func (b *browser) get(address string, header ...string) *http.Response {
-	b.s.t.Helper()
-	return b.send(http.MethodGet, address, header...)
-}
-
-func (b *browser) send(method, address string, header ...string) *http.Response {
-	b.s.t.Helper()
-	r, err := http.NewRequestWithContext(b.s.t.Context(), method, b.at(address), nil)
-	if err != nil {
-		b.s.t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	client := http.Client{Transport: b.s.transport, Jar: b.jar, Timeout: patience,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return b.finish(client.Do(r))
-}
-
-// finish reads the body, which is then there to be read again.
-func (b *browser) finish(r *http.Response, err error) *http.Response {
-	b.s.t.Helper()
-	if err != nil {
-		b.s.t.Fatal(err)
-	}
-	body, err := io.ReadAll(r.Body)
-	if err := errors.Join(err, r.Body.Close()); err != nil {
-		b.s.t.Fatal(err)
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return r
-}
-
-func (b *browser) at(address string) string {
-	if strings.HasPrefix(address, "/") {
-		return b.s.URL + address
-	}
-	return address
-}
-
-// begin opens a tab that signs in, and returns where WorkOS sends it back to.
-func (b *browser) begin(email, returnTo string) (callback string) {
-	b.s.t.Helper()
-	authorize := location(b.s.t, b.get("/auth/login?"+url.Values{"returnTo": {returnTo}}.Encode()))
-	return location(b.s.t, b.get(authorize+"&login_hint="+url.QueryEscape(email)))
-}
-
-// signIn signs the browser in.
-func (b *browser) signIn(email string) {
-	b.s.t.Helper()
-	if to := location(b.s.t, b.get(b.begin(email, "/docs"))); to != b.s.URL+"/docs" {
-		b.s.t.Fatalf("signed in to %s", to)
-	}
-}
-
-// location is where the answer sends the browser.
-func location(t testing.TB, r *http.Response) string {
-	t.Helper()
-	u, err := r.Location()
-	if err != nil {
-		t.Fatalf("%s %s: %s %s", r.Request.Method, r.Request.URL, r.Status, text(r))
-	}
-	return u.String()
-}
-
-// text is the body.
-func text(r *http.Response) string {
-	b, _ := io.ReadAll(r.Body) // finish has read it
-	return string(b)
-}
-
-// cookie is the Cookie header that signs the browser in, "" when none does.
-func (b *browser) cookie() string {
-	u, _ := url.Parse(b.s.URL) // the server's own
-	for _, c := range b.jar.Cookies(u) {
-		if c.Name == "connvo_session" {
-			return c.Name + "=" + c.Value
+func TestPageOfAListedOriginUsesATokenAndNoCookie(t *testing.T) {
+	s := withOrigin(t)
+	ada := s.signIn("ada")
+	cookie := ada.cookie()
+	ada.must("GET", "/v1/me", nil, "Authorization", "", "Cookie", cookie)
+	ada.must("POST", "/v1/meetings", `{"title":"Plan"}`, "Authorization", "", "Cookie", cookie)
+	for _, c := range []struct {
+		name, method, path string
+		body               any
+		header             []string
+		status             int
+	}{
+		{"a read", "GET", "/v1/me", nil, nil, 200},
+		{"a write", "POST", "/v1/meetings", `{"title":"Plan"}`, nil, 201},
+		{"a problem", "GET", "/v1/meetings/mtg_loc_none", nil, nil, 404},
+		{"no path", "GET", "/v1/nothing", nil, nil, 404},
+		{"no method", "PUT", "/v1/me", nil, nil, 405},
+		{"no token", "GET", "/v1/me", nil, []string{"Authorization", ""}, 401},
+		{"nothing new", "GET", "/v1/me", nil, []string{"If-None-Match", "*"}, 304},
+		{"a cookie to read", "GET", "/v1/me", nil, []string{"Authorization", "", "Cookie", cookie}, 401},
+		{"a cookie to write", "POST", "/v1/meetings", `{"title":"Plan"}`, []string{"Authorization", "", "Cookie", cookie}, 401},
+		{"a cookie of the same site", "POST", "/v1/meetings", `{"title":"Plan"}`, []string{"Authorization", "", "Cookie", cookie, "Sec-Fetch-Site", "same-site"}, 401},
+		{"a token beside a cookie", "POST", "/v1/meetings", `{"title":"Plan"}`, []string{"Cookie", cookie}, 201},
+	} {
+		a := ada.do(c.method, c.path, c.body, append([]string{"Origin", appOrigin, "Sec-Fetch-Site", "cross-site"}, c.header...)...)
+		if a.Status != c.status || !readable(a) {
+			t.Errorf("%s: %d %v %s, want %d", c.name, a.Status, a.Header, a.Body, c.status)
 		}
 	}
-	return ""
+	// Signing out by somebody else's page does not end the cookie's session.
+	if out := ada.must("POST", logoutPath, nil, "Authorization", "", "Cookie", cookie, "Origin", appOrigin); out.Header.Get("Set-Cookie") != "" {
+		t.Errorf("somebody else's page takes the cookie away: %v", out.Header)
+	}
+	ada.must("GET", "/v1/me", nil, "Authorization", "", "Cookie", cookie)
+
+	st := s.nobody().follow("/v1/me?ticket="+ada.ticket("/v1/me"), "Origin", appOrigin, "Sec-Fetch-Site", "cross-site")
+	st.ready()
+	ended := s.nobody().do("GET", "/v1/me?ticket="+strings.Repeat("A", 26), nil, "Origin", appOrigin, "Accept", "text/event-stream")
+	if ended.Status != http.StatusNoContent || !readable(ended) {
+		t.Errorf("a spent ticket: %d %v", ended.Status, ended.Header)
+	}
+	exposed := ada.do("GET", "/v1/me", nil, "Origin", appOrigin).Header.Get("Access-Control-Expose-Headers")
+	for _, name := range []string{"Connvo-Commit", "ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Idempotency-Replayed", "X-Request-Id"} {
+		if !strings.Contains(exposed+",", name+",") {
+			t.Errorf("%s is not exposed: %s", name, exposed)
+		}
+	}
+}
+
+func TestPageOfAnotherOriginReadsAndWritesNothing(t *testing.T) {
+	for name, s := range map[string]*server{"a list": withOrigin(t), "no list": newServer(t)} {
+		ada := s.signIn("ada")
+		cookie := ada.cookie()
+		for _, origin := range []string{"https://evil.example.com", "http://app.example.com", "https://app.example.com.evil.example", "null", "", "https://app.example.com, https://evil.example.com"} {
+			header := []string{"Origin", origin, "Sec-Fetch-Site", "cross-site"}
+			if a := ada.do("POST", "/v1/meetings", `{"title":"Plan"}`, header...); a.Status != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s, %q writes: %d %v", name, origin, a.Status, a.Header)
+			}
+			if a := ada.do("GET", "/v1/me", nil, append(header, "Authorization", "", "Cookie", cookie)...); a.Status != 401 || a.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s, %q reads by cookie: %d %v", name, origin, a.Status, a.Header)
+			}
+			a := ada.do("OPTIONS", "/v1/meetings", nil, append(header, "Access-Control-Request-Method", "POST")...)
+			if a.Status != 405 || a.Header.Get("Access-Control-Allow-Methods") != "" {
+				t.Errorf("%s, %q asks: %d %v", name, origin, a.Status, a.Header)
+			}
+		}
+		// The server's own page, and what is no browser.
+		for _, header := range [][]string{{"Origin", s.URL, "Sec-Fetch-Site", "same-origin"}, {"Origin", s.URL}, {"Sec-Fetch-Site", "none"}, {}} {
+			ada.must("POST", "/v1/meetings", `{"title":"Plan"}`, append(header, "Authorization", "", "Cookie", cookie)...)
+			ada.must("GET", "/v1/me", nil, append(header, "Authorization", "", "Cookie", cookie)...)
+		}
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	s := withOrigin(t)
+	a := s.nobody().do("OPTIONS", "/v1/meetings/mtg_1", nil, "Origin", appOrigin,
+		"Access-Control-Request-Method", "PATCH", "Access-Control-Request-Headers", "authorization,content-type")
+	if a.Status != http.StatusNoContent || !readable(a) || a.Header.Get("Access-Control-Max-Age") != "7200" {
+		t.Errorf("%d %v", a.Status, a.Header)
+	}
+	for _, r := range s.API.Routes() {
+		if !strings.Contains(a.Header.Get("Access-Control-Allow-Methods"), r.Method) {
+			t.Errorf("pages may not %s", r.Method)
+		}
+	}
+	for _, name := range []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Prefer"} {
+		if !strings.Contains(a.Header.Get("Access-Control-Allow-Headers")+",", name+",") {
+			t.Errorf("pages may not send %s", name)
+		}
+	}
+	if a := s.nobody().do("OPTIONS", "/v1/meetings", nil, "Origin", appOrigin); a.Status != 405 {
+		t.Errorf("OPTIONS that is no preflight: %d", a.Status)
+	}
+}
+
+func TestOriginsThatMayBeListed(t *testing.T) {
+	for _, good := range []string{"https://app.example.com", "https://app.example.com:8443", "http://localhost:5173", "http://localhost", "http://127.0.0.1:3000", "http://[::1]:3000"} {
+		if err := handlers.CheckOrigin(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for bad, want := range map[string]string{
+		"*":                         "every site",
+		"https://*.example.com":     "every site",
+		"null":                      "scheme",
+		"":                          "scheme",
+		"app.example.com":           "scheme",
+		"https://":                  "scheme",
+		"https://app.example.com/":  "scheme",
+		"https://App.example.com":   "lower case",
+		"https://me@example.com":    "scheme",
+		"https://example.com:443":   "port",
+		"http://localhost:80":       "port",
+		"http://app.example.com":    "https",
+		"ftp://localhost":           "https",
+		"http://localhost.evil.com": "https",
+	} {
+		if err := handlers.CheckOrigin(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", bad, err, want)
+		}
+	}
+}
+
+func TestEveryAnswerProtectsItsReader(t *testing.T) {
+	open := newServer(t)
+	secure := startServer(t, false, func(c *handlers.Config) { c.Secure = true })
+	for _, s := range []*server{open, secure} {
+		ada := s.signIn("ada")
+		for _, path := range []string{"/", "/docs", "/dev/login", "/assets/home.js", "/assets/swagger-ui.css", "/openapi.json", "/healthz", "/v1/me", "/v1/nothing", "/nothing"} {
+			h := ada.do("GET", path, nil).Header
+			for name, want := range map[string]string{
+				"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+				"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			} {
+				if h.Get(name) != want {
+					t.Errorf("%s: %s is %q", path, name, h.Get(name))
+				}
+			}
+			policy := h.Get("Content-Security-Policy")
+			if !strings.Contains(policy, "frame-ancestors 'none'") || !strings.HasPrefix(policy, "default-src ") || strings.Contains(policy, "unsafe") || len(h["Content-Security-Policy"]) != 1 {
+				t.Errorf("%s: Content-Security-Policy is %q", path, policy)
+			}
+			if p := h.Get("Permissions-Policy"); !strings.Contains(p, "camera=(self), microphone=(self), display-capture=(self)") {
+				t.Errorf("%s: Permissions-Policy is %q", path, p)
+			}
+			if got := h.Get("Strict-Transport-Security") != ""; got != (s == secure) {
+				t.Errorf("%s: Strict-Transport-Security is %q", path, h.Get("Strict-Transport-Security"))
+			}
+		}
+		st := ada.follow("/v1/me")
+		st.ready()
+	}
 }

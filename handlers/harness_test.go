@@ -66,6 +66,8 @@ type server struct {
 	Clock    *clock // of the database and of the verifier of tokens
 	Log      *logged
 	Audit    *audit.Log
+	Inbox    *auth.Inbox  // its secret is webhookSecret
+	Jobs     *jobs.Runner // of the inbox; runs in tests that start it
 
 	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
@@ -77,12 +79,19 @@ type server struct {
 // stream may be left. In its chats there is only what people say.
 func newServer(t testing.TB) *server {
 	t.Helper()
-	return startServer(t, false, nil)
+	return startServer(t, false)
 }
 
 // startServer returns a server that says in the chats what happens if it
-// announces, whose people sign in with the emulator if there is one.
-func startServer(t testing.TB, announces bool, workos *workostest.Emulator, options ...func(*handlers.Config)) *server {
+// announces. Each change may make it another one.
+func startServer(t testing.TB, announces bool, changes ...func(*handlers.Config)) *server {
+	t.Helper()
+	return startWith(t, announces, nil, changes...)
+}
+
+// startWith is startServer for people who sign in with the emulator, if there is
+// one.
+func startWith(t testing.TB, announces bool, workos *workostest.Emulator, changes ...func(*handlers.Config)) *server {
 	t.Helper()
 	s := &server{
 		t: t, Clock: &clock{}, Log: &logged{},
@@ -91,6 +100,7 @@ func startServer(t testing.TB, announces bool, workos *workostest.Emulator, opti
 	}
 	log := slog.New(slog.NewTextHandler(s.Log, nil))
 	s.DB = dbtest.Open(t, func(o *db.Options) { o.Now, o.Log = s.Clock.Now, log })
+	s.Jobs = jobs.NewRunner(s.DB, log, map[string]jobs.Handler{auth.ApplyEvent: s.applyEvent})
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
 
 	happened := events.NewLog(follows(announces))
@@ -111,15 +121,16 @@ func startServer(t testing.TB, announces bool, workos *workostest.Emulator, opti
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
 	authenticator := auth.NewAuthenticator(verifier, people, id.directory, seen)
 	s.Browsers = auth.NewBrowsers(authenticator, id.kit, id.password, s.Clock.Now, log)
+	s.Inbox = auth.NewInbox(s.DB, people, webhookSecret, nil, log)
 	config := handlers.Config{
 		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
 		Notifications: notifications.NewStore(s.DB),
 		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
-		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
+		Inbox: s.Inbox, Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	}
-	for _, change := range options {
+	for _, change := range changes {
 		change(&config)
 	}
 	s.API, err = handlers.New(config)

@@ -31,7 +31,7 @@ type lawServer struct {
 
 func newLawServer(t *testing.T) *lawServer {
 	t.Helper()
-	s := startServer(t, true, nil)
+	s := startServer(t, true)
 	return &lawServer{ctx: t.Context(), url: s.URL, client: &http.Client{Transport: s.transport}, db: s.DB, routes: s.API.Routes()}
 }
 

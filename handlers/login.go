@@ -77,7 +77,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back := auth.Return{
 		State: q.Get("state"), Code: q.Get("code"), Refusal: q.Get("error"),
-		From: auth.Browser{Address: address(r), Agent: r.UserAgent()[:min(len(r.UserAgent()), maxAgent)]},
+		From: auth.Browser{Address: callOf(r.Context()).address, Agent: r.UserAgent()[:min(len(r.UserAgent()), maxAgent)]},
 	}
 	name := s.named(attemptName) + back.State
 	if c, err := r.Cookie(name); err == nil {
@@ -121,14 +121,11 @@ func (s *Server) cookie(name, value string, seconds int) *http.Cookie {
 }
 
 // sessionCookie returns the cookie that signs the request in. It is for pages of
-// our own: a browser that sends it along for another site is told so.
+// our own: admitPage takes it away from those of others.
 func (s *Server) sessionCookie(r *http.Request) (string, error) {
 	c, err := r.Cookie(s.cookieName())
 	if err != nil || c.Value == "" {
 		return "", domain.Fail(domain.Unauthenticated, "sign in first: the request has no token")
-	}
-	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		return "", domain.Fail(domain.Unauthenticated, "the cookie signs in pages of this site only; send a bearer token")
 	}
 	return c.Value, nil
 }

@@ -31,7 +31,7 @@ func (c *call) entry(r *http.Request, action audit.Action, outcome audit.Outcome
 	text, _ := json.Marshal(detail) // texts always encode
 	return audit.Entry{
 		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: resource, Outcome: outcome,
-		Detail: string(text), Request: c.id, Address: address(r), Agent: r.UserAgent(),
+		Detail: string(text), Request: c.id, Address: c.address, Agent: r.UserAgent(),
 	}
 }
 

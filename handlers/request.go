@@ -30,11 +30,16 @@ const (
 
 // call is what the server knows about a request before its handler runs.
 type call struct {
-	id  string // the request id
-	who domain.Actor
+	id      string // the request id
+	address string // where the request came from
+	who     domain.Actor
 	// renew keeps a stream of who open; nil where it ends with the token.
 	renew *auth.Renewable
 	body  []byte // the whole body as it was sent
+	// cookieless says that a page of another origin asks.
+	cookieless bool
+	// counted says that the request was counted when its ticket was asked for.
+	counted bool
 	// audits is what the record calls the write that is asked for, or "".
 	audits audit.Action
 	// resolves takes what a path of a multiplexed stream follows; nil for a
@@ -155,8 +160,8 @@ func accepts(r *http.Request, media string, wildcards bool) bool {
 	return false
 }
 
-// address returns where the request came from.
-func address(r *http.Request) string {
+// peer returns where the connection came from.
+func peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

@@ -226,7 +226,7 @@ func TestDevelopmentSignsInByTheSameDoor(t *testing.T) {
 // Where there is https, the cookies are for https, and no other host can set
 // them.
 func TestCookiesAreForHTTPSOnly(t *testing.T) {
-	s := startServer(t, false, nil, func(c *handlers.Config) { c.Secure = true })
+	s := startServer(t, false, func(c *handlers.Config) { c.Secure = true })
 	ada := s.signIn("ada")
 	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
 	a := s.nobody().do("POST", "/dev/login", "email=ada%40example.com", form...)

@@ -74,6 +74,12 @@ UPDATE users
 SET org_id = ?, org_role = ?, claims_at = ?, updated_at = ?
 WHERE id = ?`
 
+// updateClaimsAt notes that a source has told nothing new.
+const updateClaimsAt = `
+UPDATE users
+SET claims_at = max(claims_at, ?)
+WHERE id = ?`
+
 const updateUser = `
 UPDATE users
 SET display_name = ?, avatar_url = ?, updated_at = ?
