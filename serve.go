@@ -142,19 +142,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	after := []afterEnd{
 		{countMeeting, figures.Count},
 	}
-	happened := events.NewLog(map[events.Type][]events.Follow{
-		events.MeetingCreated:         {notifications.Follow},
-		events.MeetingUpdated:         {watchForAbandonment, notifications.Follow},
-		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
-		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
-		events.MeetingCancelled:       {notifications.Follow},
-		events.MeetingTransferred:     {notifications.Follow},
-		events.ParticipantInvited:     {notifications.Follow},
-		events.ParticipantClaimed:     {notifications.Follow},
-		events.ParticipantRoleChanged: {notifications.Follow},
-		events.ParticipantJoined:      {messages.Announce},
-		events.ParticipantLeft:        {messages.Announce},
-	})
+	happened := events.NewLog(follows(after))
 	meets := meetings.NewStore(d, happened, c.Region)
 	people := users.NewStore(d, claimInvitations(meets))
 	chat := messages.NewStore(d, happened)
@@ -164,18 +152,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	if err != nil {
 		return nil, err
 	}
-	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
-		endAbandoned: endAbandonedMeeting(meets),
-		claimMore:    claimMoreInvitations(meets),
-		expireDay:    expireAnswersOf,
-
-		notifications.TellRest: effect(notifications.TellMembers),
-		notifications.Starting: effect(notifications.TellStarting),
-		notifications.Expire:   effect(notifications.DeleteUntil),
-		auth.ApplyEvent:        inbox.Apply,
-		auth.CatchUp:           inbox.CatchUp,
-	}))
-
+	runner := jobs.NewRunner(d, log, withAll(after, handlersOf(meets, inbox)))
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
