@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type serveCommand struct {
 	WorkOSAPIKey     string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
 	WorkOSAPIURL     string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
 	WorkOSIssuers    []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
+	CookiePassword   string   `env:"WORKOS_COOKIE_PASSWORD" help:"At least 32 characters that seal the cookies of browsers, which sign in with WorkOS where it is set; another one signs everybody out."`
 	WorkOSHookSecret string   `name:"workos-webhook-secret" env:"WORKOS_WEBHOOK_SECRET" help:"The secret of the webhook endpoint in WorkOS that sends its events to /webhooks/workos; without it they are only asked for every five minutes."`
 	StreamAdmissions int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
 	RateLimits       string   `env:"CONNVO_RATE_LIMITS" default:"on" help:"on, or off for load tests, which the development identity provider must be on for."`
@@ -124,12 +126,22 @@ func (c *serveCommand) checkWorkOS(refuse func(format string, args ...any)) {
 // for each request.
 const maxOrigins = 20
 
-// checkBrowsers refuses what is wrong with how browsers reach the server.
+// checkBrowsers refuses what is wrong with how browsers reach the server, and
+// what would let their cookies travel in the open, or be guessed.
 func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
+	if c.CookiePassword != "" && len(c.CookiePassword) < auth.MinCookiePassword {
+		refuse("--cookie-password: at least %d characters, such as those of: openssl rand -base64 32", auth.MinCookiePassword)
+	}
+	signsIn := c.CookiePassword != "" && c.WorkOSClientID != ""
+	if c.PublicURL == "" && signsIn && auth.CheckDevelopment(c.Listen, "") != nil {
+		refuse("--public-url: needed with --cookie-password where others than this machine are served, such as https://connvo.example.com")
+	}
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
 		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 			refuse("--public-url %q: write scheme and host, such as https://connvo.example.com", c.PublicURL)
+		} else if u.Scheme == "http" && signsIn && !auth.LocalHost(u.Host) {
+			refuse("--public-url %q: https, because the cookies of --cookie-password travel there; http is for this machine only", c.PublicURL)
 		}
 	}
 	for _, origin := range c.CORSOrigins {
@@ -140,6 +152,11 @@ func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
 	if len(c.CORSOrigins) > maxOrigins {
 		refuse("--cors-origins: %d origins, more than %d", len(c.CORSOrigins), maxOrigins)
 	}
+}
+
+// origin is where browsers reach the server, whose listener is at listening.
+func (c *serveCommand) origin(listening string) string {
+	return strings.TrimRight(cmp.Or(c.PublicURL, listening), "/")
 }
 
 // addressHeader is the header in which the caller's address is believed: Fly's

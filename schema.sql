@@ -68,6 +68,27 @@ CREATE TABLE ended_sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ended_sessions_by_time ON ended_sessions (forget_at);
 
+-- Browsers that are signed in. name is how the identity provider called the
+-- session when it began, current how it does now. sealed holds the refresh token,
+-- by a key of which a part is in the browser's cookie only and the other in the
+-- configuration: a copy of this file opens nothing. A row ends with its session,
+-- so that none is in ended_sessions too.
+CREATE TABLE sessions (
+  id            TEXT PRIMARY KEY,
+  user_id       TEXT NOT NULL REFERENCES users (id),
+  name          TEXT NOT NULL CHECK (name <> ''),
+  current       TEXT NOT NULL CHECK (current <> ''),
+  created_at    INTEGER NOT NULL,
+  renewed_at    INTEGER NOT NULL,
+  token_ends_at INTEGER NOT NULL,
+  ends_at       INTEGER NOT NULL,
+  sealed        BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_by_user ON sessions (user_id, renewed_at);
+CREATE INDEX sessions_by_name ON sessions (name);
+CREATE INDEX sessions_by_current ON sessions (current);
+CREATE INDEX sessions_by_end ON sessions (ends_at);
+
 -- What the identity provider last told of a person's name and picture: where
 -- users differs, the person has chosen something else, which stays.
 CREATE TABLE provider_profiles (

@@ -233,7 +233,11 @@ func topicName(u *url.URL, feed bool) string {
 
 // serve answers with a live stream.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParams, request realtime.Request) {
-	request.Actor, request.Heartbeat = callOf(r.Context()).who, params.Heartbeat
+	c := callOf(r.Context())
+	request.Actor, request.Heartbeat = c.who, params.Heartbeat
+	if c.renew != nil {
+		request.Renew = c.renew.Renew
+	}
 	if id := r.Header.Values("Last-Event-ID"); len(id) > 0 {
 		request.LastEventID = &id[0]
 	} else if params.LastEventID.set {

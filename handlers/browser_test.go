@@ -25,7 +25,7 @@ func readable(a answer) bool {
 func TestPageOfAListedOriginUsesATokenAndNoCookie(t *testing.T) {
 	s := withOrigin(t)
 	ada := s.signIn("ada")
-	cookie := "connvo_session=" + ada.Token
+	cookie := ada.cookie()
 	ada.must("GET", "/v1/me", nil, "Authorization", "", "Cookie", cookie)
 	ada.must("POST", "/v1/meetings", `{"title":"Plan"}`, "Authorization", "", "Cookie", cookie)
 	for _, c := range []struct {
@@ -74,7 +74,7 @@ func TestPageOfAListedOriginUsesATokenAndNoCookie(t *testing.T) {
 func TestPageOfAnotherOriginReadsAndWritesNothing(t *testing.T) {
 	for name, s := range map[string]*server{"a list": withOrigin(t), "no list": newServer(t)} {
 		ada := s.signIn("ada")
-		cookie := "connvo_session=" + ada.Token
+		cookie := ada.cookie()
 		for _, origin := range []string{"https://evil.example.com", "http://app.example.com", "https://app.example.com.evil.example", "null", "", "https://app.example.com, https://evil.example.com"} {
 			header := []string{"Origin", origin, "Sec-Fetch-Site", "cross-site"}
 			if a := ada.do("POST", "/v1/meetings", `{"title":"Plan"}`, header...); a.Status != 403 || a.Header.Get("Access-Control-Allow-Origin") != "" {

@@ -38,6 +38,7 @@ type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
 	Auth     *auth.Authenticator
+	Browsers *auth.Browsers
 	Audit    *audit.Log
 	Kept     *idempotency.Store
 	Users    *users.Store
@@ -64,7 +65,8 @@ type Config struct {
 	AddressHeader string
 	// Origins are those whose pages may use the API, each as CheckOrigin wants it.
 	Origins []string
-	// Secure says that people reach the server over https only.
+	// Secure says that people reach the server over https only, and their cookies
+	// travel there only.
 	Secure bool
 	// Second is the unit of heartbeats, a second when 0; tests shorten it.
 	Second time.Duration
@@ -82,6 +84,7 @@ type Server struct {
 	db       *db.DB
 	log      *slog.Logger
 	auth     *auth.Authenticator
+	browsers *auth.Browsers
 	audit    *audit.Log
 	tickets  *tickets
 	kept     *idempotency.Store
@@ -122,7 +125,7 @@ type Server struct {
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		db: c.DB, log: c.Log, auth: c.Auth, browsers: c.Browsers, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
@@ -134,6 +137,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.sessionRoutes()
+	s.loginRoutes()
 	s.userRoutes()
 	s.meetingRoutes()
 	s.participantRoutes()
@@ -248,7 +252,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call, pattern string) (err error) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, apiPrefix):
-		if c.who, err = s.authenticate(r); err != nil {
+		if err := s.authenticate(r, c); err != nil {
 			return s.limitStranger(w, r, err)
 		}
 		if c.counted = ticketOf(r) != ""; !c.counted {
@@ -273,18 +277,30 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call, patter
 // apiPrefix is what the paths of the API begin with.
 const apiPrefix = "/v1/"
 
-func (s *Server) authenticate(r *http.Request) (domain.Actor, error) {
+// authenticate finds out who calls: by ticket, by header, which wins over the
+// cookie, or by the cookie.
+func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 	if id := ticketOf(r); id != "" {
 		if !wantsStream(r) {
-			return domain.Actor{}, domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
+			return domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
 		}
-		return s.tickets.redeem(id, targetOf(r.URL))
+		c.who, err = s.tickets.redeem(id, targetOf(r.URL))
+		return err
 	}
-	t, err := token(r)
+	token, err := bearer(r)
 	if err != nil {
-		return domain.Actor{}, err
+		return err
 	}
-	return s.auth.Authenticate(r.Context(), t)
+	if token != "" {
+		c.who, err = s.auth.Authenticate(r.Context(), token)
+		return err
+	}
+	cookie, err := s.sessionCookie(r)
+	if err != nil {
+		return err
+	}
+	c.who, c.renew, err = s.browsers.Authenticate(r.Context(), cookie)
+	return err
 }
 
 // unrouted returns the problem of a request that no route takes: the mux's own
