@@ -10,9 +10,13 @@ import (
 	"connvo/domain"
 )
 
+// maxLength is above every document, so that only the document decides what is
+// past its end, and small enough to add up MaxOps of them.
+const maxLength = 1_000_000
+
 // Parse reads an edit as a client sends it: a JSON array of {"retain":n},
-// {"insert":"text"} and {"delete":n}, with n a whole number from 1 to MaxDocument
-// of UTF-16 code units and a text that is not empty and has neither U+0000 nor
+// {"insert":"text"} and {"delete":n}, with n a whole number from 1 to a million of
+// UTF-16 code units and a text that is not empty and has neither U+0000 nor
 // half a surrogate pair. What cannot be read, does nothing, or is over MaxJSON,
 // MaxOps or MaxInsert is Invalid. The result is not canonical: [Delta.Reach] then
 // tells whether it stays within the document, also where it only keeps.
@@ -128,8 +132,8 @@ func parseOp(tokens *json.Decoder, text []byte) (Op, error) {
 
 func parseLength(digits string) (int, error) {
 	n, err := strconv.ParseUint(digits, 10, 32) // no sign, fraction or exponent
-	if err != nil || n < 1 || n > MaxDocument {
-		return 0, domain.Fail(domain.Invalid, "a length is a whole number from 1 to %d", MaxDocument)
+	if err != nil || n < 1 || n > maxLength {
+		return 0, domain.Fail(domain.Invalid, "a length is a whole number from 1 to %d", maxLength)
 	}
 	return int(n), nil
 }

@@ -13,15 +13,15 @@ import (
 
 func TestParseTakes(t *testing.T) {
 	for text, want := range map[string]string{
-		` [ { "retain" : 3 } , {"insert":"a\"\\ü"},{"delete":100000} ] `: `[{"retain":3},{"insert":"a\"\\ü"},{"delete":100000}]`,
-		`[{"insert":"\ud83d\ude00"}]`:                                    `[{"insert":"😀"}]`,
-		`[{"insert":"\uD83D\uDE00\\ud83d"}]`:                             `[{"insert":"😀\\ud83d"}]`,
-		`[{"insert":"\ufffd�"}]`:                                         `[{"insert":"��"}]`,
-		`[{"in\u0073ert":"x"}]`:                                          `[{"insert":"x"}]`,
-		`[{"delete":1},{"insert":"x"},{"retain":7}]`:                     `[{"delete":1},{"insert":"x"},{"retain":7}]`,
-		fmt.Sprintf(`[{"insert":%q}]`, strings.Repeat("ü", 20_000)):      fmt.Sprintf(`[{"insert":%q}]`, strings.Repeat("ü", 20_000)),
-		`[{"insert":"` + strings.Repeat(`\u00fc`, 20_000) + `"}]`:        fmt.Sprintf(`[{"insert":%q}]`, strings.Repeat("ü", 20_000)),
-		"[" + strings.Repeat(`{"delete":1},`, 1999) + `{"delete":1}]`:    "[" + strings.Repeat(`{"delete":1},`, 1999) + `{"delete":1}]`,
+		` [ { "retain" : 3 } , {"insert":"a\"\\ü"},{"delete":1000000} ] `: `[{"retain":3},{"insert":"a\"\\ü"},{"delete":1000000}]`,
+		`[{"insert":"\ud83d\ude00"}]`:                                     `[{"insert":"😀"}]`,
+		`[{"insert":"\uD83D\uDE00\\ud83d"}]`:                              `[{"insert":"😀\\ud83d"}]`,
+		`[{"insert":"\ufffd�"}]`:                                          `[{"insert":"��"}]`,
+		`[{"in\u0073ert":"x"}]`:                                           `[{"insert":"x"}]`,
+		`[{"delete":1},{"insert":"x"},{"retain":7}]`:                      `[{"delete":1},{"insert":"x"},{"retain":7}]`,
+		fmt.Sprintf(`[{"insert":%q}]`, strings.Repeat("ü", 20_000)):       fmt.Sprintf(`[{"insert":%q}]`, strings.Repeat("ü", 20_000)),
+		`[{"insert":"` + strings.Repeat(`\u00fc`, 20_000) + `"}]`:         fmt.Sprintf(`[{"insert":%q}]`, strings.Repeat("ü", 20_000)),
+		"[" + strings.Repeat(`{"delete":1},`, 1999) + `{"delete":1}]`:     "[" + strings.Repeat(`{"delete":1},`, 1999) + `{"delete":1}]`,
 	} {
 		if d, err := notes.Parse([]byte(text)); err != nil || show(d) != want {
 			t.Errorf("%.80s: %.80s, %v", text, show(d), err)
@@ -35,7 +35,7 @@ func TestParseRefuses(t *testing.T) {
 		`[{"insert":"x"}] 1`, `[{"insert":"x"}][]`, `[{"insert":"x"}]]`, `[{"insert":"x"} {"insert":"x"}]`,
 		`[{"insert":"x","insert":"x"}]`, `[{"retain":1,"delete":1}]`, `[{"retain":1,"attributes":{}}]`, `[{"Insert":"x"}]`, `[{"embed":"x"}]`,
 		`[{"retain":0},{"insert":"x"}]`, `[{"delete":0}]`, `[{"delete":-1}]`, `[{"delete":1.5}]`, `[{"delete":1.0}]`, `[{"delete":1e2}]`, `[{"delete":"1"}]`,
-		`[{"delete":100001}]`, `[{"delete":4294967297}]`, `[{"delete":18446744073709551617}]`, `[{"delete":NaN}]`, `[{"delete":Infinity}]`,
+		`[{"delete":1000001}]`, `[{"delete":4294967297}]`, `[{"delete":18446744073709551617}]`, `[{"delete":NaN}]`, `[{"delete":Infinity}]`,
 		`[{"delete":null}]`, `[{"delete":true}]`, `[{"delete":[1]}]`, `[{"insert":1}]`, `[{"insert":null}]`, `[{"insert":{}}]`, `[{"insert":["x"]}]`,
 		`[{"insert":""}]`, `[{"retain":5}]`, `[{"insert":"a\u0000"}]`,
 		`[{"insert":"\ud83d"}]`, `[{"insert":"\ude00"}]`, `[{"insert":"\ude00\ud83d"}]`, `[{"insert":"\ud83d\ud83d"}]`, `[{"insert":"a\\\ud83dx\ude00"}]`,
@@ -52,13 +52,13 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestWhatIsStoredCanBeNothing(t *testing.T) {
-	for _, d := range []notes.Delta{nil, {}, {notes.Retain(200_000)}, {notes.Insert("<😀>\u2028")}} {
+	for _, d := range []notes.Delta{nil, {}, {notes.Retain(2_000_000)}, {notes.Insert("<😀>\u2028")}} {
 		text, err := json.Marshal(d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var back notes.Delta
-		if err := json.Unmarshal(text, &back); len(d) > 0 && d[0] == notes.Retain(200_000) {
+		if err := json.Unmarshal(text, &back); len(d) > 0 && d[0] == notes.Retain(2_000_000) {
 			if err == nil {
 				t.Errorf("%s is read", text)
 			}

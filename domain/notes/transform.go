@@ -1,5 +1,7 @@
 package notes
 
+import "slices"
+
 // Transform returns a as it is done after b, when both were made for the same
 // text. Of two insertions at one place, that of a stands first if aFirst, else
 // that of b; an insertion survives a deletion around it. Then a with b after it
@@ -13,6 +15,14 @@ package notes
 // an insertion of b loses its neighbour to c, the place beside it is forgotten.
 func Transform(a, b Delta, aFirst bool) Delta {
 	if a, b = a.Normalize(), b.Normalize(); len(a) == 0 || len(b) == 0 {
+		return a
+	}
+	if b[0].kind == retaining && a.Reach() < b[0].units {
+		return a // all of b is behind a
+	}
+	if a[0].kind == retaining && b.Reach() < a[0].units {
+		a = slices.Clone(a) // all of b is before a
+		a[0].units += b.Growth()
 		return a
 	}
 	to := builder{make(Delta, 0, len(a)+len(b))}
