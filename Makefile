@@ -8,6 +8,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLAYWRIGHT := playwright-core@1.65.1
 # 5.x asks for a newer Node than Debian has.
 EVENTSOURCE := eventsource@4.1.1
+QUILL := quill-delta@5.1.0
 
 FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -76,7 +77,7 @@ clients:
 	@[ -d web/clients_test ] || exit 0; \
 	{ command -v node && command -v npm; } >/dev/null || { $(call apt,nodejs npm); } || exit 0; \
 	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || true; \
-	for package in $(PLAYWRIGHT) $(EVENTSOURCE); do \
+	for package in $(PLAYWRIGHT) $(EVENTSOURCE) $(QUILL); do \
 		grep -qs "\"version\": \"$${package#*@}\"" ".tools/node_modules/$${package%@*}/package.json" || missing=yes; \
 	done; \
-	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE)
+	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE) $(QUILL)

@@ -123,6 +123,10 @@ func TestCanonicalForm(t *testing.T) {
 	if show(nothing.Normalize()) != "[]" {
 		t.Errorf("nothing is %s", show(nothing.Normalize()))
 	}
+	var empty notes.Text
+	if err := empty.Apply(nothing[:3]); err != nil || empty.String() != "" {
+		t.Errorf("nothing makes %q, %v", &empty, err)
+	}
 }
 
 func TestComposeIsOneAfterTheOther(t *testing.T) {

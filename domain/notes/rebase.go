@@ -24,10 +24,11 @@ type Edit struct {
 	Delta Delta
 }
 
-// MaxSquares is how many pairs of edits one request may have transformed, a fifth
-// of a second. A client that asks for more is too far behind: it reads what
-// others have done, which lifts its edits where there is time, and sends again.
-const MaxSquares = 500_000
+// MaxSteps is how many Ops one request may have compared, where each pair of
+// edits is a few: some 50 ms. A client that asks for more is too far behind: it
+// reads what others have done, which lifts its edits where there is time, and
+// sends again.
+const MaxSteps = 2_000_000
 
 // ErrBase is a base version from which the edits of a request cannot be brought
 // to the newest: the client must read the revisions since, and then send again.
@@ -113,21 +114,21 @@ func (c Client) Rebase(history []Revision, units int, base int64, edits []Edit) 
 	if err != nil || repeated == len(edits) {
 		return c, nil, err
 	}
-	squares := MaxSquares
-	next, err := c.onto(base, history, edits, &squares)
+	steps := MaxSteps
+	next, err := c.onto(base, history, edits, &steps)
 	if err != nil {
 		return c, nil, err
 	}
-	if err := next.follow(history, &squares); err != nil {
+	if _, n := next.since(base, history); next.to == base && n != len(next.Known) {
+		return c, nil, c.lacking()
+	}
+	if err := next.follow(history, &steps); err != nil {
 		return c, nil, err
 	}
 	for _, d := range next.way {
 		units -= d.Growth()
 	}
 	fresh := edits[repeated:]
-	if squares -= len(fresh) * len(next.way); squares < 0 {
-		return c, nil, ErrBase
-	}
 	applied := make([]Delta, len(fresh))
 	for i, e := range fresh {
 		if over := e.Delta.Reach() - units; over > 0 {
@@ -136,7 +137,9 @@ func (c Client) Rebase(history []Revision, units int, base int64, edits []Edit) 
 		units += e.Delta.Growth()
 		d := e.Delta.Normalize()
 		next.Known = append(next.Known, d)
-		applied[i] = next.pass(d)
+		if applied[i], err = next.pass(d, &steps); err != nil {
+			return c, nil, err
+		}
 	}
 	next.Seq = fresh[len(fresh)-1].Seq
 	next.passed = len(next.Known)
@@ -144,7 +147,7 @@ func (c Client) Rebase(history []Revision, units int, base int64, edits []Edit) 
 }
 
 // onto returns the Client with another base, and Known as it is there.
-func (c Client) onto(base int64, history []Revision, edits []Edit, squares *int) (Client, error) {
+func (c Client) onto(base int64, history []Revision, edits []Edit, steps *int) (Client, error) {
 	if base == c.Base {
 		c.Known, c.way = slices.Clone(c.Known), slices.Clone(c.way)
 		if c.to < base {
@@ -154,29 +157,56 @@ func (c Client) onto(base int64, history []Revision, edits []Edit, squares *int)
 	}
 	var known []Delta
 	var err error
-	if base > c.Base {
-		known, err = c.lifted(base, history, squares)
-	} else {
-		known, err = c.resent(base, history, edits)
+	switch first, n := c.since(base, history); {
+	case n == 0:
+	case base > c.Base:
+		known, err = c.lifted(base, history, steps)
+	case first >= edits[0].Seq:
+		for _, e := range edits[first-edits[0].Seq:][:n] {
+			known = append(known, e.Delta.Normalize())
+		}
+	default:
+		// The client goes back, since it has started again from what it had written
+		// down. Known is of a later base, so that it must send all of it.
+		err = ErrBase
 	}
 	return Client{ID: c.ID, Seq: c.Seq, Base: base, Known: known, to: base}, err
 }
 
+// lacking is a Client that was not kept with its revisions. To go on from it
+// would be to guess.
+func (c Client) lacking() error {
+	return fmt.Errorf("client %s is kept with edit %d after version %d, which its revisions contradict", c.ID, c.Seq, c.Base)
+}
+
+// since returns the first and the number of the client's revisions after a version.
+func (c Client) since(version int64, history []Revision) (first int64, n int) {
+	for _, r := range history {
+		if r.Client == c.ID && r.Version > version {
+			if n++; n == 1 {
+				first = r.Seq
+			}
+		}
+	}
+	return first, n
+}
+
 // lifted returns Known as it is once the client has read on to base, as the
 // client itself has made it.
-func (c Client) lifted(base int64, history []Revision, squares *int) ([]Delta, error) {
+func (c Client) lifted(base int64, history []Revision, steps *int) ([]Delta, error) {
 	known := slices.Clone(c.Known)
 	for _, r := range history {
-		switch {
-		case len(known) == 0 || r.Version > base:
-			return known, nil
-		case r.Version <= c.Base:
+		if r.Version <= c.Base || r.Version > base || len(known) == 0 {
 			continue
-		case r.Client == c.ID:
+		}
+		if r.Client == c.ID {
 			known = known[1:]
 			continue
 		}
-		if *squares -= len(known); *squares < 0 {
+		for _, k := range known {
+			*steps -= len(k) + len(r.Delta)
+		}
+		if *steps < 0 {
 			return nil, ErrBase
 		}
 		known, _ = Lift(known, r.Delta)
@@ -184,33 +214,8 @@ func (c Client) lifted(base int64, history []Revision, squares *int) ([]Delta, e
 	return known, nil
 }
 
-// resent returns what of the edits is a revision after base, for a client that
-// goes back: one that has started again from what it had written down. It must
-// send all of them, since Known is of a later base.
-func (c Client) resent(base int64, history []Revision, edits []Edit) ([]Delta, error) {
-	first, n := int64(0), 0
-	for _, r := range history {
-		if r.Client == c.ID && r.Version > base {
-			if n++; n == 1 {
-				first = r.Seq
-			}
-		}
-	}
-	if n == 0 {
-		return nil, nil
-	}
-	if first < edits[0].Seq {
-		return nil, ErrBase
-	}
-	known := make([]Delta, n)
-	for i, e := range edits[first-edits[0].Seq:][:n] {
-		known[i] = e.Delta.Normalize()
-	}
-	return known, nil
-}
-
 // follow finds the way to the newest version.
-func (c *Client) follow(history []Revision, squares *int) error {
+func (c *Client) follow(history []Revision, steps *int) error {
 	for _, r := range history {
 		if r.Version <= c.to {
 			continue
@@ -223,13 +228,15 @@ func (c *Client) follow(history []Revision, squares *int) error {
 		if r.Seq <= c.Seq-int64(len(c.Known)-c.passed) {
 			continue // passed when it was made a revision
 		}
-		if *squares -= len(c.way); *squares < 0 {
-			return ErrBase
+		if c.passed == len(c.Known) {
+			return c.lacking()
 		}
-		if c.passed == len(c.Known) || !c.pass(c.Known[c.passed]).Equal(r.Delta) {
-			// Either the client has sent another edit by the same number, or what
-			// is stored is wrong; to go on would be to diverge.
-			return fmt.Errorf("edit %d of client %s, which is version %d: %w", r.Seq, c.ID, r.Version, ErrBase)
+		passed, err := c.pass(c.Known[c.passed], steps)
+		if err != nil {
+			return err
+		}
+		if !passed.Equal(r.Delta) { // it has sent another edit by the same number
+			return fmt.Errorf("edit %d of client %s is not version %d: %w", r.Seq, c.ID, r.Version, ErrBase)
 		}
 		c.passed++
 	}
@@ -237,9 +244,12 @@ func (c *Client) follow(history []Revision, squares *int) error {
 }
 
 // pass takes an edit of the client along the way, and the way past the edit.
-func (c *Client) pass(d Delta) Delta {
+func (c *Client) pass(d Delta, steps *int) (Delta, error) {
 	for i, w := range c.way {
+		if *steps -= len(w) + len(d); *steps < 0 {
+			return nil, ErrBase
+		}
 		c.way[i], d = Transform(w, d, true), Transform(d, w, false)
 	}
-	return d
+	return d, nil
 }

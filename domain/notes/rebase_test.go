@@ -11,8 +11,12 @@ import (
 	"connvo/domain/notes"
 )
 
-func inserts(at int, text string) notes.Delta { return notes.Delta{notes.Retain(at), notes.Insert(text)}.Normalize() }
-func deletes(at, n int) notes.Delta           { return notes.Delta{notes.Retain(at), notes.Delete(n)}.Normalize() }
+func inserts(at int, text string) notes.Delta {
+	return notes.Delta{notes.Retain(at), notes.Insert(text)}.Normalize()
+}
+func deletes(at, n int) notes.Delta {
+	return notes.Delta{notes.Retain(at), notes.Delete(n)}.Normalize()
+}
 
 // holding returns a server whose document is text, at version 1.
 func holding(t *testing.T, text string) *server {
@@ -79,17 +83,17 @@ func TestOwnEditsAreNotConcurrent(t *testing.T) {
 // The same edits with what has gone by is what a client that reads on sends.
 func TestTheBaseMayMoveBetweenOwnRevisions(t *testing.T) {
 	s := holding(t, "ac")
-	must(t, s, "me", 1, 1, inserts(1, "b"))       // 2: abc
-	must(t, s, "other", 1, 1, inserts(0, "<"))    // 3: <abc
-	must(t, s, "me", 1, 2, inserts(3, "d"))       // 4: <abcd
-	must(t, s, "other", 3, 2, deletes(0, 1))      // 5: abcd
-	must(t, s, "me", 3, 3, inserts(5, "e"))       // 6: on <abcd
-	must(t, s, "me", 4, 4, inserts(6, "f"))       // 7: on <abcde
-	must(t, s, "me", 5, 5, inserts(6, "g"))       // 8: on abcdef
-	must(t, s, "me", 8, 6, inserts(7, "h"))       // 9
-	must(t, s, "other", 5, 3, inserts(4, "!?"))   // 10: after those at the same place
-	must(t, s, "me", 9, 7, inserts(8, "i"))       // 11
-	s.want(t, "abcdefgh"+"i"+"!?")
+	must(t, s, "me", 1, 1, inserts(1, "b"))     // 2: abc
+	must(t, s, "other", 1, 1, inserts(0, "<"))  // 3: <abc
+	must(t, s, "me", 1, 2, inserts(3, "d"))     // 4: <abcd
+	must(t, s, "other", 3, 2, deletes(0, 1))    // 5: abcd
+	must(t, s, "me", 3, 3, inserts(5, "e"))     // 6: on <abcd
+	must(t, s, "me", 4, 4, inserts(6, "f"))     // 7: on <abcde
+	must(t, s, "me", 5, 5, inserts(6, "g"))     // 8: on abcdef
+	must(t, s, "me", 8, 6, inserts(7, "h"))     // 9
+	must(t, s, "other", 5, 3, inserts(4, "!?")) // 10: of two at one place the first stands first
+	must(t, s, "me", 9, 7, inserts(8, "i"))     // 11
+	s.want(t, "abcdefgh!?i")
 }
 
 // Two insertions that have become the same revision were at two places, and the
@@ -123,7 +127,7 @@ func TestEditsAreAppliedOnce(t *testing.T) {
 	if all := must(t, s, "me", 77, 1, inserts(9, "what it"), inserts(9, "says"), inserts(9, "does not matter")); all[2].Version != again[2].Version {
 		t.Errorf("%+v", all)
 	}
-	s.want(t, "abcx")
+	s.want(t, "abxc")
 }
 
 func TestGapsAreTold(t *testing.T) {
@@ -237,21 +241,43 @@ func TestALongQueueFromOneBase(t *testing.T) {
 	}
 }
 
-// What takes too long is left to the client.
+// What takes too long is left to the client, which then has a base from which
+// little is to be done.
 func TestTooFarBehind(t *testing.T) {
-	s := holding(t, "")
-	for i := range notes.MaxSquares/notes.MaxEdits + 1 {
-		must(t, s, "other", 0, int64(i+1), inserts(0, "o"))
+	s := holding(t, "ab")
+	for i := range 1_001 {
+		must(t, s, "other", 1, int64(i+1), inserts(0, "o"))
+	}
+	long := slices.Repeat([]notes.Delta{{notes.Insert("m"), notes.Retain(1), notes.Insert("m")}}, notes.MaxEdits)
+	if err := refused(t, s, "far", 1, 1, long...); !errors.Is(err, notes.ErrBase) {
+		t.Error(err)
 	}
 	mine := slices.Repeat([]notes.Delta{inserts(0, "m")}, notes.MaxEdits)
-	if err := refused(t, s, "me", 0, 1, mine...); !errors.Is(err, notes.ErrBase) {
-		t.Error(err)
-	}
-	must(t, s, "me", 0, 1, mine[:notes.MaxEdits-1]...)
+	must(t, s, "me", 1, 1, mine...)
+	must(t, s, "me", 1, notes.MaxEdits+1, mine...)
 	s.restart()
-	must(t, s, "me", 0, notes.MaxEdits, mine[0])
-	if err := refused(t, s, "me", 0, notes.MaxEdits+1, mine...); !errors.Is(err, notes.ErrBase) {
-		t.Error(err)
+	read := s.version() - 2*notes.MaxEdits
+	for _, base := range []int64{1, 2, read} {
+		if err := refused(t, s, "me", base, 2*notes.MaxEdits+1, mine...); !errors.Is(err, notes.ErrBase) {
+			t.Errorf("from %d on: %v", base, err)
+		}
 	}
-	must(t, s, "me", s.version(), notes.MaxEdits+1, mine...)
+	must(t, s, "me", s.version(), 2*notes.MaxEdits+1, mine...)
+}
+
+// Were a Client ever kept without its revisions, nothing would be applied by
+// guessing.
+func TestAClientThatLacksItsRevisions(t *testing.T) {
+	s := holding(t, "ab")
+	must(t, s, "me", 1, 1, inserts(2, "c"))
+	must(t, s, "other", 1, 1, inserts(0, "a"))
+	must(t, s, "me", 1, 2, inserts(3, "d"))
+	stale := s.clients["me"]
+	must(t, s, "me", 1, 3, inserts(4, "e"))
+	for _, c := range []notes.Client{{ID: "me", Seq: 3, Base: 1}, {ID: "me", Seq: 2, Base: 1, Known: stale.Known}, stale, {ID: "me", Seq: 3, Base: 0}} {
+		s.clients["me"] = c
+		if err := refused(t, s, "me", 1, c.Seq+1, inserts(5, "f")); domain.KindOf(err) != domain.Internal || errors.Is(err, notes.ErrBase) {
+			t.Error(c, err)
+		}
+	}
 }
