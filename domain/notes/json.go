@@ -76,84 +76,125 @@ func (d *Delta) UnmarshalJSON(text []byte) error {
 	if !utf8.Valid(text) {
 		return domain.Fail(domain.Invalid, "the edit is not valid UTF-8")
 	}
-	tokens := json.NewDecoder(bytes.NewReader(text))
-	tokens.UseNumber()
-	if t, err := tokens.Token(); err != nil || t != json.Delim('[') {
+	ops, s := Delta{}, scanner{text}
+	more := s.take("[")
+	if !more {
 		return domain.Fail(domain.Invalid, "an edit is an array of operations")
 	}
-	ops := Delta{}
-	for tokens.More() {
-		op, err := parseOp(tokens, text)
+	for more = !s.take("]"); more; more = s.take(",") {
+		op, err := s.op()
 		if err != nil {
 			return err
 		}
 		ops = append(ops, op)
 	}
-	if _, err := tokens.Token(); err != nil || strings.TrimSpace(string(text[tokens.InputOffset():])) != "" {
+	if len(ops) > 0 && !s.take("]") || !s.take("") || len(s.rest) > 0 {
 		return domain.Fail(domain.Invalid, "an edit is one array of operations")
 	}
 	*d = ops
 	return nil
 }
 
-// parseOp reads an object of exactly one member, which encoding/json by itself
-// would not insist on.
-func parseOp(tokens *json.Decoder, text []byte) (Op, error) {
-	malformed := domain.Fail(domain.Invalid, `an operation is {"retain":n}, {"insert":"text"} or {"delete":n}, with one member`)
-	if t, err := tokens.Token(); err != nil || t != json.Delim('{') {
-		return Op{}, malformed
+// scanner reads the JSON of an edit. Encoding/json would take members twice, any
+// others, and half a surrogate pair for U+FFFD; it also takes several times as
+// long.
+type scanner struct{ rest []byte }
+
+// take passes over white space and then over token, if it comes next.
+func (s *scanner) take(token string) bool {
+	s.rest = bytes.TrimLeft(s.rest, " \t\r\n")
+	rest, found := bytes.CutPrefix(s.rest, []byte(token))
+	if found {
+		s.rest = rest
 	}
-	name, err := tokens.Token()
-	if err != nil {
-		return Op{}, malformed
-	}
-	from := tokens.InputOffset()
-	value, err := tokens.Token()
-	if err != nil {
-		return Op{}, malformed
-	}
-	raw := text[from:tokens.InputOffset()]
-	if t, err := tokens.Token(); err != nil || t != json.Delim('}') {
-		return Op{}, malformed
-	}
-	switch n, isNumber := value.(json.Number); {
-	case name == "retain" && isNumber:
-		units, err := parseLength(string(n))
-		return Retain(units), err
-	case name == "delete" && isNumber:
-		units, err := parseLength(string(n))
-		return Delete(units), err
-	}
-	if inserted, isText := value.(string); name == "insert" && isText {
-		return Insert(inserted), checkInserted(inserted, raw)
-	}
-	return Op{}, malformed
+	return found
 }
 
-func parseLength(digits string) (int, error) {
-	n, err := strconv.ParseUint(digits, 10, 32) // no sign, fraction or exponent
-	if err != nil || n < 1 || n > maxLength {
+func (s *scanner) op() (op Op, err error) {
+	if !s.take("{") {
+		return op, notAnOp()
+	}
+	switch {
+	case s.take(`"retain"`):
+		op.kind = retaining
+	case s.take(`"insert"`):
+		op.kind = inserting
+	case s.take(`"delete"`):
+		op.kind = deleting
+	default:
+		return op, notAnOp()
+	}
+	if !s.take(":") {
+		return op, notAnOp()
+	}
+	if op.kind == inserting {
+		op, err = s.insertion()
+	} else {
+		op.units, err = s.length()
+	}
+	if err == nil && !s.take("}") {
+		err = notAnOp()
+	}
+	return op, err
+}
+
+// length reads a number without sign, fraction and exponent.
+func (s *scanner) length() (int, error) {
+	s.take("")
+	n, digits := 0, 0
+	for digits < len(s.rest) && s.rest[digits] >= '0' && s.rest[digits] <= '9' && n <= maxLength {
+		n = 10*n + int(s.rest[digits]-'0')
+		digits++
+	}
+	if n < 1 || n > maxLength || s.rest[0] == '0' {
 		return 0, domain.Fail(domain.Invalid, "a length is a whole number from 1 to %d", maxLength)
 	}
-	return int(n), nil
+	s.rest = s.rest[digits:]
+	return n, nil
 }
 
-// checkInserted refuses texts that a document cannot hold. Encoding/json reads
-// half a surrogate pair as U+FFFD, so that it has to be looked for in raw, the
-// text as it was sent.
-func checkInserted(text string, raw []byte) error {
-	switch {
-	case text == "":
-		return domain.Fail(domain.Invalid, "an insertion has a text")
-	case strings.ContainsRune(text, 0):
-		return domain.Fail(domain.Invalid, "the character U+0000 cannot be inserted")
-	case hasLoneSurrogate(raw):
-		return domain.Fail(domain.Invalid, "the text has half of a surrogate pair")
+// insertion reads a text that a document can hold.
+func (s *scanner) insertion() (Op, error) {
+	if !s.take(`"`) {
+		return Op{}, noText()
 	}
-	return nil
+	end, escaped := 0, false
+	for end < len(s.rest) && s.rest[end] != '"' {
+		if s.rest[end] == '\\' {
+			escaped = true
+			end++
+		} else if s.rest[end] < ' ' {
+			return Op{}, noText()
+		}
+		end++
+	}
+	if end == 0 || end >= len(s.rest) {
+		return Op{}, noText()
+	}
+	raw := s.rest[:end]
+	s.rest = s.rest[end+1:]
+	text := string(raw)
+	if escaped && json.Unmarshal([]byte(`"`+text+`"`), &text) != nil {
+		return Op{}, noText()
+	}
+	switch {
+	case strings.ContainsRune(text, 0):
+		return Op{}, domain.Fail(domain.Invalid, "the character U+0000 cannot be inserted")
+	case escaped && hasLoneSurrogate(raw): // of which encoding/json makes U+FFFD
+		return Op{}, domain.Fail(domain.Invalid, "the text has half of a surrogate pair")
+	}
+	return Insert(text), nil
 }
 
-// hasLoneSurrogate reports whether a JSON string, which is known to be one,
+func notAnOp() error {
+	return domain.Fail(domain.Invalid, `an operation is {"retain":n}, {"insert":"text"} or {"delete":n}, with one member`)
+}
+
+func noText() error {
+	return domain.Fail(domain.Invalid, "an insertion has a text")
+}
+
+// hasLoneSurrogate reports whether what is between the quotes of a JSON string
 // escapes one half of a surrogate pair without the other.
 func hasLoneSurrogate(raw []byte) bool {
 	for {

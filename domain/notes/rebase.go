@@ -87,7 +87,8 @@ func (c Client) Repeated(edits []Edit) (int, error) {
 }
 
 // After returns the version after which Rebase must see all revisions of the
-// document, for a request with that base.
+// document, for a request with that base. Those after base are enough when none
+// of them is of this client.
 func (c Client) After(base int64) int64 {
 	switch {
 	case base == c.Base:

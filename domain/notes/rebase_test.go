@@ -96,6 +96,18 @@ func TestTheBaseMayMoveBetweenOwnRevisions(t *testing.T) {
 	s.want(t, "abcdefgh!?i")
 }
 
+// Who has read all, after however long, needs nothing of what was.
+func TestAClientThatHasReadAllNeedsNoHistory(t *testing.T) {
+	s := holding(t, "ab")
+	must(t, s, "other", 1, 1, inserts(0, "<"))
+	must(t, s, "me", 1, 1, inserts(1, "-"))
+	must(t, s, "other", 2, 2, inserts(3, ">"))
+	c, applied, err := s.clients["me"].Rebase(nil, s.text.Units(), s.version(), []notes.Edit{{Seq: 2, Delta: inserts(5, "!")}})
+	if err != nil || !applied[0].Equal(inserts(5, "!")) || c.Base != s.version() || len(c.Known) != 1 {
+		t.Errorf("%v, %v, %+v", applied, err, c)
+	}
+}
+
 // Two insertions that have become the same revision were at two places, and the
 // edits that follow tell them apart: the revisions alone would not.
 func TestKnownEditsTellPlacesApart(t *testing.T) {
