@@ -16,6 +16,7 @@ import (
 // quill-delta, on as many pairs. Where it stands aside is what it does not know:
 // it takes edits as they are, not in canonical form, and parts surrogate pairs.
 func TestEditsAreThoseOfQuill(t *testing.T) {
+	t.Parallel()
 	const pairs = 100_000
 	modules, err := filepath.Abs("../../.tools/node_modules")
 	if err != nil {

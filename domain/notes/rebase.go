@@ -25,7 +25,7 @@ type Edit struct {
 }
 
 // MaxSteps is how many Ops one request may have compared, where each pair of
-// edits is a few: some 50 ms. A client that asks for more is too far behind: it
+// edits is a few: some 60 ms. A client that asks for more is too far behind: it
 // reads what others have done, which lifts its edits where there is time, and
 // sends again.
 const MaxSteps = 2_000_000

@@ -22,6 +22,7 @@ var (
 // delays, reorders, loses and repeats what they send and hear; they crash, and so
 // does the server. Once all have been heard, all have the same text.
 func TestEverySeedConverges(t *testing.T) {
+	t.Parallel()
 	if *oneSeed != 0 {
 		if err := simulate(*oneSeed, t.Logf); err != nil {
 			t.Fatal(err)

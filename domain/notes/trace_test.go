@@ -235,3 +235,32 @@ func (a *author) read(b *testing.B, revisions []notes.Revision) {
 		a.units, a.base = a.units+over.Growth(), r.Version
 	}
 }
+
+// BenchmarkRebaseAtItsLimit is the longest that one request takes: short edits
+// past many revisions, and long ones past few.
+func BenchmarkRebaseAtItsLimit(b *testing.B) {
+	for name, c := range map[string]struct{ revisions, edits, places int }{"short": {990, 500, 1}, "long": {40, 12, 1_000}} {
+		b.Run(name, func(b *testing.B) {
+			var history []notes.Revision
+			var edits []notes.Edit
+			var d notes.Delta
+			for range c.places {
+				d = append(d, notes.Retain(2), notes.Insert("m"))
+			}
+			for i := range c.revisions {
+				history = append(history, notes.Revision{Version: int64(i + 1), Client: "other", Seq: int64(i + 1), Delta: notes.Delta{notes.Retain(i), notes.Insert("o")}.Normalize()})
+				if c.places > 1 {
+					history[i].Delta = d
+				}
+			}
+			for i := range c.edits {
+				edits = append(edits, notes.Edit{Seq: int64(i + 1), Delta: d})
+			}
+			for b.Loop() {
+				if _, _, err := (notes.Client{ID: "me"}).Rebase(history, 90_000, 0, edits); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
