@@ -13,8 +13,10 @@ import (
 )
 
 // The same is computed by an algorithm that others have written: npm's
-// quill-delta, on as many pairs. Where it stands aside is what it does not know:
-// it takes edits as they are, not in canonical form, and parts surrogate pairs.
+// quill-delta, on as many pairs. Its b.transform(a, true) is Transform(a, b,
+// false): what has priority there stands first here. Left out is what it sees
+// otherwise: it transforms edits as they are, canonical or not, writes down
+// insertions of nothing, and parts surrogate pairs.
 func TestEditsAreThoseOfQuill(t *testing.T) {
 	t.Parallel()
 	const pairs = 100_000

@@ -14,6 +14,7 @@ type server struct {
 	text      *notes.Text
 	revisions []notes.Revision
 	clients   map[string]notes.Client
+	undone    int64        // rollbacks
 	gap       func() int64 // how far the next version is from the last
 }
 
@@ -81,7 +82,7 @@ func (s *server) apply(r request) ([]notes.Revision, error) {
 	var edits []notes.Revision
 	for i, d := range applied {
 		if err := s.text.Apply(d); err != nil {
-			s.text = notes.NewText(s.replay())
+			s.text = notes.NewText(s.replay(s.revisions))
 			return nil, err
 		}
 		e := r.edits[repeated+i]
@@ -112,10 +113,35 @@ func (s *server) restart() {
 	}
 }
 
-// replay returns what the revisions make.
-func (s *server) replay() string {
+// rollback takes back the last n revisions by a new one of the server's own.
+func (s *server) rollback(n int) error {
+	before := len(s.revisions) - n
+	undo, text := notes.Delta{}, s.replay(s.revisions[:before])
+	for _, r := range s.revisions[before:] {
+		inverse, err := r.Delta.Invert(text)
+		if err == nil {
+			text, err = r.Delta.Apply(text)
+		}
+		if err == nil {
+			undo, err = notes.Compose(inverse, undo)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.undone++
+	s.revisions = append(s.revisions, notes.Revision{Version: s.version() + s.gap(), Seq: s.undone, Delta: undo})
+	err := s.text.Apply(undo)
+	if want := s.replay(s.revisions[:before]); err == nil && s.text.String() != want {
+		return fmt.Errorf("taken back to %q, want %q", s.text, want)
+	}
+	return err
+}
+
+// replay returns what revisions make.
+func (s *server) replay(revisions []notes.Revision) string {
 	text := notes.NewText("")
-	for _, r := range s.revisions {
+	for _, r := range revisions {
 		if err := text.Apply(r.Delta); err != nil {
 			return err.Error()
 		}
@@ -132,7 +158,7 @@ func (s *server) check() error {
 		}
 		last = r.Version
 	}
-	if text := s.replay(); text != s.text.String() {
+	if text := s.replay(s.revisions); text != s.text.String() {
 		return fmt.Errorf("the revisions make %q, the server has %q", text, s.text)
 	}
 	return nil

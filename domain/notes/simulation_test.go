@@ -20,7 +20,7 @@ var (
 
 // Twenty clients edit one document, each offline at times, over a network that
 // delays, reorders, loses and repeats what they send and hear; they crash, and so
-// does the server. Once all have been heard, all have the same text.
+// does the server, which also takes revisions back. Once all have been heard, all have the same text.
 func TestEverySeedConverges(t *testing.T) {
 	t.Parallel()
 	if *oneSeed != 0 {
@@ -90,6 +90,9 @@ func (w *world) step() error {
 		e.kept = e.clone()
 	case n < 99:
 		e.waiting = 0 // it gives up
+	case w.rng.IntN(4) == 0 && len(w.server.revisions) > 0:
+		w.counts["rollback"]++
+		return w.server.rollback(1 + w.rng.IntN(min(5, len(w.server.revisions))))
 	case w.rng.IntN(3) == 0:
 		w.counts["restart"]++
 		w.server.restart()

@@ -150,23 +150,33 @@ func inserting(p pick, text, letter string) notes.Delta {
 	return append(d, notes.Insert(strings.Repeat(letter, p(2))))
 }
 
-// Edits follow one another past another's as they do one by one: what a client
-// and the server each do with them.
+// What one has done after another's edits, and the other after one's, is the same
+// text, however many edits there are on both sides: what a client and the server
+// each do with them.
 func TestLiftedEditsConverge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawn(t)
 		text := anyText(p, 10)
-		other := anyEdit(p, text)
-		mine, seen := []notes.Delta{}, text
-		for range p(5) {
-			d := anyEdit(p, seen)
-			mine, seen = append(mine, d), apply(t, seen, d)
+		mine, left := several(t, p, text)
+		others, right := several(t, p, text)
+		for _, d := range others {
+			lifted, over := notes.Lift(mine, d)
+			mine, left = lifted, apply(t, left, over)
 		}
-		lifted, over := notes.Lift(mine, other)
-		if left, right := apply(t, seen, over), apply(t, apply(t, text, other), lifted...); left != right {
+		if right = apply(t, right, mine...); left != right {
 			t.Fatalf("%q, %q", left, right)
 		}
 	})
+}
+
+// several makes edits that follow one another, and returns what they make.
+func several(t tester, p pick, text string) ([]notes.Delta, string) {
+	var all []notes.Delta
+	for range p(5) {
+		d := anyEdit(p, text)
+		all, text = append(all, d), apply(t, text, d)
+	}
+	return all, text
 }
 
 // Where nothing is deleted, transforming against two edits is transforming
