@@ -14,6 +14,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/users"
 	"connvo/idempotency"
 )
 
@@ -132,6 +133,11 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
 	request := idempotency.RequestOf(r.URL.RawQuery, c.body)
 	err = s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
+		// A log-out or a deactivation may have committed since the caller was asked
+		// who they are: while the body came, or the write waited.
+		if err := users.RequireStanding(tx, c.who); err != nil {
+			return err
+		}
 		answer, replayed = idempotency.Answer{}, false
 		joined := db.Join(r.Context(), tx)
 		tx.OnDecided(func() (err error) {
