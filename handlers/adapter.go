@@ -243,7 +243,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParam
 	} else if params.LastEventID.set {
 		request.LastEventID = &params.LastEventID.value
 	}
-	request.Opened = func() error { return s.noteStream(r, audit.StreamOpened, request.Paths) }
+	asked := audit.StreamOpened
+	request.Refused = func(p realtime.Path, err error) { s.noteRefusedPath(r, asked, p, err) }
+	request.Opened = func(follows []realtime.Path) error {
+		asked = audit.StreamChanged // what is refused from now on was added
+		return s.noteStream(r, audit.StreamOpened, audit.Allowed, follows)
+	}
 	if err := s.engine.Serve(r.Context(), w, request); err != nil {
 		s.refuse(w, r, err)
 	}

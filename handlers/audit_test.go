@@ -201,3 +201,43 @@ func TestTheRecordOfAChangeSaysWhatIsNew(t *testing.T) {
 		t.Errorf("%d changes are recorded", changes)
 	}
 }
+
+// What somebody follows among other paths and has no right to is recorded as
+// refused, not as opened; also what is added later.
+func TestRefusedPathsOfAStreamAreRecordedAsRefused(t *testing.T) {
+	s := newServer(t)
+	ada, eve := s.signInAs("ada", "org_1", "member"), s.signInAs("eve", "org_2", "member")
+	first, second, own := ada.plan("First"), ada.plan("Second"), eve.plan("Own")
+	st := eve.follow(live("/v1/me", own, first, "/v1/admin/flags", "/v1/users/usr_none"))
+	connection := st.ready().ConnectionID
+	if r := st.round(); len(r.Results) != 5 {
+		t.Fatalf("%+v", r)
+	}
+	eve.changes(connection, []string{second + "/messages"}, nil)
+	if r := st.round(); len(r.Results) != 1 || r.Results[0].Event != "problem" {
+		t.Fatalf("%+v", r)
+	}
+	eve.must("POST", own+"/cancel", nil) // which is no refusal
+	st.round()
+	st.close()
+	var got []string
+	for _, line := range s.recorded("org_2") {
+		if line.Action == audit.StreamOpened || line.Action == audit.StreamChanged {
+			got = append(got, fmt.Sprint(line.Action, " ", line.Outcome, " ", line.Resource, " ", line.Detail))
+		}
+	}
+	slices.Sort(got)
+	says := func(action, outcome, resource, paths string) string {
+		return action + " " + outcome + " " + strings.TrimPrefix(resource, "/v1/meetings/") + ` {"paths":["` + paths + `"]}`
+	}
+	want := []string{
+		says("stream.opened", "allowed", "/v1/live", "/v1/me"),
+		says("stream.opened", "allowed", own, own),
+		says("stream.opened", "refused", "/v1/live", "/v1/admin/flags"),
+		says("stream.opened", "refused", first, first),
+		says("stream.changed", "allowed", second, second+"/messages"), // was asked for
+		says("stream.changed", "refused", second, second+"/messages"),
+	}
+	slices.Sort(want)
+	equalDeeds(t, got, want...)
+}

@@ -15,11 +15,14 @@ import (
 // was sent: what it changed about somebody's rights, never content or addresses.
 type detailed interface{ detail() map[string]string }
 
+// meetingsPrefix is what the paths of what is in a meeting begin with.
+const meetingsPrefix = apiPrefix + "meetings/"
+
 // resourceOf returns what the record calls that which a path is about: the
 // meeting where it is in one, else the path without its parameters.
 func resourceOf(path string) string {
 	path, _, _ = strings.Cut(path, "?")
-	if rest, inside := strings.CutPrefix(path, "/v1/meetings/"); inside {
+	if rest, inside := strings.CutPrefix(path, meetingsPrefix); inside {
 		meeting, _, _ := strings.Cut(rest, "/")
 		return meeting
 	}
@@ -82,26 +85,32 @@ func (s *Server) noteRefusal(r *http.Request, p *problem) {
 	if c == nil || !strings.HasPrefix(r.URL.Path, apiPrefix) {
 		return
 	}
-	resource := resourceOf(r.URL.Path)
-	switch p.Status {
-	case http.StatusForbidden:
-	case http.StatusUnauthorized:
-		if !s.presents(r) {
-			return // whoever shows nothing is nobody, and learns nothing
-		}
-	case http.StatusNotFound:
-		// Who is no member of a meeting is told that there is none.
-		if c.who.User == "" || resource == r.URL.Path {
-			return
-		}
-	default:
+	switch {
+	case p.Status == http.StatusUnauthorized && s.presents(r): // whoever shows nothing is nobody, and learns nothing
+	case p.Status == http.StatusNotFound && c.who.User == "": // there is no such path
+		return
+	case !withheld(p.Status, r.URL.Path):
 		return
 	}
 	action := c.audits
 	if action == "" {
 		action = audit.RequestMade
 	}
-	_ = s.audit.Note(c.entry(r, action, audit.Refused, resource, map[string]string{"method": r.Method, "path": r.URL.Path, "code": p.Code})) // see above
+	_ = s.audit.Note(c.entry(r, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": r.URL.Path, "code": p.Code})) // see above
+}
+
+// withheld reports whether the status says that who asks for the path has no
+// right. Who is no member of a meeting is told that there is none.
+func withheld(status int, path string) bool {
+	return status == http.StatusForbidden || (status == http.StatusNotFound && strings.HasPrefix(path, meetingsPrefix))
+}
+
+// noteRefusedPath records that a stream was asked to follow a path to which the
+// caller has no right. It is refused whether it can be recorded or not.
+func (s *Server) noteRefusedPath(r *http.Request, asked audit.Action, p realtime.Path, err error) {
+	if withheld(problemOf(err).Status, p.Name) {
+		_ = s.noteStream(r, asked, audit.Refused, []realtime.Path{p}) // see above
+	}
 }
 
 // presents reports whether the request shows a credential.
@@ -110,10 +119,10 @@ func (s *Server) presents(r *http.Request) bool {
 	return err == nil || r.Header.Get("Authorization") != "" || r.URL.Query().Has("ticket")
 }
 
-// noteStream records that the caller has opened a stream of the paths, or added
-// them to one: an entry for each meeting, and one for what is in none, or as many
+// noteStream records that the caller has asked for a stream of the paths, or added
+// them to one, and how that ended: an entry for each meeting, and one for what is in none, or as many
 // as their names need.
-func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
+func (s *Server) noteStream(r *http.Request, action audit.Action, outcome audit.Outcome, paths []realtime.Path) error {
 	c := callOf(r.Context())
 	var resources []string
 	of := map[string][]string{}
@@ -130,7 +139,7 @@ func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realti
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {
 			n := fitting(names)
-			if err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string][]string{"paths": names[:n]})); err != nil {
+			if err := s.audit.Note(c.entry(r, action, outcome, resource, map[string][]string{"paths": names[:n]})); err != nil {
 				return err
 			}
 			names = names[n:]
