@@ -96,8 +96,12 @@ func (s *Server) noteRefusal(r *http.Request, p *problem) {
 	if action == "" {
 		action = audit.RequestMade
 	}
-	_ = s.audit.Note(c.entry(r, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": r.URL.Path, "code": p.Code})) // see above
+	_ = s.audit.Note(c.entry(r, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code})) // see above
 }
+
+// shown returns the beginning of a path that a stranger may have made up: what
+// they fill the record with is bounded by it.
+func shown(path string) string { return path[:min(len(path), audit.MaxResource)] }
 
 // withheld reports whether the status says that who asks for the path has no
 // right. Who is no member of a meeting is told that there is none.

@@ -204,3 +204,17 @@ func TestRecordIsExportedWhole(t *testing.T) {
 		t.Errorf("%d exports are recorded", got)
 	}
 }
+
+// However long a path is, the refusal of a stranger fills a line of the record,
+// not a page.
+func TestRefusalsOfStrangersAreSmallInTheRecord(t *testing.T) {
+	s := newServer(t)
+	long := "/v1/meetings/" + strings.Repeat("x", 12<<10)
+	if a := s.nobody().do("GET", long, nil, "Authorization", "Bearer not.a.token"); a.Status != http.StatusUnauthorized {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	lines := s.recorded("")
+	if n := s.number(`SELECT max(length(detail) + length(resource)) FROM audit`); n > 3*audit.MaxResource || len(lines) > 0 {
+		t.Errorf("%d characters are recorded", n)
+	}
+}

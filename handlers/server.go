@@ -238,6 +238,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	if err := s.prepare(w, r, c, pattern); errors.Is(err, errSpentTicket) {
+		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return
 	} else if err != nil {
