@@ -203,7 +203,7 @@ func (f followed) path(u *url.URL) (p realtime.Path, err error) {
 	if f.feed != nil && u.Query().Has("before") {
 		return p, domain.FailField("query.before", "a page of the past does not change; ask for it without following it")
 	}
-	p = realtime.Path{Name: u.Path, Query: f.query, Every: f.every, Rung: f.rung}
+	p = realtime.Path{Name: u.Path, About: u.Path, Query: f.query, Every: f.every, Rung: f.rung}
 	if f.feed != nil {
 		p.Query, p.Feed = nil, f.feed
 	}

@@ -241,3 +241,42 @@ func TestRefusedPathsOfAStreamAreRecordedAsRefused(t *testing.T) {
 	slices.Sort(want)
 	equalDeeds(t, got, want...)
 }
+
+// However a path is spelled, what it is about is found in the record, and what
+// somebody adds to it does not fill the disk.
+func TestSpellingHidesNothingFromTheRecord(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	meeting := ada.plan("Plan")
+	id := strings.TrimPrefix(meeting, "/v1/meetings/")
+	other := func(path string) string { // the same, percent-encoded
+		spelled := ""
+		for _, c := range []byte(strings.TrimPrefix(path, "/v1/")) {
+			if spelled += string(c); c != '/' {
+				spelled = spelled[:len(spelled)-1] + fmt.Sprintf("%%%02X", c)
+			}
+		}
+		return "/v1/" + spelled
+	}
+	st := ada.follow(live("/v1/me", other(meeting), meeting+"/messages?after="+strings.Repeat("0", 1900)))
+	connection := st.ready().ConnectionID
+	ada.changes(connection, []string{other(meeting + "/participants")}, nil)
+	st.close()
+	found := 0
+	for _, line := range s.recorded("org_1") {
+		if line.Action != audit.StreamOpened && line.Action != audit.StreamChanged {
+			continue
+		}
+		if len(line.Detail) > 4*audit.MaxResource {
+			t.Errorf("%d bytes are recorded", len(line.Detail))
+		}
+		if line.Resource == id {
+			found++
+		} else if line.Resource != "/v1/live" || line.Detail != `{"paths":["/v1/me"]}` {
+			t.Errorf("%s %s", line.Resource, line.Detail)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d entries are about the meeting", found)
+	}
+}

@@ -19,9 +19,8 @@ type detailed interface{ detail() map[string]string }
 const meetingsPrefix = apiPrefix + "meetings/"
 
 // resourceOf returns what the record calls that which a path is about: the
-// meeting where it is in one, else the path without its parameters.
+// meeting where it is in one, else the path, which has no parameters.
 func resourceOf(path string) string {
-	path, _, _ = strings.Cut(path, "?")
 	if rest, inside := strings.CutPrefix(path, meetingsPrefix); inside {
 		meeting, _, _ := strings.Cut(rest, "/")
 		return meeting
@@ -99,8 +98,8 @@ func (s *Server) noteRefusal(r *http.Request, p *problem) {
 	_ = s.audit.Note(c.entry(r, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code})) // see above
 }
 
-// shown returns the beginning of a path that a stranger may have made up: what
-// they fill the record with is bounded by it.
+// shown returns the beginning of a path, which has the ids in it however they are
+// spelled: nobody fills the disk with parameters that they make up.
 func shown(path string) string { return path[:min(len(path), audit.MaxResource)] }
 
 // withheld reports whether the status says that who asks for the path has no
@@ -112,7 +111,7 @@ func withheld(status int, path string) bool {
 // noteRefusedPath records that a stream was asked to follow a path to which the
 // caller has no right. It is refused whether it can be recorded or not.
 func (s *Server) noteRefusedPath(r *http.Request, asked audit.Action, p realtime.Path, err error) {
-	if withheld(problemOf(err).Status, p.Name) {
+	if withheld(problemOf(err).Status, p.About) {
 		_ = s.noteStream(r, asked, audit.Refused, []realtime.Path{p}) // see above
 	}
 }
@@ -124,21 +123,21 @@ func (s *Server) presents(r *http.Request) bool {
 }
 
 // noteStream records that the caller has asked for a stream of the paths, or added
-// them to one, and how that ended: an entry for each meeting, and one for what is in none, or as many
-// as their names need.
+// them to one, and how that ended: an entry for each meeting, and one for what is
+// in none, or as many as their names need.
 func (s *Server) noteStream(r *http.Request, action audit.Action, outcome audit.Outcome, paths []realtime.Path) error {
 	c := callOf(r.Context())
 	var resources []string
 	of := map[string][]string{}
 	for _, p := range paths {
-		resource := resourceOf(p.Name)
-		if path, _, _ := strings.Cut(p.Name, "?"); resource == path {
+		resource := resourceOf(p.About)
+		if resource == p.About {
 			resource = r.URL.Path
 		}
 		if of[resource] == nil {
 			resources = append(resources, resource)
 		}
-		of[resource] = append(of[resource], p.Name)
+		of[resource] = append(of[resource], shown(p.Name))
 	}
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {
