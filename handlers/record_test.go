@@ -205,8 +205,8 @@ func TestRecordIsExportedWhole(t *testing.T) {
 	}
 }
 
-// However long a path is, the refusal of a stranger fills a line of the record,
-// not a page.
+// However long a path is, the refusal of a stranger fills a line of the record and
+// of the log, not a page.
 func TestRefusalsOfStrangersAreSmallInTheRecord(t *testing.T) {
 	s := newServer(t)
 	long := "/v1/meetings/" + strings.Repeat("x", 12<<10)
@@ -216,5 +216,8 @@ func TestRefusalsOfStrangersAreSmallInTheRecord(t *testing.T) {
 	lines := s.recorded("")
 	if n := s.number(`SELECT max(length(detail) + length(resource)) FROM audit`); n > 3*audit.MaxResource || len(lines) > 0 {
 		t.Errorf("%d characters are recorded", n)
+	}
+	if n := len(s.Log.String()); n > 4*audit.MaxResource {
+		t.Errorf("%d characters are logged", n)
 	}
 }
