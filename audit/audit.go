@@ -79,9 +79,9 @@ func Feed(tx db.Reader, org string, f Filter, span domain.Span) (domain.Part[Lin
 	}
 	args := []any{org, f.Actor, f.Action, f.From.UnixMilli(), f.To.UnixMilli()}
 	if f.Resource == "" {
-		return db.Part(tx, span, scanLine, db.Feed{After: selectLinesAfter, Before: selectLinesBefore}, args...)
+		return db.Part(tx, span, scanLine, db.Feed{After: selectLinesAfter, Before: selectLinesBefore, Collection: "audit", Owner: org}, args...)
 	}
-	return db.Part(tx, span, scanLine, db.Feed{After: selectTouchesAfter, Before: selectTouchesBefore}, append(args, f.Resource)...)
+	return db.Part(tx, span, scanLine, db.Feed{After: selectTouchesAfter, Before: selectTouchesBefore, Collection: "audit", Owner: org}, append(args, f.Resource)...)
 }
 
 func insert(tx *db.WriteTx, at time.Time, e Entry) error {

@@ -73,7 +73,7 @@ func (l *Log) Append(tx *db.WriteTx, e Event) (int64, error) {
 func Feed(tx db.Reader, m domain.MeetingID, span domain.Span) (domain.Part[Event], error) {
 	return db.Part(tx, span, scanEvent, db.Feed{
 		After:  selectEventsAfter,
-		Before: selectEventsBefore,
+		Before: selectEventsBefore, Collection: "events", Owner: string(m),
 	}, m)
 }
 

@@ -19,6 +19,9 @@ const MaxContent = 4000
 // writableAfterEnd is how long a concluded meeting's chat stays open.
 const writableAfterEnd = 30 * 24 * time.Hour
 
+// collection is the chat's name in horizons.
+const collection = "messages"
+
 // Message is one entry of the chat. Seq is its creation, Position its last
 // change; content and attachments of a deleted one are gone.
 type Message struct {
@@ -184,14 +187,14 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, meeting domain.Meeti
 			return err
 		}
 		if thread == "" {
-			part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore}, meeting)
+			part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore, Collection: collection, Owner: string(meeting)}, meeting)
 			return err
 		}
 		root, err := threadOf(tx, meeting, thread)
 		if err != nil {
 			return err
 		}
-		part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectThreadAfter, Before: selectThreadBefore}, root)
+		part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectThreadAfter, Before: selectThreadBefore, Collection: collection, Owner: string(meeting)}, root)
 		return err
 	})
 	return part, err
