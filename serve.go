@@ -29,6 +29,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/retention"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -74,6 +75,9 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, s.close)
+	if err := newSweeper(d).Start(ctx); err != nil {
+		return err
+	}
 	s.jobs.Start()
 	return s.serve(ctx, listener, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
@@ -151,15 +155,15 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	chat := messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
-	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, log, withSweeps(d, withAll(after, map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
 		expireDay:    expireAnswersOf,
 
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
-		notifications.Expire:   effect(notifications.DeleteUntil),
-	}))
+		users.Deactivated:      effect(handOver(meets)),
+	})))
 
 	id, err := c.identity(ctx, d, people, log)
 	if err != nil {
@@ -178,7 +182,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	seen := auth.NewLastSeen(people, d.Now, log)
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
+		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Retention: retention.NewStore(d), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
 		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions,
 	})

@@ -28,8 +28,13 @@ const (
 
 	MessageDeleted Action = "message.deleted"
 
-	FlagChanged Action = "flag.changed" // a flag was set, or given its default again
-	JobRetried  Action = "job.retried"  // a job that had failed for good was brought back
+	FlagChanged      Action = "flag.changed"      // a flag was set, or given its default again
+	RetentionChanged Action = "retention.changed" // how long an organization keeps things was decided
+
+	UserDeactivated Action = "user.deactivated"
+	UserActivated   Action = "user.activated" // somebody deactivated may come back
+
+	JobRetried Action = "job.retried" // a job that had failed for good was brought back
 
 	AdminRead     Action = "admin.read" // figures or records of an organization were read; told once in ReadsEvery
 	AuditExported Action = "audit.exported"

@@ -11,17 +11,7 @@ import (
 type Feed struct {
 	After  string // items beyond the position, ascending
 	Before string // items below the position, descending
-	// Collection and Owner name the row of horizons that tells up to where items
-	// may be deleted; of a feed without a Collection none ever are.
-	Collection string
-	Owner      string
 }
-
-const selectGone = `
-SELECT coalesce(max(gone), 0)
-FROM horizons
-WHERE owner = ?1 AND collection = ?2
--- scope: horizons.owner=?1`
 
 // Part returns the part of a feed that span asks for; collection is what names
 // it, the first arguments of f's statements. One row more than asked is read to
@@ -39,11 +29,6 @@ func Part[T any](tx Reader, span domain.Span, scan func(Row) (T, error), f Feed,
 		return domain.Part[T]{}, err
 	}
 	part := domain.Part[T]{Items: items, More: len(items) > span.Limit}
-	if span.After != nil && f.Collection != "" {
-		if part.Gone, err = One(tx, Int, selectGone, f.Owner, f.Collection); err != nil {
-			return domain.Part[T]{}, err
-		}
-	}
 	if part.More {
 		part.Items = items[:span.Limit]
 	}
@@ -52,3 +37,20 @@ func Part[T any](tx Reader, span domain.Span, scan func(Row) (T, error), f Feed,
 	}
 	return part, nil
 }
+
+// Gone returns the position up to which items of a feed are deleted, since their time
+// was over, for whoever asks with the span for what follows one; 0 where none are, and
+// for every other span. The row is kept by triggers, under the name of the collection
+// and the id of the meeting, person or organization whose feed it is.
+func Gone(tx Reader, span domain.Span, collection, owner string) (int64, error) {
+	if span.After == nil {
+		return 0, nil
+	}
+	return One(tx, Int, selectGone, owner, collection)
+}
+
+const selectGone = `
+SELECT coalesce(max(gone), 0)
+FROM horizons
+WHERE owner = ?1 AND collection = ?2
+-- scope: horizons.owner=?1`

@@ -36,6 +36,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/retention"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -111,8 +112,8 @@ func startServer(t testing.TB, announces bool) *server {
 		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
-		Notifications: notifications.NewStore(s.DB),
-		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
+		Notifications: notifications.NewStore(s.DB), Retention: retention.NewStore(s.DB),
+		Flags: flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
 		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	})
 	if err != nil {

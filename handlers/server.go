@@ -30,6 +30,7 @@ import (
 	"connvo/jobs"
 	"connvo/presence"
 	"connvo/realtime"
+	"connvo/retention"
 )
 
 // Config is what a Server is made of. DB to Notifications are required.
@@ -50,6 +51,8 @@ type Config struct {
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
+	// Retention is how long organizations keep things.
+	Retention *retention.Store
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -98,6 +101,7 @@ type Server struct {
 	bodyTimeout time.Duration
 
 	notifications *notifications.Store
+	retention     *retention.Store
 }
 
 // New returns a server. Close it before the database.
@@ -107,7 +111,7 @@ func New(c Config) (*Server, error) {
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, retention: c.Retention,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -126,6 +130,7 @@ func New(c Config) (*Server, error) {
 	s.auditRoutes()
 	s.flagRoutes()
 	s.jobRoutes()
+	s.retentionRoutes()
 	s.presenceRoutes()
 	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	document, err := s.describe()

@@ -55,7 +55,10 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, span domain.Span) (p
 		if err := users.RequireActive(tx, who); err != nil {
 			return err
 		}
-		part, err = db.Part(tx, span, scanNotification, db.Feed{After: selectAfter, Before: selectBefore, Collection: "notifications", Owner: string(who.User)}, who.User)
+		part, err = db.Part(tx, span, scanNotification, db.Feed{After: selectAfter, Before: selectBefore}, who.User)
+		if err == nil {
+			part.Gone, err = db.Gone(tx, span, "notifications", string(who.User))
+		}
 		return err
 	})
 	return part, err

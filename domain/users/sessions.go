@@ -58,16 +58,18 @@ func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 	if who.Session == "" {
 		return domain.Fail(domain.Conflict, "the token belongs to no session, so that it is valid until it expires")
 	}
-	return s.db.Write(ctx, func(tx *db.WriteTx) error {
-		last := tx.Now
-		if who.Expires.After(last) {
-			last = who.Expires
-		}
-		added, err := tx.Exec(insertEnded, who.Session, last.Add(endedFor).UnixMilli(), tx.Now.UnixMilli())
-		if err != nil || added == 0 {
-			return err
-		}
-		_, err = tx.Exec(deleteForgotten, tx.Now.UnixMilli(), maxForgotten)
+	return s.db.Write(ctx, func(tx *db.WriteTx) error { return endSession(tx, who) })
+}
+
+func endSession(tx *db.WriteTx, who domain.Actor) error {
+	last := tx.Now
+	if who.Expires.After(last) {
+		last = who.Expires
+	}
+	added, err := tx.Exec(insertEnded, who.Session, last.Add(endedFor).UnixMilli(), tx.Now.UnixMilli())
+	if err != nil || added == 0 {
 		return err
-	})
+	}
+	_, err = tx.Exec(deleteForgotten, tx.Now.UnixMilli(), maxForgotten)
+	return err
 }
