@@ -149,7 +149,7 @@ CREATE TABLE concluded (
 CREATE TRIGGER meetings_concluded AFTER UPDATE OF state ON meetings
 WHEN OLD.state <> 'concluded' AND NEW.state = 'concluded' AND NEW.ended_at IS NOT NULL
 BEGIN
-  INSERT INTO concluded (ended_at, meeting_id) VALUES (NEW.ended_at, NEW.id);
+  INSERT INTO concluded (ended_at, meeting_id) VALUES (NEW.ended_at, NEW.id) ON CONFLICT DO NOTHING;
 END;
 
 -- What happened in a meeting, append-only: rows arrive in order of their key,

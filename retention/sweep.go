@@ -22,7 +22,7 @@ const (
 	Grain = time.Hour
 	// portionTime ends what one transaction deletes. With the step that is under way
 	// by then, the writer is held for less than the 20 ms that jobs have.
-	portionTime = 5 * time.Millisecond
+	portionTime = 2 * time.Millisecond
 	// maxPortions ends a job: some seconds. Another goes on.
 	maxPortions = 200
 	// orgsPage is how many organizations one read transaction looks at.
@@ -40,6 +40,9 @@ type Collection struct {
 	NextOrg func(tx db.Reader, after string) (string, error)
 	// Oldest returns the instant of the organization's oldest row, or db.ErrNone.
 	Oldest func(tx db.Reader, org string) (time.Time, error)
+	// Swept is called once with the end of a sweep that has deleted something, where
+	// it is not nil.
+	Swept func(tx *db.WriteTx) error
 	// Delete deletes a few of the organization's rows that are not younger than the
 	// instant, the oldest first, in a millisecond or two, and returns how many; 0
 	// when none is left.
@@ -106,7 +109,7 @@ func (s *Sweeper) Sweep(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
 // sweep deletes what is past its time until nothing is, or for as long as a job
 // should take, and returns what goes on.
 func (s *Sweeper) sweep(ctx context.Context, c Collection) (jobs.Effect, error) {
-	idle := false
+	idle, swept := false, false
 	for left := maxPortions; left > 0; {
 		org, due, err := s.firstDue(ctx, c)
 		if err != nil {
@@ -114,6 +117,9 @@ func (s *Sweeper) sweep(ctx context.Context, c Collection) (jobs.Effect, error) 
 		}
 		if due.After(s.db.Now()) {
 			return func(tx *db.WriteTx) error {
+				if err := c.finish(tx, swept); err != nil {
+					return err
+				}
 				if soonest := tx.Now.Add(Grain); due.Before(soonest) {
 					due = soonest
 				}
@@ -127,10 +133,23 @@ func (s *Sweeper) sweep(ctx context.Context, c Collection) (jobs.Effect, error) 
 		case deleted == 0 && idle:
 			return nil, fmt.Errorf("%s of %q were due at %s and are not deleted", c.Name, org, due.Format(time.RFC3339))
 		}
+		swept = swept || deleted > 0
 		idle = deleted == 0 // the policy may have changed meanwhile
 		left -= portions
 	}
-	return func(tx *db.WriteTx) error { return c.enqueue(tx, tx.Now) }, nil
+	return func(tx *db.WriteTx) error {
+		if err := c.finish(tx, swept); err != nil {
+			return err
+		}
+		return c.enqueue(tx, tx.Now)
+	}, nil
+}
+
+func (c Collection) finish(tx *db.WriteTx, swept bool) error {
+	if c.Swept == nil || !swept {
+		return nil
+	}
+	return c.Swept(tx)
 }
 
 // sweepOrg deletes what is past its time in one organization, in so many

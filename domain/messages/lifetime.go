@@ -7,9 +7,12 @@ import (
 	"connvo/db"
 )
 
-// deleted is how many messages Delete deletes at once: of short ones a millisecond's
-// work, of the longest a few, for their words leave the index at once.
-const deleted = 20
+// deleted and deletedText are how many messages Delete deletes at once, and how many
+// characters they have together: a few milliseconds' work.
+const (
+	deleted     = 30
+	deletedText = 4000
+)
 
 // NextOrg returns the first organization after the one given, in the order of their
 // ids, whose meetings have messages, or db.ErrNone. It joins the caller's
@@ -36,8 +39,21 @@ func Delete(tx *db.WriteTx, org string, until time.Time) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := tx.Exec(deleteOldest, meeting, until.UnixMilli(), deleted)
+	// To take each word out of the index where it stands takes milliseconds for a
+	// message, so here they are only marked; Purge takes them out, all in one go.
+	if _, err := tx.Exec(setSecureDelete, false); err != nil {
+		return 0, err
+	}
+	n, err := tx.Exec(deleteOldest, meeting, until.UnixMilli(), deleted, deletedText)
 	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(setSecureDelete, true); err != nil {
+		return 0, err
+	}
+	// Each time adds a segment to the index; were they to become many, all would be
+	// merged at once, which takes long.
+	if _, err := tx.Exec(mergeWords, purgedPages); err != nil {
 		return 0, err
 	}
 	oldest, err := db.One(tx, db.Int, selectOldestIn, meeting)
@@ -48,6 +64,29 @@ func Delete(tx *db.WriteTx, org string, until time.Time) (int64, error) {
 		_, err = tx.Exec(updateChat, meeting, oldest)
 	}
 	return n, err
+}
+
+// purgedPages is how many pages of the index Purge writes at once, in about a
+// millisecond.
+const purgedPages = 8
+
+// Purge takes the words of messages that Delete has deleted out of the index, a part
+// at a time: begin is true for the first. It reports whether there is more to do. It
+// joins the caller's transaction.
+func Purge(tx *db.WriteTx, begin bool) (more bool, err error) {
+	pages := purgedPages
+	if begin {
+		pages = -pages // every part of the index takes part
+	}
+	before, err := db.One(tx, db.Int, selectTotalChanges)
+	if err != nil {
+		return false, err
+	}
+	if _, err := tx.Exec(mergeWords, pages); err != nil {
+		return false, err
+	}
+	after, err := db.One(tx, db.Int, selectTotalChanges)
+	return after-before >= 2, err // fewer are the statement itself
 }
 
 func scanText(r db.Row) (text string, err error) {
@@ -88,11 +127,29 @@ const deleteOldest = `
 DELETE FROM messages
 WHERE created_at <= ?2 AND seq IN (
   SELECT seq
-  FROM messages
-  WHERE meeting_id = ?1
-  ORDER BY seq
-  LIMIT ?3
+  FROM (
+    SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before
+    FROM (
+      SELECT seq, length(content) AS size
+      FROM messages
+      WHERE meeting_id = ?1
+      ORDER BY seq
+      LIMIT ?3
+    )
+  )
+  WHERE before < ?4
 )`
+
+// setSecureDelete stores what waits in the mode that was before.
+const setSecureDelete = `
+INSERT INTO message_words (message_words, rank)
+VALUES ('secure-delete', ?1)`
+
+const mergeWords = `
+INSERT INTO message_words (message_words, rank)
+VALUES ('merge', ?1)`
+
+const selectTotalChanges = `SELECT total_changes()`
 
 const updateChat = `
 UPDATE chats
