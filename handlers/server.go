@@ -20,6 +20,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	"connvo/domain/conversation"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -47,6 +48,8 @@ type Config struct {
 	Version  string
 	// Notifications is what people are told.
 	Notifications *notifications.Store
+	// Connections is what people are to one another.
+	Connections *connections.Store
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
@@ -98,6 +101,7 @@ type Server struct {
 	bodyTimeout time.Duration
 
 	notifications *notifications.Store
+	connections   *connections.Store
 }
 
 // New returns a server. Close it before the database.
@@ -107,7 +111,7 @@ func New(c Config) (*Server, error) {
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -121,6 +125,8 @@ func New(c Config) (*Server, error) {
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
+	s.connectionRoutes()
+	s.blockRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
