@@ -18,7 +18,7 @@ WHERE user_id = ?1 AND other_id IN (
   ORDER BY id DESC
   LIMIT ?5
 )
-ORDER BY id DESC
+ORDER BY +id DESC -- not by an index, which would read every row
 -- scope: connections.user_id=?1`
 
 const selectByID = `
