@@ -173,6 +173,17 @@ func TestWhoHasDeclinedIsAskedAgainAfterAMonth(t *testing.T) {
 	}
 }
 
+func TestMessageIsTrimmedAndBounded(t *testing.T) {
+	w := newTown(t)
+	ada, grace := w.arrive("ada"), w.arrive("grace")
+	_, err := w.store.Request(t.Context(), ada, grace.User, strings.Repeat("é", connections.MaxMessage+1))
+	w.refused(err, domain.Invalid, "at most 500 characters")
+	most := strings.Repeat("é", connections.MaxMessage)
+	if c, err := w.store.Request(t.Context(), ada, grace.User, " \n"+most+"\t"); err != nil || c.Message != most {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestBlockDeclinesWhatIsAsked(t *testing.T) {
 	w := newTown(t)
 	ada, grace := w.arrive("ada"), w.arrive("grace")
