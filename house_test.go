@@ -21,6 +21,8 @@ var floors = [][]string{
 	{"telemetry"},
 	{"db"},
 	{"realtime", "presence", "audit", "idempotency", "ratelimit", "jobs", "ai"},
+	// Whom people see depends on who blocks whom, so this is below them.
+	{"domain/blocks"},
 	// The design has users and participants on one floor. Here they are two: who
 	// may be in a meeting is decided over users, and the log of what happened is
 	// appended to by everyone above it.
@@ -28,8 +30,8 @@ var floors = [][]string{
 	// Flags are decided over users, and asked by everyone above.
 	{"flags"},
 	{"domain/participants"},
-	{"domain/profiles", "domain/connections", "domain/notifications", "domain/meetings"},
-	{"domain/conversation"},
+	{"domain/profiles", "domain/notifications", "domain/meetings"},
+	{"domain/conversation", "domain/connections"},
 	{"domain/messages", "domain/notes", "domain/transcripts", "domain/prompts", "domain/embeddings", "domain/video"},
 	{"domain/search", "domain/insights", "domain/matching", "domain/analytics"},
 	{"auth"},

@@ -134,6 +134,50 @@ CREATE TABLE provider_cursor (
   since INTEGER NOT NULL
 ) STRICT;
 
+-- Who does not want to have to do with whom: two rows for each pair, so that
+-- either is found under their own id, whoever of them blocks; mine is 1 where it is
+-- user_id. Whoever reads lists of people leaves out those who have a row here.
+CREATE TABLE blocks (
+  user_id    TEXT NOT NULL REFERENCES users (id),
+  other_id   TEXT NOT NULL REFERENCES users (id),
+  mine       INTEGER NOT NULL CHECK (mine IN (0, 1)),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, other_id),
+  CHECK (user_id <> other_id)
+) STRICT, WITHOUT ROWID;
+-- Whom somebody blocks, newest first.
+CREATE INDEX blocks_by_blocker ON blocks (user_id, created_at, other_id) WHERE mine = 1;
+
+-- Who is connected with whom, and who has asked to be: two rows of one id for each
+-- pair, as each of them sees it. direction is who asked.
+CREATE TABLE connections (
+  user_id     TEXT NOT NULL REFERENCES users (id),
+  other_id    TEXT NOT NULL REFERENCES users (id),
+  id          TEXT NOT NULL,
+  status      TEXT NOT NULL CHECK (status IN ('pending', 'accepted')),
+  direction   TEXT NOT NULL CHECK (direction IN ('sent', 'received')),
+  created_at  INTEGER NOT NULL,
+  accepted_at INTEGER CHECK ((accepted_at IS NULL) = (status = 'pending')),
+  message     TEXT NOT NULL,
+  PRIMARY KEY (user_id, other_id),
+  CHECK (user_id <> other_id)
+) STRICT, WITHOUT ROWID;
+-- The list of a person, newest first, with what it is filtered by.
+CREATE INDEX connections_by_user ON connections (user_id, id, status, direction);
+-- What their bounds are counted in.
+CREATE INDEX connections_by_status ON connections (user_id, status, direction);
+
+-- Requests that were declined, or withdrawn, lately: apart, because nobody is shown
+-- them. They hold back whoever would ask the same person again and again.
+CREATE TABLE ended_requests (
+  requester_id TEXT NOT NULL REFERENCES users (id),
+  addressee_id TEXT NOT NULL REFERENCES users (id),
+  declined     INTEGER NOT NULL CHECK (declined IN (0, 1)),
+  ended_at     INTEGER NOT NULL,
+  PRIMARY KEY (requester_id, addressee_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ended_requests_by_time ON ended_requests (ended_at);
+
 CREATE TABLE meetings (
   id               TEXT PRIMARY KEY,
   state            TEXT NOT NULL CHECK (state IN ('scheduled', 'active', 'concluded', 'cancelled')),

@@ -20,6 +20,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	"connvo/domain/conversation"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -49,6 +50,8 @@ type Config struct {
 	Version  string
 	// Notifications is what people are told.
 	Notifications *notifications.Store
+	// Connections is what people are to one another.
+	Connections *connections.Store
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
@@ -120,6 +123,7 @@ type Server struct {
 	bodyTimeout time.Duration
 
 	notifications *notifications.Store
+	connections   *connections.Store
 }
 
 // New returns a server. Close it before the database.
@@ -130,7 +134,7 @@ func New(c Config) (*Server, error) {
 		conversation: c.Conversation, analytics: c.Analytics,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -145,6 +149,8 @@ func New(c Config) (*Server, error) {
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
+	s.connectionRoutes()
+	s.blockRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
@@ -341,57 +347,4 @@ func (s *Server) problem(ctx context.Context, err error) *problem {
 		s.log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
 	}
 	return p
-}
-
-// answer notes the status of an answer, for the log.
-type answer struct {
-	http.ResponseWriter
-	call   *call
-	status int
-}
-
-// WriteHeader notes the status.
-func (a *answer) WriteHeader(status int) {
-	a.begin(status)
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Write notes the status that it implies.
-func (a *answer) Write(b []byte) (int, error) {
-	a.begin(http.StatusOK)
-	return a.ResponseWriter.Write(b)
-}
-
-func (a *answer) begin(status int) {
-	if a.status != 0 {
-		return
-	}
-	if a.status = status; a.call.cookieless {
-		a.Header().Del("Set-Cookie")
-	}
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// discarded is an answer that nobody gets.
-type discarded struct {
-	header http.Header
-	status int
-	body   []byte // its beginning
-}
-
-// maxDiscarded is more than a problem document has.
-const maxDiscarded = 64 << 10
-
-// Header returns the header that is thrown away.
-func (d *discarded) Header() http.Header { return d.header }
-
-// WriteHeader notes the status.
-func (d *discarded) WriteHeader(status int) { d.status = status }
-
-// Write takes everything.
-func (d *discarded) Write(b []byte) (int, error) {
-	d.body = append(d.body, b[:min(len(b), maxDiscarded-len(d.body))]...)
-	return len(b), nil
 }
