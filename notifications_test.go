@@ -145,7 +145,7 @@ func TestMembersAreToldTenMinutesBefore(t *testing.T) {
 				w := newTold(t)
 				host, guest := w.arrive("ada"), w.arrive("grace")
 				m, err := w.meets.Create(t.Context(), host, meetings.Draft{
-					Title: "Plan", ScheduledAt: w.db.Now().Add(c.in), Invite: []meetings.Invitation{{User: guest.User, Role: participants.Observer}}})
+					Title: "Plan", ScheduledAt: new(w.db.Now().Add(c.in)), Invite: []meetings.Invitation{{User: guest.User, Role: participants.Observer}}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -171,7 +171,7 @@ func TestMembersAreToldOnceThatItBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTold(t)
 		host := w.arrive("ada")
-		m, err := w.meets.Create(t.Context(), host, meetings.Draft{Title: "Plan", ScheduledAt: w.db.Now().Add(time.Hour)})
+		m, err := w.meets.Create(t.Context(), host, meetings.Draft{Title: "Plan", ScheduledAt: new(w.db.Now().Add(time.Hour))})
 		if err != nil {
 			t.Fatal(err)
 		}
