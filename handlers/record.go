@@ -54,20 +54,22 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 }
 
 // noteRead records a plain GET of something in a meeting, or of what only admins
-// may see, unless it was told lately. What cannot be recorded is not answered.
+// may see, unless it was told lately. What cannot be recorded is not answered. Of
+// a meeting the parameters are left out: the words that somebody looks for in a
+// chat are for its members, and admins read the record.
 func (s *Server) noteRead(r *http.Request) error {
 	c := callOf(r.Context())
-	action, resource := audit.MeetingRead, resourceOf(r.URL.Path)
+	action, resource, path := audit.MeetingRead, resourceOf(r.URL.Path), r.URL.Path
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/v1/admin/"):
-		action = audit.AdminRead
+		action, path = audit.AdminRead, r.URL.RequestURI()
 	case resource == r.URL.Path:
 		return nil
 	}
 	if !s.reads.First(c.who.User, resource, s.db.Now()) {
 		return nil
 	}
-	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": r.URL.RequestURI()}))
+	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": path}))
 	if err != nil {
 		s.reads.Undo(c.who.User, resource)
 	}
@@ -112,20 +114,22 @@ func presents(r *http.Request) bool {
 
 // noteStream records that the caller has opened a stream of the paths, or added
 // them to one: an entry for each meeting, and one for what is in none, or as many
-// as their names need.
+// as their names need. Parameters are recorded as noteRead does.
 func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
 	c := callOf(r.Context())
 	var resources []string
 	of := map[string][]string{}
 	for _, p := range paths {
-		resource := resourceOf(p.Name)
-		if path, _, _ := strings.Cut(p.Name, "?"); resource == path {
+		resource, name := resourceOf(p.Name), p.Name
+		if path, _, _ := strings.Cut(name, "?"); resource == path {
 			resource = r.URL.Path
+		} else {
+			name = path
 		}
 		if of[resource] == nil {
 			resources = append(resources, resource)
 		}
-		of[resource] = append(of[resource], p.Name)
+		of[resource] = append(of[resource], name)
 	}
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {
