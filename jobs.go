@@ -92,7 +92,8 @@ func claimInvitations(meets *meetings.Store) users.Arrival {
 	}
 }
 
-// claimMoreInvitations claims a portion of what a sign-in has left.
+// claimMoreInvitations claims a portion of what a sign-in has left. What is
+// invited by an address that has become another's since is theirs.
 func claimMoreInvitations(meets *meetings.Store) jobs.Handler {
 	again := claimInvitations(meets)
 	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
@@ -100,7 +101,12 @@ func claimMoreInvitations(meets *meetings.Store) jobs.Handler {
 		if err := json.Unmarshal(t.Payload, &c); err != nil {
 			return nil, err
 		}
-		return func(tx *db.WriteTx) error { return again(tx, c.User, c.Address) }, nil
+		return func(tx *db.WriteTx) error {
+			if holds, err := users.Holds(tx, c.User, c.Address); err != nil || !holds {
+				return err
+			}
+			return again(tx, c.User, c.Address)
+		}, nil
 	}
 }
 
