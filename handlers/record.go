@@ -26,6 +26,16 @@ func resourceOf(path string) string {
 	return path
 }
 
+// discreet returns a path as admins are told it: of one in a meeting without the
+// parameters. The words that somebody looks for in a chat are for its members.
+func discreet(path string) string {
+	bare, _, _ := strings.Cut(path, "?")
+	if resourceOf(path) != bare {
+		return bare
+	}
+	return path
+}
+
 // entry returns what the record says of a request.
 func (c *call) entry(r *http.Request, action audit.Action, outcome audit.Outcome, resource string, detail any) audit.Entry {
 	text, _ := json.Marshal(detail) // texts always encode
@@ -54,22 +64,20 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 }
 
 // noteRead records a plain GET of something in a meeting, or of what only admins
-// may see, unless it was told lately. What cannot be recorded is not answered. Of
-// a meeting the parameters are left out: the words that somebody looks for in a
-// chat are for its members, and admins read the record.
+// may see, unless it was told lately. What cannot be recorded is not answered.
 func (s *Server) noteRead(r *http.Request) error {
 	c := callOf(r.Context())
-	action, resource, path := audit.MeetingRead, resourceOf(r.URL.Path), r.URL.Path
+	action, resource := audit.MeetingRead, resourceOf(r.URL.Path)
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/v1/admin/"):
-		action, path = audit.AdminRead, r.URL.RequestURI()
+		action = audit.AdminRead
 	case resource == r.URL.Path:
 		return nil
 	}
 	if !s.reads.First(c.who.User, resource, s.db.Now()) {
 		return nil
 	}
-	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": path}))
+	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": discreet(r.URL.RequestURI())}))
 	if err != nil {
 		s.reads.Undo(c.who.User, resource)
 	}
@@ -114,22 +122,20 @@ func presents(r *http.Request) bool {
 
 // noteStream records that the caller has opened a stream of the paths, or added
 // them to one: an entry for each meeting, and one for what is in none, or as many
-// as their names need. Parameters are recorded as noteRead does.
+// as their names need.
 func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
 	c := callOf(r.Context())
 	var resources []string
 	of := map[string][]string{}
 	for _, p := range paths {
-		resource, name := resourceOf(p.Name), p.Name
-		if path, _, _ := strings.Cut(name, "?"); resource == path {
+		resource := resourceOf(p.Name)
+		if path, _, _ := strings.Cut(p.Name, "?"); resource == path {
 			resource = r.URL.Path
-		} else {
-			name = path
 		}
 		if of[resource] == nil {
 			resources = append(resources, resource)
 		}
-		of[resource] = append(of[resource], name)
+		of[resource] = append(of[resource], discreet(p.Name))
 	}
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {
