@@ -280,3 +280,29 @@ func TestNotificationsAreKeptForNinetyDays(t *testing.T) {
 		}
 	})
 }
+
+// Whoever signs in for the first time is not asked to meetings that are over.
+func TestInvitationToWhatIsOverIsNotTold(t *testing.T) {
+	d := dbtest.Open(t)
+	meets := meetings.NewStore(d, events.NewLog(map[events.Type][]events.Follow{events.ParticipantClaimed: {notifications.Follow}}), "loc")
+	w := &told{t: t, db: d, meets: meets, people: users.NewStore(d, claimInvitations(meets)), store: notifications.NewStore(d)}
+	ada := w.arrive("ada")
+	invited := []meetings.Invitation{{Email: "late@example.com", Role: participants.Participant}}
+	var ids []domain.MeetingID
+	for range 4 {
+		m, err := meets.Create(t.Context(), ada, meetings.Draft{Title: "Plan", Invite: invited})
+		must(t)(m, err)
+		ids = append(ids, m.ID)
+	}
+	must(t)(meets.Cancel(t.Context(), ada, ids[0]))
+	must(t)(meets.Start(t.Context(), ada, ids[1]))
+	must(t)(meets.End(t.Context(), ada, ids[1]))
+	must(t)(meets.Start(t.Context(), ada, ids[2]))
+	late, err := w.people.SignIn(t.Context(), users.Identity{Subject: "late", Email: "late@example.com", EmailVerified: true, At: d.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.types(domain.Actor{User: late.User}); got != "[meeting.invited meeting.invited]" {
+		t.Errorf("told %s, want of the active and the planned one", got)
+	}
+}
