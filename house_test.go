@@ -46,8 +46,11 @@ var apart = map[string][]string{
 	"web/clients_test": nil,
 }
 
-// testFloor is what tests alone import; it stands on the database.
-const testFloor = "db/dbtest"
+// testFloors are what tests alone import, and what each stands on.
+var testFloors = map[string]string{
+	"db/dbtest":       "db",
+	"auth/workostest": "domain",
+}
 
 func TestHouseImportsPointDown(t *testing.T) {
 	report(t, importComplaints(house(t)))
@@ -68,6 +71,9 @@ func TestHouseImportsCanFail(t *testing.T) {
 		{"jobs/x_test.go", "connvo/auth", "jobs imports auth, which is no lower floor"},
 		{"db/dbtest/x.go", "connvo/db", ""},
 		{"db/dbtest/x.go", "connvo/jobs", "db/dbtest imports jobs, which is no lower floor"},
+		{"auth/x.go", "connvo/auth/workostest", "auth imports auth/workostest outside a test"},
+		{"handlers/x_test.go", "connvo/auth/workostest", ""},
+		{"auth/workostest/x.go", "connvo/auth", "auth/workostest imports auth, which is no lower floor"},
 		{"bench/x_test.go", "connvo/domain", "bench imports domain, but imports nothing of ours"},
 		{"web/x.go", "connvo/domain", "web imports domain, but imports nothing of ours"},
 		{"handlers/x.go", "connvo/web", ""},
@@ -118,11 +124,11 @@ func importComplaint(s source, spec *ast.ImportSpec) string {
 		}
 		return fmt.Sprintf("%s: %s imports %s, which %s may: let main pass in what is needed", s.at(spec), s.dir(), imported, importersOf(importers))
 	}
-	if imported == testFloor {
+	if _, testing := testFloors[imported]; testing {
 		if s.test() {
 			return ""
 		}
-		return fmt.Sprintf("%s: %s imports %s outside a test: take a *db.DB instead", s.at(spec), s.dir(), imported)
+		return fmt.Sprintf("%s: %s imports %s outside a test: take what it makes as an argument instead", s.at(spec), s.dir(), imported)
 	}
 	from, _ := floorOf(s.dir())
 	to, known := floorOf(imported)
@@ -135,8 +141,8 @@ func importComplaint(s source, spec *ast.ImportSpec) string {
 
 // floorOf returns the number of a package's floor, and false when it has none.
 func floorOf(dir string) (int, bool) {
-	if dir == testFloor {
-		floor, known := floorOf("db")
+	if below, testing := testFloors[dir]; testing {
+		floor, known := floorOf(below)
 		return floor + 1, known
 	}
 	if _, alone := apart[dir]; alone {

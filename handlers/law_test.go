@@ -75,8 +75,8 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	// What is stored in the transactions that it is about; the rest is stored in
 	// its own time, by the very requests that compare.
 	"/v1/admin/audit": func(w *lawWorld) []string {
-		return append(each(w.meetings, "/v1/admin/audit?action=meeting.joined&resource=%s"), "/v1/admin/audit?action=participant.invited",
-			"/v1/admin/audit?after=0&action=meeting.created&actor="+w.people[0])
+		return append(each(w.meetings, "/v1/admin/audit?action=meeting.joined&outcome=allowed&resource=%s"), "/v1/admin/audit?action=participant.invited&outcome=allowed",
+			"/v1/admin/audit?after=0&action=meeting.created&outcome=allowed&actor="+w.people[0])
 	},
 	"/v1/meetings/{meetingId}/messages/search": func(w *lawWorld) []string {
 		return append(each(w.meetings, "/v1/meetings/%s/messages/search?q=hel"), each(w.meetings, "/v1/meetings/%s/messages/search?q=x&limit=1")...)
