@@ -11,6 +11,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/participants"
+	"connvo/ratelimit"
 )
 
 // meeting is a meeting as the caller sees it.
@@ -82,7 +83,7 @@ type meetingDraft struct {
 	Body struct {
 		Title           string       `json:"title" minLength:"1" maxLength:"200"`
 		Description     string       `json:"description,omitempty" maxLength:"5000"`
-		ScheduledAt     time.Time    `json:"scheduledAt,omitzero" format:"date-time" doc:"When it is planned to begin, not in the past."`
+		ScheduledAt     *time.Time   `json:"scheduledAt,omitempty" format:"date-time" doc:"When it is planned to begin, not in the past."`
 		DurationMs      int64        `json:"durationMs,omitempty" minimum:"60000" maximum:"86400000" doc:"How long it is planned to last; half an hour when left out."`
 		Kind            string       `json:"kind,omitempty" enum:"one-on-one,small-group,large-meeting,webinar" doc:"small-group when left out."`
 		MaxParticipants int          `json:"maxParticipants,omitempty" minimum:"1" maximum:"1000" doc:"How many may be in it at once; 10 when left out."`
@@ -126,7 +127,7 @@ type meetingFeedInput struct {
 }
 
 func (s *Server) meetingRoutes() {
-	write(s, route{path: "/v1/meetings", id: "createMeeting", audits: audit.MeetingCreated, tag: "Meetings", status: http.StatusCreated,
+	write(s, route{path: "/v1/meetings", id: "createMeeting", audits: audit.MeetingCreated, tag: "Meetings", status: http.StatusCreated, limit: ratelimit.Meetings,
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first; asked for by time, those that have one, soonest first."}, s.listMeetings)

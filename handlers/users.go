@@ -52,7 +52,8 @@ func (s *Server) userRoutes() {
 	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
 	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"},
 		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
-	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card", shared: true}, s.getUser)
+	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card",
+		about: "404 also where one of the two blocks the other.", shared: true}, s.getUser)
 	write(s, route{path: "/v1/users/{userId}/deactivate", id: "deactivateUser", tag: "Users", audits: audit.UserDeactivated, summary: "Deactivate a person",
 		about: "Oneself, or for admins somebody of their organization. Their streams end, and they are refused. Meetings that they were to host are handed over to the cohost whose account is the oldest, or cancelled where there is none; who is concerned is told. An admin can undo it, but for the meetings."}, s.deactivateUser)
 	write(s, route{path: "/v1/users/{userId}/activate", id: "activateUser", tag: "Users", audits: audit.UserActivated, summary: "Let a deactivated person come back",

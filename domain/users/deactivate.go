@@ -13,7 +13,8 @@ import (
 // their payload is a Departure.
 const Deactivated = "users.deactivated"
 
-// Departure is who was deactivated, and by whom.
+// Departure is who was deactivated, and by whom, "" when the identity provider has
+// deleted them.
 type Departure struct{ User, By domain.UserID }
 
 // Deactivate takes every right from a person, who may be the caller, and from an
@@ -38,21 +39,40 @@ func (s *Store) Deactivate(ctx context.Context, who domain.Actor, id domain.User
 				return err
 			}
 		}
-		return jobs.Enqueue(tx, jobs.Job{Kind: Deactivated, Name: Deactivated + ":" + string(id), Payload: Departure{User: id, By: who.User}})
+		return leave(tx, Departure{User: id, By: who.User})
 	})
+}
+
+// leave ends the sessions of whoever is deactivated, and leaves the rest to a job.
+func leave(tx *db.WriteTx, d Departure) error {
+	if _, err := tx.Exec(deleteSessionsOf, d.User); err != nil {
+		return err
+	}
+	return jobs.Enqueue(tx, jobs.Job{Kind: Deactivated, Name: Deactivated + ":" + string(d.User), Payload: d})
 }
 
 // Activate gives a deactivated person back what they may do. What was handed over
 // stays with others. Who is active already stays so.
 //
 // Errors: Forbidden to all but the admins of the organization that the person
-// belongs to; NotFound when there is no such person.
+// belongs to; NotFound when there is no such person; Conflict when the identity
+// provider has deleted them.
 func (s *Store) Activate(ctx context.Context, who domain.Actor, id domain.UserID) error {
 	return s.db.Write(ctx, func(tx *db.WriteTx) error {
 		if err := requireOver(tx, who, id, false); err != nil {
 			return err
 		}
-		_, err := tx.Exec(updateActive, id, true, tx.Now.UnixMilli())
+		subject, err := db.One(tx, scanOrg, selectSubject, id)
+		if err != nil {
+			return err
+		}
+		switch gone, err := departed(tx, subject); {
+		case err != nil:
+			return err
+		case gone:
+			return domain.Fail(domain.Conflict, "the identity provider has deleted this person")
+		}
+		_, err = tx.Exec(updateActive, id, true, tx.Now.UnixMilli())
 		return err
 	})
 }
@@ -93,6 +113,16 @@ SELECT id
 FROM users
 WHERE id = ?1 AND active = 1
 -- scope: users.id=?1`
+
+const selectSubject = `
+SELECT subject
+FROM users
+WHERE id = ?1
+-- scope: users.id=?1`
+
+const deleteSessionsOf = `
+DELETE FROM sessions
+WHERE user_id = ?1`
 
 const updateActive = `
 UPDATE users
