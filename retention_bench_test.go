@@ -16,8 +16,8 @@ import (
 	"connvo/retention"
 )
 
-// BenchmarkSweepMessages deletes messages that are past their time, a million short
-// ones and twenty thousand of the greatest length, while somebody writes a row
+// BenchmarkSweepMessages deletes messages that are past their time, 150,000 short
+// ones and two thousand of nearly the greatest length, while somebody writes a row
 // again and again: worst-hold is the longest that the writer was held by one
 // portion, worst-wait the longest of those writes, its own commit included.
 func BenchmarkSweepMessages(b *testing.B) {
@@ -27,8 +27,8 @@ func BenchmarkSweepMessages(b *testing.B) {
 		meetings int
 		content  string
 	}{
-		{"short", 60_000, 1000, "we talk about topic%d and point of the plan, number%[1]d of them"},
-		{"long", 1_000, 100, strings.Repeat("topic%[1]d point of plan number%[1]d ", 100)},
+		{"short", 150_000, 1000, "we talk about topic%d and point of the plan, number%[1]d of them"},
+		{"long", 2_000, 100, strings.Repeat("topic%[1]d point of plan number%[1]d ", 100)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for range b.N {
