@@ -23,6 +23,7 @@ const (
 	MeetingTransferred Action = "meeting.transferred"
 
 	ParticipantInvited     Action = "participant.invited"
+	ParticipantClaimed     Action = "participant.claimed" // an invitation by e-mail became a membership
 	ParticipantRoleChanged Action = "participant.role_changed"
 	ParticipantRemoved     Action = "participant.removed"
 

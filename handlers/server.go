@@ -334,7 +334,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	p := s.problem(r.Context(), err)
-	s.noteRefusal(r, p)
+	s.noteRefusal(r, err, p)
 	p.write(w)
 }
 

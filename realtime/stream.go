@@ -183,8 +183,8 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 		first.id = strconv.FormatInt(t.commit, 10)
 	}
 	s.header()
+	s.figures.told(t.commit, 0, time.Now()) // before it is, so that nobody who has read it looks too early
 	s.send(append([]event{first}, events...)...)
-	s.figures.told(t.commit, 0, time.Now())
 	return nil
 }
 

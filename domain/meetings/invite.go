@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/blocks"
@@ -147,6 +148,12 @@ func (s *Store) Claim(tx *db.WriteTx, user domain.UserID, address string) (more 
 		return false, err
 	}
 	for _, c := range claimed {
+		if !c.New {
+			continue // they were a member already
+		}
+		if err := record(tx, user, c.Meeting, audit.ParticipantClaimed, `{}`); err != nil {
+			return false, err
+		}
 		if err := s.appendAbout(tx, domain.Actor{User: user}, c.Meeting, events.ParticipantClaimed, string(c.Invitation)); err != nil {
 			return false, err
 		}

@@ -174,6 +174,18 @@ func (s *Store) change(ctx context.Context, who domain.Actor, meeting domain.Mee
 	return m, err
 }
 
+// Get returns a message of the meeting as it is now; NotFound when there is none.
+func (s *Store) Get(ctx context.Context, who domain.Actor, meeting domain.MeetingID, id domain.MessageID) (m Message, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if _, err := participants.Require(tx, who, meeting, participants.ReadContent); err != nil {
+			return err
+		}
+		m, err = find(tx, meeting, id)
+		return err
+	})
+	return m, err
+}
+
 // Feed returns a part of the chat: by the position of the last change with
 // After, else by the order of creation. With a thread, which any of its messages
 // names, it is a part of that thread, the message it began with included;

@@ -13,6 +13,7 @@ const MaxClaimed = 100
 type Claimed struct {
 	Meeting    domain.MeetingID
 	Invitation domain.InvitationID
+	New        bool // they were no member before
 }
 
 // Invite keeps a place in the meeting for whoever signs in with the address,
@@ -35,10 +36,12 @@ func Claim(tx *db.WriteTx, user domain.UserID, address string) (claimed []Claime
 	if more = len(claimed) > MaxClaimed; more {
 		claimed = claimed[:MaxClaimed]
 	}
-	for _, c := range claimed {
-		if _, err := tx.Exec(insertClaimed, c.Meeting, c.Invitation, user); err != nil {
+	for i, c := range claimed {
+		added, err := tx.Exec(insertClaimed, c.Meeting, c.Invitation, user)
+		if err != nil {
 			return nil, false, err
 		}
+		claimed[i].New = added > 0
 		if _, err := tx.Exec(deleteInvitation, c.Meeting, c.Invitation); err != nil {
 			return nil, false, err
 		}
