@@ -7,6 +7,7 @@ import (
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
+	"connvo/domain/users"
 	"connvo/jobs"
 )
 
@@ -37,7 +38,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox) map[string]jobs.Handle
 
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
-		notifications.Expire:   effect(notifications.DeleteUntil),
+		users.Deactivated:      effect(handOver(meets)),
 		auth.ApplyEvent:        inbox.Apply,
 		auth.CatchUp:           inbox.CatchUp,
 	}

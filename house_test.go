@@ -29,6 +29,8 @@ var floors = [][]string{
 	{"domain/users", "domain/events"},
 	// Flags are decided over users, and asked by everyone above.
 	{"flags"},
+	// What is deleted, and how, is known above; retention says when.
+	{"retention"},
 	{"domain/participants"},
 	{"domain/profiles", "domain/notifications", "domain/meetings"},
 	{"domain/conversation", "domain/connections"},

@@ -15,6 +15,24 @@ CREATE TABLE sequence (
   last INTEGER NOT NULL CHECK (last >= 0)
 ) STRICT;
 
+-- How far the deletion of what is past its time has come in a feed: something of
+-- what had a position up to gone is no more. owner is the meeting, the person or the
+-- organization that the feed is of. The triggers of its tables keep it, so that
+-- whoever goes on from an earlier position is always told.
+CREATE TABLE horizons (
+  owner      TEXT NOT NULL,
+  collection TEXT NOT NULL,
+  gone       INTEGER NOT NULL,
+  PRIMARY KEY (owner, collection)
+) STRICT, WITHOUT ROWID;
+
+-- How long an organization keeps what its meetings leave, where it has decided so.
+CREATE TABLE retention_settings (
+  org_id           TEXT PRIMARY KEY CHECK (org_id <> ''),
+  messages_days    INTEGER NOT NULL CHECK (messages_days BETWEEN 1 AND 3650),
+  transcripts_days INTEGER NOT NULL CHECK (transcripts_days BETWEEN 1 AND 3650)
+) STRICT, WITHOUT ROWID;
+
 -- Facts about the file itself, such as the digest of the schema it was made with.
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
@@ -242,6 +260,19 @@ BEGIN
   UPDATE participants SET scheduled_at = NEW.scheduled_at WHERE meeting_id = NEW.id;
 END;
 
+-- Meetings that have ended and are still remembered as they were, the one that
+-- ended first at the beginning; what they leave is deleted by it.
+CREATE TABLE concluded (
+  ended_at   INTEGER NOT NULL,
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  PRIMARY KEY (ended_at, meeting_id)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER meetings_concluded AFTER UPDATE OF state ON meetings
+WHEN OLD.state <> 'concluded' AND NEW.state = 'concluded' AND NEW.ended_at IS NOT NULL
+BEGIN
+  INSERT INTO concluded (ended_at, meeting_id) VALUES (NEW.ended_at, NEW.id) ON CONFLICT DO NOTHING;
+END;
+
 -- What happened in a meeting, append-only: rows arrive in order of their key,
 -- so a commit touches the last page only.
 CREATE TABLE events (
@@ -254,6 +285,11 @@ CREATE TABLE events (
 ) STRICT;
 -- An index entry ends in the row's key, so this one is in order of position.
 CREATE INDEX events_by_meeting ON events (meeting_id);
+CREATE TRIGGER events_gone AFTER DELETE ON events
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.meeting_id, 'events', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- Chat. seq is the number of the creation, position that of the last change,
 -- thread the seq of the message that the thread began with, its own for one that
@@ -276,6 +312,25 @@ CREATE INDEX messages_by_seq ON messages (meeting_id); -- and seq, the row's key
 CREATE INDEX messages_by_position ON messages (meeting_id, position);
 CREATE INDEX messages_by_thread ON messages (thread); -- and seq, the row's key
 CREATE INDEX messages_by_thread_position ON messages (thread, position);
+
+-- Chats that hold messages, by the oldest in each: organizations keep theirs for
+-- different times, so what is past its time is looked for in one of them.
+CREATE TABLE chats (
+  meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
+  org_id     TEXT NOT NULL,
+  oldest_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX chats_by_age ON chats (org_id, oldest_at);
+CREATE TRIGGER chats_opened AFTER INSERT ON messages
+WHEN NOT EXISTS (SELECT 1 FROM chats WHERE meeting_id = NEW.meeting_id)
+BEGIN
+  INSERT INTO chats (meeting_id, org_id, oldest_at) SELECT id, org_id, NEW.created_at FROM meetings WHERE id = NEW.meeting_id;
+END;
+CREATE TRIGGER messages_expired AFTER DELETE ON messages
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.meeting_id, 'messages', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- The words of the chat. A meeting is one word, so that a search reads its
 -- messages and no others. secure-delete takes a deleted word out of the index at
@@ -361,6 +416,11 @@ CREATE TABLE notifications (
 ) STRICT;
 CREATE INDEX notifications_by_user ON notifications (user_id); -- and position, the row's key
 CREATE UNIQUE INDEX notifications_by_cause ON notifications (meeting_id, type, cause, user_id);
+CREATE TRIGGER notifications_gone AFTER DELETE ON notifications
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.user_id, 'notifications', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- How far people have read what they were told: a row for each, so that reading
 -- a hundred is one write.
@@ -428,6 +488,12 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_org ON audit (org_id, position, actor_id, action, at);
 -- Who touched one thing: too rare among a year's rows to be looked for.
 CREATE INDEX audit_by_resource ON audit (org_id, resource); -- and position, the row's key
+CREATE TRIGGER audit_gone AFTER DELETE ON audit
+WHEN OLD.org_id <> ''
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.org_id, 'audit', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- What the admins of an organization have made of a flag in an environment,
 -- append-only: the newest row of a flag is its setting, or says that it is what the

@@ -31,6 +31,7 @@ import (
 	"connvo/idempotency"
 	"connvo/jobs"
 	"connvo/ratelimit"
+	"connvo/retention"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -80,6 +81,9 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, s.close)
+	if err := newSweeper(d).Start(ctx); err != nil {
+		return err
+	}
 	if err := s.inbox.Start(ctx); err != nil {
 		return err
 	}
@@ -153,7 +157,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	if err != nil {
 		return nil, err
 	}
-	runner := jobs.NewRunner(d, log, withAll(after, handlersOf(meets, inbox)))
+	runner := jobs.NewRunner(d, log, withSweeps(d, withAll(after, handlersOf(meets, inbox))))
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
@@ -165,7 +169,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Connections: connections.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
+		Notifications: notifications.NewStore(d), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
 		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
 	})
 	if err != nil {

@@ -42,6 +42,11 @@ var access = map[string][4]string{
 	"GET /v1/admin/audit":           always("admins 200"),
 	"GET /v1/admin/audit/export":    always("admins 200"),
 
+	"POST /v1/users/{userId}/deactivate": always("org-admins 204"),
+	"POST /v1/users/{userId}/activate":   always("org-admins 204"),
+	"GET /v1/admin/retention":            always("admins 200"),
+	"PUT /v1/admin/retention":            always("admins 200"),
+
 	"GET /v1/flags":                     always("everyone 200"),
 	"GET /v1/admin/flags":               always("admins 200"),
 	"GET /v1/admin/flags/{key}":         always("admins 200"),
@@ -94,6 +99,7 @@ var bodies = map[string]string{
 	"PATCH /v1/meetings/{meetingId}/participants/{userId}": `{"role":"participant"}`,
 	"POST /v1/meetings/{meetingId}/transfer":               `{"userId":"$guest"}`,
 	"PUT /v1/admin/flags/{key}":                            `{"enabled":true,"percentage":50,"organizations":[],"users":[],"reason":"a trial"}`,
+	"PUT /v1/admin/retention":                              `{"messagesDays":30,"transcriptsDays":60}`,
 	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
 	"PUT /v1/meetings/{meetingId}/presence":                `{"typing":true}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
@@ -133,7 +139,7 @@ var callerKinds = []callerKind{
 func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
-		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
+		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "org-admins": k.name == "admin", "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
 		"joined-writers": joined && writes, "invited": k.status == "invited", "attended": joined || k.status == "left",
 	}[word]
 }
@@ -145,7 +151,7 @@ func (k callerKind) answered(rule string) (status int, code string) {
 		return 401, "unauthenticated"
 	case k.name == "deactivated":
 		return 403, "forbidden"
-	case k.role == "" && !strings.HasPrefix(rule, "everyone ") && !strings.HasPrefix(rule, "admins "):
+	case k.role == "" && !strings.HasPrefix(rule, "everyone ") && !strings.HasPrefix(rule, "admins ") && !strings.HasPrefix(rule, "org-admins "):
 		return 404, "not_found"
 	}
 	rule, exception, _ := strings.Cut(rule, ", ")
@@ -200,6 +206,10 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 // meetingOf makes a meeting in the state, with the guest, the caller and a message
 // of theirs in it, and returns the route's path for it.
 func (p *person) meetingOf(route, state string, k callerKind, caller, guest *person) string {
+	if strings.HasSuffix(route, "/deactivate") || strings.HasSuffix(route, "/activate") {
+		p.s.exec(`UPDATE users SET active = 1 WHERE email LIKE 'pawn%'`)
+		route = strings.ReplaceAll(route, "{userId}", string(p.s.signInAs("pawn", "org_1", domain.OrgMember).ID))
+	}
 	route = strings.ReplaceAll(route, "/participants/{userId}", "/participants/"+string(guest.ID))
 	if strings.HasSuffix(route, "/search") {
 		route += "?q=hello"

@@ -105,6 +105,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		path string
 		body any
 	}{
+		"PUT /v1/admin/retention":                  {"/v1/admin/retention", `{"messagesDays":30,"transcriptsDays":30}`},
+		"POST /v1/users/{userId}/deactivate":       {"/v1/users/" + string(s.signInAs("pawn", "org_1", domain.OrgMember).ID) + "/deactivate", nil},
+		"POST /v1/users/{userId}/activate":         {"/v1/users/" + string(s.signInAs("knight", "org_1", domain.OrgMember).ID) + "/activate", nil},
 		"PATCH /v1/me":                             {"/v1/me", `{"displayName":"Ada"}`},
 		"POST /v1/notifications/read":              {"/v1/notifications/read", `{"upTo":1}`},
 		"POST /v1/connections":                     {"/v1/connections", `{"userId":"` + string(grace.ID) + `","message":"Hello"}`},

@@ -35,6 +35,7 @@ func TestLiveEqualsFresh(t *testing.T) {
 			"remove":     w.remove,
 			"arrive":     w.arrive,
 			"hear":       w.hear,
+			"expire":     w.expire,
 			"":           func(*rapid.T) {},
 		})
 		w.settle(t)
@@ -49,6 +50,7 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	"/v1/flags":                func(*lawWorld) []string { return []string{"/v1/flags", "/v1/flags?limit=2"} },
 	"/v1/admin/flags":          func(*lawWorld) []string { return []string{"/v1/admin/flags"} },
 	"/v1/admin/flags/{key}":    func(*lawWorld) []string { return []string{"/v1/admin/flags/incall", "/v1/admin/flags/precall"} },
+	"/v1/admin/retention":      func(*lawWorld) []string { return []string{"/v1/admin/retention"} },
 	"/v1/notifications/unread": func(*lawWorld) []string { return []string{"/v1/notifications/unread"} },
 	"/v1/notifications": func(*lawWorld) []string {
 		return []string{"/v1/notifications", "/v1/notifications?limit=1", "/v1/notifications?after=0"}
@@ -103,6 +105,15 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/admin/jobs/{jobId}/retry": func(t *rapid.T, w *lawWorld) (string, string) { return "/v1/admin/jobs/1/retry", "" },
 	"POST /v1/notifications/read": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/notifications/read", fmt.Sprintf(`{"upTo":%d}`, rapid.Int64Range(max(0, w.commit-30), w.commit).Draw(t, "upTo"))
+	},
+	"PUT /v1/admin/retention": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/admin/retention", fmt.Sprintf(`{"messagesDays":%d,"transcriptsDays":90}`, rapid.SampledFrom([]int{1, 90, 3650}).Draw(t, "days"))
+	},
+	"POST /v1/users/{userId}/deactivate": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/users/" + rapid.SampledFrom([]string{"usr_nobody", "usr_none", w.people[len(w.people)-1]}).Draw(t, "whom") + "/deactivate", ""
+	},
+	"POST /v1/users/{userId}/activate": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/users/" + w.people[len(w.people)-1] + "/activate", ""
 	},
 	"POST /v1/connections":              lawPerson("/v1/connections"),
 	"POST /v1/connections/{id}/accept":  lawConnection("/accept"),
@@ -379,6 +390,16 @@ func (w *lawWorld) deactivate(t *rapid.T) {
 func (w *lawWorld) remove(t *rapid.T) {
 	w.exec(t, `DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`,
 		rapid.SampledFrom(w.meetings).Draw(t, "meeting"), rapid.SampledFrom(w.people[1:]).Draw(t, "who"))
+}
+
+// expire deletes the beginning of a feed, below the API, as its time does.
+func (w *lawWorld) expire(t *rapid.T) {
+	w.server.expired.Store(true)
+	w.exec(t, rapid.SampledFrom([]string{
+		`DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE meeting_id = ?1 ORDER BY seq LIMIT 2)`,
+		`DELETE FROM events WHERE position IN (SELECT position FROM events WHERE meeting_id = ?1 ORDER BY position LIMIT 3)`,
+		`DELETE FROM notifications WHERE position IN (SELECT position FROM notifications WHERE meeting_id = ?1 ORDER BY position LIMIT 1)`,
+	}).Draw(t, "collection"), rapid.SampledFrom(w.meetings).Draw(t, "meeting"))
 }
 
 // arrive signs in somebody new, who may have been invited by e-mail.

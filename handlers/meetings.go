@@ -243,14 +243,15 @@ func (s *Server) updateMeeting(ctx context.Context, who domain.Actor, in *meetin
 
 func (s *Server) listEvents(ctx context.Context, who domain.Actor, in *meetingFeedInput, span domain.Span) (domain.Part[event], error) {
 	part, err := s.meetings.Events(ctx, who, in.meeting(), span)
-	items := make([]event, len(part.Items))
-	for i, e := range part.Items {
-		items[i] = event{Position: e.Position, Type: e.Type, SubjectID: text(e.Subject), CreatedAt: instant(e.CreatedAt)}
-		if e.Actor != "" {
-			items[i].ActorID = &e.Actor
-		}
+	return domain.Parts(part, eventOf), err
+}
+
+func eventOf(e events.Event) event {
+	out := event{Position: e.Position, Type: e.Type, SubjectID: text(e.Subject), CreatedAt: instant(e.CreatedAt)}
+	if e.Actor != "" {
+		out.ActorID = &e.Actor
 	}
-	return domain.Part[event]{Items: items, More: part.More}, err
+	return out
 }
 
 func meetingOf(m meetings.Meeting) meeting {

@@ -121,11 +121,7 @@ func (s *Server) messageAgain(ctx context.Context, who domain.Actor, meeting dom
 
 func (s *Server) listMessages(ctx context.Context, who domain.Actor, in *messagesInput, span domain.Span) (domain.Part[Message], error) {
 	part, err := s.messages.Feed(ctx, who, in.meeting(), domain.MessageID(in.Thread), span)
-	items := make([]Message, len(part.Items))
-	for i, m := range part.Items {
-		items[i] = messageOf(m)
-	}
-	return domain.Part[Message]{Items: items, More: part.More}, err
+	return domain.Parts(part, messageOf), err
 }
 
 func (s *Server) searchMessages(ctx context.Context, who domain.Actor, in *searchInput) (foundMessages, error) {

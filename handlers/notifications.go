@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"connvo/domain"
+	"connvo/domain/notifications"
 )
 
 // notification is one thing that the caller was told.
@@ -49,14 +50,15 @@ func (s *Server) notificationRoutes() {
 
 func (s *Server) listNotifications(ctx context.Context, who domain.Actor, _ *notificationsInput, span domain.Span) (domain.Part[notification], error) {
 	part, err := s.notifications.Feed(ctx, who, span)
-	items := make([]notification, len(part.Items))
-	for i, n := range part.Items {
-		items[i] = notification{Position: n.Position, Type: string(n.Type), MeetingID: text(string(n.Meeting)), Subject: text(n.Subject), CreatedAt: instant(n.CreatedAt)}
-		if n.Actor != "" {
-			items[i].ActorID = &n.Actor
-		}
+	return domain.Parts(part, notificationOf), err
+}
+
+func notificationOf(n notifications.Notification) notification {
+	out := notification{Position: n.Position, Type: string(n.Type), MeetingID: text(string(n.Meeting)), Subject: text(n.Subject), CreatedAt: instant(n.CreatedAt)}
+	if n.Actor != "" {
+		out.ActorID = &n.Actor
 	}
-	return domain.Part[notification]{Items: items, More: part.More}, err
+	return out
 }
 
 func (s *Server) readNotifications(ctx context.Context, who domain.Actor, in *notificationsRead) (nothing, error) {

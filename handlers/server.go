@@ -32,6 +32,7 @@ import (
 	"connvo/presence"
 	"connvo/ratelimit"
 	"connvo/realtime"
+	"connvo/retention"
 )
 
 // Config is what a Server is made of. DB to Inbox are required.
@@ -55,6 +56,8 @@ type Config struct {
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
+	// Retention is how long organizations keep things.
+	Retention *retention.Store
 	// Inbox takes webhooks of WorkOS.
 	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
@@ -123,6 +126,7 @@ type Server struct {
 	bodyTimeout time.Duration
 
 	notifications *notifications.Store
+	retention     *retention.Store
 	connections   *connections.Store
 }
 
@@ -134,7 +138,7 @@ func New(c Config) (*Server, error) {
 		conversation: c.Conversation, analytics: c.Analytics,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections, retention: c.Retention,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -156,6 +160,7 @@ func New(c Config) (*Server, error) {
 	s.auditRoutes()
 	s.flagRoutes()
 	s.jobRoutes()
+	s.retentionRoutes()
 	s.presenceRoutes()
 	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	document, err := s.describe()

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/users"
 )
@@ -39,6 +40,11 @@ type meChange struct {
 
 type userInput struct {
 	LiveParams
+	UserParam
+}
+
+// UserParam names the person in the path.
+type UserParam struct {
 	UserID string `path:"userId" maxLength:"128" doc:"The user's id."`
 }
 
@@ -48,6 +54,10 @@ func (s *Server) userRoutes() {
 		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
 	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card",
 		about: "404 also where one of the two blocks the other.", shared: true}, s.getUser)
+	write(s, route{path: "/v1/users/{userId}/deactivate", id: "deactivateUser", tag: "Users", audits: audit.UserDeactivated, summary: "Deactivate a person",
+		about: "Oneself, or for admins somebody of their organization. Their streams end, and they are refused. Meetings that they were to host are handed over to the cohost whose account is the oldest, or cancelled where there is none; who is concerned is told. An admin can undo it, but for the meetings."}, s.deactivateUser)
+	write(s, route{path: "/v1/users/{userId}/activate", id: "activateUser", tag: "Users", audits: audit.UserActivated, summary: "Let a deactivated person come back",
+		about: "For admins of their organization. Meetings that were handed over or cancelled stay so."}, s.activateUser)
 }
 
 func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {
@@ -63,6 +73,14 @@ func (s *Server) updateMe(ctx context.Context, who domain.Actor, in *meChange) (
 func (s *Server) getUser(ctx context.Context, who domain.Actor, in *userInput) (card, error) {
 	c, err := s.users.Card(ctx, who, domain.UserID(in.UserID))
 	return cardOf(c), err
+}
+
+func (s *Server) deactivateUser(ctx context.Context, who domain.Actor, in *UserParam) (nothing, error) {
+	return nothing{}, s.users.Deactivate(ctx, who, domain.UserID(in.UserID))
+}
+
+func (s *Server) activateUser(ctx context.Context, who domain.Actor, in *UserParam) (nothing, error) {
+	return nothing{}, s.users.Activate(ctx, who, domain.UserID(in.UserID))
 }
 
 func meOf(u users.User) me {

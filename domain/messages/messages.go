@@ -195,18 +195,27 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, meeting domain.Meeti
 		if _, err := participants.Require(tx, who, meeting, participants.ReadContent); err != nil {
 			return err
 		}
-		if thread == "" {
-			part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore}, meeting)
-			return err
-		}
-		root, err := threadOf(tx, meeting, thread)
+		gone, err := db.Gone(tx, span, "messages", string(meeting))
 		if err != nil {
 			return err
 		}
-		part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectThreadAfter, Before: selectThreadBefore}, root)
+		if thread == "" {
+			part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore}, meeting)
+		} else {
+			part, err = threadPart(tx, meeting, thread, span)
+		}
+		part.Gone = gone
 		return err
 	})
 	return part, err
+}
+
+func threadPart(tx db.Reader, meeting domain.MeetingID, thread domain.MessageID, span domain.Span) (domain.Part[Message], error) {
+	root, err := threadOf(tx, meeting, thread)
+	if err != nil {
+		return domain.Part[Message]{}, err
+	}
+	return db.Part(tx, span, scanMessage, db.Feed{After: selectThreadAfter, Before: selectThreadBefore}, root)
 }
 
 // threadOf returns the thread of a message of the meeting.

@@ -66,6 +66,9 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, span domain.Span) (p
 			return err
 		}
 		part, err = db.Part(tx, span, scanNotification, db.Feed{After: selectAfter, Before: selectBefore}, who.User)
+		if err == nil {
+			part.Gone, err = db.Gone(tx, span, "notifications", string(who.User))
+		}
 		return err
 	})
 	return part, err

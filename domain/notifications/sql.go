@@ -68,19 +68,19 @@ SELECT state, scheduled_at
 FROM meetings
 WHERE id = ?1`
 
-// selectNewest is the instant of the last row.
+// selectOldest is the instant of the first row.
 // whole table: it ends at the first row that it reads.
-const selectNewest = `
+const selectOldest = `
 SELECT created_at
 FROM notifications
-ORDER BY position DESC
+ORDER BY position
 LIMIT 1`
 
 // deletePortion looks at the oldest rows only: instants ascend with positions.
 // whole table: the limit ends it.
 const deletePortion = `
 DELETE FROM notifications
-WHERE created_at < ?1 AND position IN (
+WHERE created_at <= ?1 AND position IN (
   SELECT position
   FROM notifications
   ORDER BY position

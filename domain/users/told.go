@@ -143,6 +143,9 @@ func (s *Store) Remove(tx *db.WriteTx, subject string, at time.Time) error {
 	if _, err := tx.Exec(deactivateUser, tx.Now.UnixMilli(), a.User); err != nil {
 		return err
 	}
+	if err := leave(tx, Departure{User: a.User}); err != nil {
+		return err
+	}
 	return audit.Record(tx, audit.Entry{Org: a.Org, Action: audit.UserDeactivated, Resource: string(a.User), Outcome: audit.Allowed})
 }
 
