@@ -13,8 +13,9 @@ import (
 )
 
 // unscoped are the statements of domains that read a watched table without a
-// scope, each with the reason why no live query runs it.
+// scope, each with the reason why no live query runs it, or why it may.
 var unscoped = map[string]string{
+	"domain/interests.selectCounts":       "the same for everybody: a live answer is read once for all, whoever's interests have changed",
 	"domain/messages.selectMessage":       "read by writes only: the message to be answered, edited or deleted",
 	"domain/messages.selectEndedAt":       "read by writes only: whether the chat of a concluded meeting is still open",
 	"domain/notifications.selectAudience": "read by writes only: the members to be told",

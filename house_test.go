@@ -18,15 +18,15 @@ import (
 // the place that is kept for it.
 var floors = [][]string{
 	{"domain"},
-	{"telemetry"},
+	{"telemetry", "domain/text"},
 	{"db"},
 	{"realtime", "presence", "audit", "idempotency", "ratelimit", "jobs", "ai"},
 	// The design has users and participants on one floor. Here they are two: who
 	// may be in a meeting is decided over users, and the log of what happened is
 	// appended to by everyone above it.
 	{"domain/users", "domain/events"},
-	// Flags are decided over users, and asked by everyone above.
-	{"flags"},
+	// Flags and settings are decided over users, and asked by everyone above.
+	{"flags", "domain/settings", "domain/interests"},
 	{"domain/participants"},
 	{"domain/profiles", "domain/connections", "domain/notifications", "domain/meetings"},
 	{"domain/conversation"},

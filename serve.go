@@ -21,9 +21,12 @@ import (
 	"connvo/domain/analytics"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
+	"connvo/domain/profiles"
+	"connvo/domain/settings"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
@@ -147,8 +150,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		events.ParticipantLeft:        {messages.Announce},
 	})
 	meets := meetings.NewStore(d, happened, c.Region)
-	people := users.NewStore(d, claimInvitations(meets))
-	chat := messages.NewStore(d, happened)
+	people, chat := users.NewStore(d, claimInvitations(meets)), messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
 	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
@@ -180,6 +182,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
 		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
+		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d),
 		StreamAdmissions: c.StreamAdmissions,
 	})
 	if err != nil {

@@ -103,6 +103,10 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		body any
 	}{
 		"PATCH /v1/me":                             {"/v1/me", `{"displayName":"Ada"}`},
+		"PATCH /v1/me/profile":                     {"/v1/me/profile", `{"bio":"Mathematics, and tea."}`},
+		"PATCH /v1/me/settings":                    {"/v1/me/settings", `{"dataSharing":true}`},
+		"PUT /v1/me/interests":                     {"/v1/me/interests", `{"interests":["music"]}`},
+		"PUT /v1/me/onboarding":                    {"/v1/me/onboarding", `{"displayName":"Ada","profile":{"age":30},"interests":["books"]}`},
 		"POST /v1/notifications/read":              {"/v1/notifications/read", `{"upTo":1}`},
 		"POST /v1/meetings":                        {"/v1/meetings", `{"title":"Plan"}`},
 		"PATCH " + one:                             {full, `{"title":"Changed"}`},

@@ -21,9 +21,12 @@ import (
 	"connvo/domain"
 	"connvo/domain/analytics"
 	"connvo/domain/conversation"
+	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
+	"connvo/domain/profiles"
+	"connvo/domain/settings"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
@@ -50,6 +53,10 @@ type Config struct {
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
+	// Profiles, Settings and Interests are what people tell about themselves.
+	Profiles  *profiles.Store
+	Settings  *settings.Store
+	Interests *interests.Store
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
@@ -98,6 +105,10 @@ type Server struct {
 	bodyTimeout time.Duration
 
 	notifications *notifications.Store
+
+	profiles  *profiles.Store
+	settings  *settings.Store
+	interests *interests.Store
 }
 
 // New returns a server. Close it before the database.
@@ -106,6 +117,7 @@ func New(c Config) (*Server, error) {
 		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
+		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
 		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
 	}
@@ -115,6 +127,8 @@ func New(c Config) (*Server, error) {
 	s.api = newAPI(s.mux, c.Version)
 	s.sessionRoutes()
 	s.userRoutes()
+	s.profileRoutes()
+	s.settingsRoutes()
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()

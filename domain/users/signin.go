@@ -9,6 +9,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/text"
 )
 
 // Arrival is what else happens, in the same transaction, when an active person is
@@ -43,8 +44,9 @@ func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
 		a, err = db.One(tx, scanAccount, selectAccount, id.Subject, "")
 		if errors.Is(err, db.ErrNone) {
 			a = Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: id.Org, OrgRole: id.OrgRole, ClaimsAt: id.At}
+			name := displayName(id)
 			_, err = tx.Exec(insertUser, a.User, id.Subject, id.Org, id.OrgRole, id.At.UnixMilli(), id.Email,
-				displayName(id), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
+				name, nameKey(name), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
 		}
 		if err != nil || id.At.Before(a.ClaimsAt) {
 			return err
@@ -80,14 +82,17 @@ func (s *Store) verified(tx *db.WriteTx, a Account, id Identity) error {
 	return nil
 }
 
-// displayName is the provider's name, or what stands before the @.
+// displayName is the provider's name, else what stands before the @: the first
+// that somebody might choose, cut to what is kept.
 func displayName(id Identity) string {
-	name := strings.TrimSpace(id.Name)
-	if name == "" {
-		name, _, _ = strings.Cut(id.Email, "@")
+	local, _, _ := strings.Cut(id.Email, "@")
+	for _, name := range []string{id.Name, local} {
+		if utf8.RuneCountInString(name) > MaxDisplayName {
+			name = string([]rune(name)[:MaxDisplayName])
+		}
+		if name, err := text.Name("", name, MaxDisplayName); err == nil {
+			return name
+		}
 	}
-	if utf8.RuneCountInString(name) > MaxDisplayName {
-		name = string([]rune(name)[:MaxDisplayName])
-	}
-	return name
+	return "User"
 }
