@@ -20,18 +20,21 @@ import (
 
 // serveCommand is the configuration of the server.
 type serveCommand struct {
-	Listen           string   `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
-	DB               string   `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
-	Region           string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
-	Environment      string   `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
-	Demo             toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
-	WorkOSClientID   string   `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
-	WorkOSAPIKey     string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
-	WorkOSAPIURL     string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
-	WorkOSIssuers    []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
-	StreamAdmissions int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
-	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
-	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	Listen              string   `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
+	DB                  string   `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
+	Region              string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
+	Environment         string   `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
+	Demo                toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
+	WorkOSClientID      string   `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
+	WorkOSAPIKey        string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
+	WorkOSAPIURL        string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
+	WorkOSIssuers       []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
+	StreamAdmissions    int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
+	SMTPURL             string   `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
+	NotifyWebhook       string   `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
+	NotifyWebhookSecret string   `env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
+	LogFormat           string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
+	LogLevel            string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
 
 // regionLabel is short and needs no escaping in an id, a URL or a file's name.
@@ -59,6 +62,7 @@ func (c *serveCommand) check() error {
 	if c.Demo != "" && c.Demo != on && c.Demo != off {
 		refuse("--demo %q: true or false", c.Demo)
 	}
+	c.checkDelivery(refuse)
 	if !regionLabel.MatchString(c.Region) {
 		refuse("--region %q: 1 to 16 lower-case letters and digits", c.Region)
 	}

@@ -19,6 +19,8 @@ var unscoped = map[string]string{
 	"domain/messages.selectMessage":       "read by writes only: the message to be answered, edited or deleted",
 	"domain/messages.selectEndedAt":       "read by writes only: whether the chat of a concluded meeting is still open",
 	"domain/notifications.selectAudience": "read by writes only: the members to be told",
+	"domain/notifications.selectLetter":   "read by a job only: what leaves the server",
+	"domain/notifications.selectWishes":   "read by writes only: by which channels who was told wants to hear",
 	"domain/notifications.selectNewest":   "read by writes only: whether a day's expiry is arranged",
 	"domain/notifications.selectPlan":     "read by writes only: when a meeting is to begin",
 	"domain/notifications.selectTold":     "read by writes only: whether its members know",

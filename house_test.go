@@ -39,8 +39,9 @@ var floors = [][]string{
 
 // apart are the packages that import nothing of ours, and who may import them.
 var apart = map[string][]string{
-	"replica": {"."},
-	"web":     {"handlers", "."},
+	"replica":  {"."},
+	"outgoing": {"."},
+	"web":      {"handlers", "."},
 	// These two see a running connvo from outside, as its users do.
 	"bench":            nil,
 	"web/clients_test": nil,

@@ -315,6 +315,12 @@ CREATE TABLE notification_marks (
   read_up_to INTEGER NOT NULL CHECK (read_up_to > 0)
 ) STRICT, WITHOUT ROWID;
 
+-- The ways in which notifications leave, as the server was last started: the others
+-- lead nowhere, so that no work is left to be done for them.
+CREATE TABLE channels (
+  name TEXT PRIMARY KEY CHECK (name IN ('email', 'push', 'sms'))
+) STRICT, WITHOUT ROWID;
+
 -- Work to be done later, enqueued in the transaction that causes it. Done jobs
 -- are deleted, dead ones stay. asked is the number of the newest enqueueing, by
 -- which a running job learns that it was asked for again. A name is unique among

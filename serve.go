@@ -127,6 +127,7 @@ type service struct {
 	verifier *auth.Verifier
 	seen     *auth.LastSeen
 	provider *http.Client // to the identity provider
+	letters  *delivery
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
@@ -149,6 +150,10 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		events.ParticipantJoined:      {messages.Announce},
 		events.ParticipantLeft:        {messages.Announce},
 	})
+	letters, err := c.delivery(ctx, d, log)
+	if err != nil {
+		return nil, err
+	}
 	meets := meetings.NewStore(d, happened, c.Region)
 	people, chat := users.NewStore(d, claimInvitations(meets)), messages.NewStore(d, happened)
 	kept := idempotency.NewStore(expireAnswers)
@@ -161,6 +166,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
 		notifications.Expire:   effect(notifications.DeleteUntil),
+		notifications.Send:     letters.send,
 	}))
 
 	id, err := c.identity(ctx, d, people, log)
@@ -171,11 +177,9 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	if err != nil {
 		return nil, err
 	}
-	var demo domain.MeetingID
-	if c.demo() {
-		if demo, err = seedDemo(ctx, c.Region, id.dev, meets); err != nil {
-			return nil, fmt.Errorf("demo: %w", err)
-		}
+	demo, err := c.seed(ctx, id.dev, meets)
+	if err != nil {
+		return nil, err
 	}
 	seen := auth.NewLastSeen(people, d.Now, log)
 	api, err := handlers.New(handlers.Config{
@@ -188,7 +192,17 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*s
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, provider: id.tokens.Client}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, provider: id.tokens.Client, letters: letters}, nil
+}
+
+// seed makes the demo where it is on, and returns its meeting, else "".
+func (c *serveCommand) seed(ctx context.Context, dev *auth.DevProvider, meets *meetings.Store) (demo domain.MeetingID, err error) {
+	if c.demo() {
+		if demo, err = seedDemo(ctx, c.Region, dev, meets); err != nil {
+			err = fmt.Errorf("demo: %w", err)
+		}
+	}
+	return demo, err
 }
 
 // identity is who says whom a token speaks for.
@@ -267,6 +281,7 @@ func (s *service) close() error {
 	}
 	s.verifier.Close()
 	s.provider.CloseIdleConnections()
+	s.letters.close()
 	return nil
 }
 

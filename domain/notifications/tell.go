@@ -49,7 +49,8 @@ func TellMembers(tx *db.WriteTx, n News) error {
 	return jobs.Enqueue(tx, jobs.Job{Kind: TellRest, Payload: n})
 }
 
-// Tell tells the people, of whom there are at most MaxTold. Its actor is not told.
+// Tell tells the people, of whom there are at most MaxTold, and lets it leave by
+// the channels that they want. Its actor is not told.
 func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 	if len(people) > MaxTold {
 		return fmt.Errorf("tell %s: %d people, more than %d", n.Type, len(people), MaxTold)
@@ -59,16 +60,21 @@ func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 			return err
 		}
 	}
+	told := map[domain.UserID]int64{}
 	for _, user := range people {
 		if user == n.Actor {
 			continue
 		}
-		_, err := tx.Exec(insertNotification, tx.Next(), user, n.Type, n.Cause, n.Meeting, n.Actor, n.Subject, tx.Now.UnixMilli())
+		position := tx.Next()
+		inserted, err := tx.Exec(insertNotification, position, user, n.Type, n.Cause, n.Meeting, n.Actor, n.Subject, tx.Now.UnixMilli())
 		if err != nil {
 			return err
 		}
+		if inserted > 0 {
+			told[user] = position
+		}
 	}
-	return nil
+	return leave(tx, told)
 }
 
 // Lifetime is how long notifications are kept, to within a day.
