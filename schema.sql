@@ -6,7 +6,7 @@
 --   numbers called seq, position or commit come from the one sequence.
 -- A query may be live only over tables whose changes are published. These are
 -- not, because no query answers from them:
--- unwatched: sequence meta idempotency dev_keys dev_users last_seen channels
+-- unwatched: sequence meta idempotency dev_keys dev_users last_seen
 
 -- The one sequence that numbers every write, in commit order.
 CREATE TABLE sequence (

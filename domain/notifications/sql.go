@@ -121,6 +121,7 @@ func scanPlan(r db.Row) (plan, error) {
 	return p, err
 }
 
+// whole table: channels has three rows at most.
 const deleteChannels = `
 DELETE FROM channels
 WHERE name NOT IN (SELECT value FROM json_each(?1))`
