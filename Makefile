@@ -8,6 +8,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLAYWRIGHT := playwright-core@1.65.1
 # 5.x asks for a newer Node than Debian has.
 EVENTSOURCE := eventsource@4.1.1
+# Its emulator answers the tests of signing in.
+WORKOS := workos@0.14.0
+# The notes' algorithm is compared with it.
+QUILL := quill-delta@5.1.0
 
 FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -69,14 +73,15 @@ compiler:
 	@command -v "$$(go env CC)" >/dev/null || { $(call apt,gcc libc6-dev); }
 
 # The tests of clients drive Chromium ($CHROMIUM, or chromium on the path) and
-# Node, with packages in .tools/node_modules. They skip what cannot be had. npm
+# Node, those of signing in a WorkOS that Node runs, with packages in
+# .tools/node_modules. They skip what cannot be had. npm
 # removes what it is not asked for, so that it is asked for all at once.
 .PHONY: clients
 clients:
 	@[ -d web/clients_test ] || exit 0; \
 	{ command -v node && command -v npm; } >/dev/null || { $(call apt,nodejs npm); } || exit 0; \
 	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || true; \
-	for package in $(PLAYWRIGHT) $(EVENTSOURCE); do \
+	for package in $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS) $(QUILL); do \
 		grep -qs "\"version\": \"$${package#*@}\"" ".tools/node_modules/$${package%@*}/package.json" || missing=yes; \
 	done; \
-	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE)
+	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS) $(QUILL)

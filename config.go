@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,25 +17,32 @@ import (
 	"github.com/alecthomas/kong"
 
 	"connvo/auth"
+	"connvo/handlers"
 )
 
 // serveCommand is the configuration of the server.
 type serveCommand struct {
-	Listen              string   `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
-	DB                  string   `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
-	Region              string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
-	Environment         string   `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
-	Demo                toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
-	WorkOSClientID      string   `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
-	WorkOSAPIKey        string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
-	WorkOSAPIURL        string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
-	WorkOSIssuers       []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
-	StreamAdmissions    int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
-	SMTPURL             string   `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
-	NotifyWebhook       string   `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
-	NotifyWebhookSecret string   `env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
-	LogFormat           string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
-	LogLevel            string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	Listen           string   `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
+	DB               string   `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
+	Region           string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
+	Environment      string   `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
+	Demo             toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
+	WorkOSClientID   string   `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
+	WorkOSAPIKey     string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
+	WorkOSAPIURL     string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
+	WorkOSIssuers    []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
+	CookiePassword   string   `env:"WORKOS_COOKIE_PASSWORD" help:"At least 32 characters that seal the cookies of browsers, which sign in with WorkOS where it is set; another one signs everybody out."`
+	WorkOSHookSecret string   `name:"workos-webhook-secret" env:"WORKOS_WEBHOOK_SECRET" help:"The secret of the webhook endpoint in WorkOS that sends its events to /webhooks/workos; without it they are only asked for every five minutes."`
+	StreamAdmissions int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
+	RateLimits       string   `env:"CONNVO_RATE_LIMITS" default:"on" help:"on, or off for load tests, which the development identity provider must be on for."`
+	PublicURL        string   `name:"public-url" env:"CONNVO_PUBLIC_URL" help:"Where people reach the server, such as https://connvo.example.com; the listener's URL when left out."`
+	CORSOrigins      []string `name:"cors-origins" env:"CONNVO_CORS_ORIGINS" help:"The origins whose pages may use the API with a token or a ticket, such as https://app.example.com."`
+	FlyMachine       string   `name:"fly-machine-id" env:"FLY_MACHINE_ID" help:"The machine on Fly.io, which sets it: the proxy before it names the addresses of callers."`
+	SMTPURL          string   `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
+	NotifyWebhook    string   `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
+	NotifyHookSecret string   `name:"notify-webhook-secret" env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
+	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
+	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
 
 // regionLabel is short and needs no escaping in an id, a URL or a file's name.
@@ -72,6 +80,12 @@ func (c *serveCommand) check() error {
 	if c.StreamAdmissions < 1 || c.StreamAdmissions > maxStreamAdmissions {
 		refuse("--stream-admissions %d: 1 to %d", c.StreamAdmissions, maxStreamAdmissions)
 	}
+	c.checkBrowsers(refuse)
+	if c.RateLimits != "on" && c.RateLimits != "off" {
+		refuse("--rate-limits %q: on or off", c.RateLimits)
+	} else if c.RateLimits == "off" && c.WorkOSClientID != "" {
+		refuse("--rate-limits off: for load tests, so only where the development identity provider is on")
+	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		refuse("--log-format %q: text or json", c.LogFormat)
 	}
@@ -95,6 +109,9 @@ func (c *serveCommand) checkWorkOS(refuse func(format string, args ...any)) {
 	} else if !printable(c.WorkOSAPIKey) {
 		refuse("--workos-api-key: letters, digits and signs only, no spaces")
 	}
+	if c.WorkOSHookSecret != "" && !printable(c.WorkOSHookSecret) {
+		refuse("--workos-webhook-secret: letters, digits and signs only, no spaces")
+	}
 	u, err := url.Parse(c.WorkOSAPIURL)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		refuse("--workos-api-url: write an http or https URL without a name, a query or a fragment, such as https://api.workos.com")
@@ -107,6 +124,52 @@ func (c *serveCommand) checkWorkOS(refuse func(format string, args ...any)) {
 	if c.Demo == on {
 		refuse("--demo: its people sign in by the development identity provider, which is off with --workos-client-id")
 	}
+}
+
+// maxOrigins is more than a deployment has, and few enough to be looked through
+// for each request.
+const maxOrigins = 20
+
+// checkBrowsers refuses what is wrong with how browsers reach the server, and
+// what would let their cookies travel in the open, or be guessed.
+func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
+	if c.CookiePassword != "" && len(c.CookiePassword) < auth.MinCookiePassword {
+		refuse("--cookie-password: at least %d characters, such as those of: openssl rand -base64 32", auth.MinCookiePassword)
+	}
+	signsIn := c.CookiePassword != "" && c.WorkOSClientID != ""
+	if c.PublicURL == "" && signsIn && auth.CheckDevelopment(c.Listen, "") != nil {
+		refuse("--public-url: needed with --cookie-password where others than this machine are served, such as https://connvo.example.com")
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+			refuse("--public-url %q: write scheme and host, such as https://connvo.example.com", c.PublicURL)
+		} else if u.Scheme == "http" && signsIn && !auth.LocalHost(u.Host) {
+			refuse("--public-url %q: https, because the cookies of --cookie-password travel there; http is for this machine only", c.PublicURL)
+		}
+	}
+	for _, origin := range c.CORSOrigins {
+		if err := handlers.CheckOrigin(origin); err != nil {
+			refuse("--cors-origins %q: %w", origin, err)
+		}
+	}
+	if len(c.CORSOrigins) > maxOrigins {
+		refuse("--cors-origins: %d origins, more than %d", len(c.CORSOrigins), maxOrigins)
+	}
+}
+
+// origin is where browsers reach the server, whose listener is at listening.
+func (c *serveCommand) origin(listening string) string {
+	return strings.TrimRight(cmp.Or(c.PublicURL, listening), "/")
+}
+
+// addressHeader is the header in which the caller's address is believed: Fly's
+// proxy sets it whatever the caller sends, and nobody gets around that proxy.
+func (c *serveCommand) addressHeader() string {
+	if c.FlyMachine == "" {
+		return ""
+	}
+	return "Fly-Client-IP"
 }
 
 // printable reports whether s has characters and all are visible ASCII: a line

@@ -33,7 +33,7 @@ func (c *serveCommand) delivery(ctx context.Context, d *db.DB, log *slog.Logger)
 	var open []notifications.Channel
 	var err error
 	if c.NotifyWebhook != "" {
-		if out.hook, err = outgoing.NewHook(c.NotifyWebhook, c.NotifyWebhookSecret, d.Now); err != nil {
+		if out.hook, err = outgoing.NewHook(c.NotifyWebhook, c.NotifyHookSecret, d.Now); err != nil {
 			return nil, err
 		}
 		open = []notifications.Channel{notifications.Email, notifications.Push, notifications.SMS}
@@ -61,7 +61,7 @@ func (c *serveCommand) checkDelivery(refuse func(format string, args ...any)) {
 	if _, err := outgoing.NewHook(c.NotifyWebhook, "", time.Now); err != nil {
 		refuse("--notify-webhook: %v", err)
 	}
-	if len(c.NotifyWebhookSecret) < minHookSecret {
+	if len(c.NotifyHookSecret) < minHookSecret {
 		refuse("--notify-webhook-secret: at least %d characters, to sign what is sent with; set CONNVO_NOTIFY_WEBHOOK_SECRET", minHookSecret)
 	}
 }

@@ -56,7 +56,7 @@ func newLeaving(t *testing.T, c serveCommand, hooked bool) *leaving {
 	if hooked {
 		receiver := httptest.NewServer(http.HandlerFunc(w.receive))
 		t.Cleanup(receiver.Close)
-		c.NotifyWebhook, c.NotifyWebhookSecret = receiver.URL, hookSecret
+		c.NotifyWebhook, c.NotifyHookSecret = receiver.URL, hookSecret
 	}
 	c.checkDelivery(func(format string, args ...any) { t.Errorf(format, args...) })
 	w.db = dbtest.Open(t)
@@ -290,7 +290,7 @@ func takeLetter(l net.Listener) string {
 }
 
 func TestWrongDeliveryIsRefusedWithoutItsSecrets(t *testing.T) {
-	c := serveCommand{SMTPURL: "smtp://ada:hidden@mail.example.com", NotifyWebhook: "http://example.com", NotifyWebhookSecret: "hidden"}
+	c := serveCommand{SMTPURL: "smtp://ada:hidden@mail.example.com", NotifyWebhook: "http://example.com", NotifyHookSecret: "hidden"}
 	var wrong []string
 	c.checkDelivery(func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) })
 	if all := strings.Join(wrong, "\n"); len(wrong) != 3 || strings.Contains(all, "hidden") {

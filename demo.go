@@ -12,6 +12,14 @@ import (
 // demoULID is in the id of the demo meeting, so that the README can name it.
 const demoULID = "0000000000000000000000DEM0"
 
+// seed seeds the demo and returns its meeting, "" where there is none.
+func (c *serveCommand) seed(ctx context.Context, dev *auth.DevProvider, meets *meetings.Store) (domain.MeetingID, error) {
+	if !c.demo() {
+		return "", nil
+	}
+	return seedDemo(ctx, c.Region, dev, meets)
+}
+
 // seedDemo makes two people and an active meeting with both in it, once, and
 // returns the meeting.
 func seedDemo(ctx context.Context, home string, dev *auth.DevProvider, meets *meetings.Store) (domain.MeetingID, error) {

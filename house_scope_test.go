@@ -25,6 +25,7 @@ var unscoped = map[string]string{
 	"domain/notifications.selectPlan":     "read by writes only: when a meeting is to begin",
 	"domain/notifications.selectTold":     "read by writes only: whether its members know",
 	"domain/users.selectAccount":          "read at sign-in only: how a subject becomes an actor",
+	"domain/users.selectSession":          "read before every request only: how a cookie becomes an actor",
 }
 
 // scopeLine is a scope as the catalogue reads it.

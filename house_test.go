@@ -21,6 +21,8 @@ var floors = [][]string{
 	{"telemetry", "domain/text"},
 	{"db"},
 	{"realtime", "presence", "audit", "idempotency", "ratelimit", "jobs", "ai"},
+	// Whom people see depends on who blocks whom, so this is below them.
+	{"domain/blocks"},
 	// The design has users and participants on one floor. Here they are two: who
 	// may be in a meeting is decided over users, and the log of what happened is
 	// appended to by everyone above it.
@@ -28,8 +30,8 @@ var floors = [][]string{
 	// Flags and settings are decided over users, and asked by everyone above.
 	{"flags", "domain/settings", "domain/interests"},
 	{"domain/participants"},
-	{"domain/profiles", "domain/connections", "domain/notifications", "domain/meetings"},
-	{"domain/conversation"},
+	{"domain/profiles", "domain/notifications", "domain/meetings"},
+	{"domain/conversation", "domain/connections"},
 	{"domain/messages", "domain/notes", "domain/transcripts", "domain/prompts", "domain/embeddings", "domain/video"},
 	{"domain/search", "domain/insights", "domain/matching", "domain/analytics"},
 	{"auth"},
@@ -47,8 +49,11 @@ var apart = map[string][]string{
 	"web/clients_test": nil,
 }
 
-// testFloor is what tests alone import; it stands on the database.
-const testFloor = "db/dbtest"
+// testFloors are what tests alone import, and what each stands on.
+var testFloors = map[string]string{
+	"db/dbtest":       "db",
+	"auth/workostest": "domain",
+}
 
 func TestHouseImportsPointDown(t *testing.T) {
 	report(t, importComplaints(house(t)))
@@ -69,6 +74,9 @@ func TestHouseImportsCanFail(t *testing.T) {
 		{"jobs/x_test.go", "connvo/auth", "jobs imports auth, which is no lower floor"},
 		{"db/dbtest/x.go", "connvo/db", ""},
 		{"db/dbtest/x.go", "connvo/jobs", "db/dbtest imports jobs, which is no lower floor"},
+		{"auth/x.go", "connvo/auth/workostest", "auth imports auth/workostest outside a test"},
+		{"handlers/x_test.go", "connvo/auth/workostest", ""},
+		{"auth/workostest/x.go", "connvo/auth", "auth/workostest imports auth, which is no lower floor"},
 		{"bench/x_test.go", "connvo/domain", "bench imports domain, but imports nothing of ours"},
 		{"web/x.go", "connvo/domain", "web imports domain, but imports nothing of ours"},
 		{"handlers/x.go", "connvo/web", ""},
@@ -119,11 +127,11 @@ func importComplaint(s source, spec *ast.ImportSpec) string {
 		}
 		return fmt.Sprintf("%s: %s imports %s, which %s may: let main pass in what is needed", s.at(spec), s.dir(), imported, importersOf(importers))
 	}
-	if imported == testFloor {
+	if _, testing := testFloors[imported]; testing {
 		if s.test() {
 			return ""
 		}
-		return fmt.Sprintf("%s: %s imports %s outside a test: take a *db.DB instead", s.at(spec), s.dir(), imported)
+		return fmt.Sprintf("%s: %s imports %s outside a test: take what it makes as an argument instead", s.at(spec), s.dir(), imported)
 	}
 	from, _ := floorOf(s.dir())
 	to, known := floorOf(imported)
@@ -136,8 +144,8 @@ func importComplaint(s source, spec *ast.ImportSpec) string {
 
 // floorOf returns the number of a package's floor, and false when it has none.
 func floorOf(dir string) (int, bool) {
-	if dir == testFloor {
-		floor, known := floorOf("db")
+	if below, testing := testFloors[dir]; testing {
+		floor, known := floorOf(below)
 		return floor + 1, known
 	}
 	if _, alone := apart[dir]; alone {

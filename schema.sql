@@ -6,7 +6,8 @@
 --   numbers called seq, position or commit come from the one sequence.
 -- A query may be live only over tables whose changes are published. These are
 -- not, because no query answers from them:
--- unwatched: sequence meta idempotency dev_keys dev_users last_seen
+-- unwatched: sequence meta idempotency dev_keys dev_users last_seen rate_limits
+-- unwatched: provider_events provider_cursor
 
 -- The one sequence that numbers every write, in commit order.
 CREATE TABLE sequence (
@@ -50,7 +51,7 @@ CREATE INDEX users_by_org ON users (org_id, active, name_key, id);
 -- package.
 CREATE TABLE settings (
   user_id    TEXT PRIMARY KEY REFERENCES users (id),
-  visibility TEXT NOT NULL CHECK (visibility IN ('public', 'organization', 'private')),
+  visibility TEXT NOT NULL CHECK (visibility IN ('public', 'organization', 'connections', 'private')),
   sharing    INTEGER NOT NULL CHECK (sharing IN (0, 1)),
   tracking   INTEGER NOT NULL CHECK (tracking IN (0, 1)),
   email      INTEGER NOT NULL CHECK (email IN (0, 1)),
@@ -115,6 +116,16 @@ CREATE TABLE last_seen (
   seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Who has used up more than half of what a policy allows, and when they have all
+-- of it again; not to be forgiven by a restart. who is a user or a network.
+CREATE TABLE rate_limits (
+  policy  TEXT NOT NULL,
+  who     TEXT NOT NULL,
+  full_at INTEGER NOT NULL,
+  PRIMARY KEY (policy, who)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rate_limits_by_time ON rate_limits (full_at);
+
 -- Sessions, as the identity provider names them, that have ended while tokens of
 -- theirs may still be valid. A row is forgotten when none can be any more.
 CREATE TABLE ended_sessions (
@@ -123,6 +134,116 @@ CREATE TABLE ended_sessions (
   ended_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ended_sessions_by_time ON ended_sessions (forget_at);
+
+-- Browsers that are signed in. name is how the identity provider called the
+-- session when it began, current how it does now. sealed holds the refresh token,
+-- by a key of which a part is in the browser's cookie only and the other in the
+-- configuration: a copy of this file opens nothing. A row ends with its session,
+-- so that none is in ended_sessions too.
+CREATE TABLE sessions (
+  id            TEXT PRIMARY KEY,
+  user_id       TEXT NOT NULL REFERENCES users (id),
+  name          TEXT NOT NULL CHECK (name <> ''),
+  current       TEXT NOT NULL CHECK (current <> ''),
+  created_at    INTEGER NOT NULL,
+  renewed_at    INTEGER NOT NULL,
+  token_ends_at INTEGER NOT NULL,
+  ends_at       INTEGER NOT NULL,
+  sealed        BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_by_user ON sessions (user_id, renewed_at);
+CREATE INDEX sessions_by_name ON sessions (name);
+CREATE INDEX sessions_by_current ON sessions (current);
+CREATE INDEX sessions_by_end ON sessions (ends_at);
+
+-- What the identity provider last told of a person's name and picture: where
+-- users differs, the person has chosen something else, which stays.
+CREATE TABLE provider_profiles (
+  user_id      TEXT PRIMARY KEY REFERENCES users (id),
+  told_at      INTEGER NOT NULL,
+  display_name TEXT NOT NULL,
+  avatar_url   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who belongs to which organization, as the newest token or webhook told, also
+-- of people who were never seen: a token that is older than the row does not
+-- bring back what was taken away.
+CREATE TABLE memberships (
+  subject TEXT NOT NULL,
+  org_id  TEXT NOT NULL CHECK (org_id <> ''),
+  active  INTEGER NOT NULL CHECK (active IN (0, 1)),
+  told_at INTEGER NOT NULL,
+  role    TEXT NOT NULL,
+  PRIMARY KEY (subject, org_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_by_org ON memberships (org_id, subject) WHERE active = 1;
+
+-- People and organizations that the identity provider has deleted, by its name
+-- for them, which it gives to nobody else: tokens of theirs may still be valid.
+CREATE TABLE departed (
+  id          TEXT PRIMARY KEY,
+  departed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Events of the identity provider that were received, so that each is once: it
+-- sends them again for three days, and the list of them has them too.
+CREATE TABLE provider_events (
+  id          TEXT PRIMARY KEY,
+  received_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX provider_events_by_time ON provider_events (received_at);
+
+-- How far the provider's list of events has been read: the last event, '' for
+-- none yet, and the instant of it.
+CREATE TABLE provider_cursor (
+  id    INTEGER PRIMARY KEY CHECK (id = 1),
+  event TEXT NOT NULL,
+  since INTEGER NOT NULL
+) STRICT;
+
+-- Who does not want to have to do with whom: two rows for each pair, so that
+-- either is found under their own id, whoever of them blocks; mine is 1 where it is
+-- user_id. Whoever reads lists of people leaves out those who have a row here.
+CREATE TABLE blocks (
+  user_id    TEXT NOT NULL REFERENCES users (id),
+  other_id   TEXT NOT NULL REFERENCES users (id),
+  mine       INTEGER NOT NULL CHECK (mine IN (0, 1)),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, other_id),
+  CHECK (user_id <> other_id)
+) STRICT, WITHOUT ROWID;
+-- Whom somebody blocks, newest first.
+CREATE INDEX blocks_by_blocker ON blocks (user_id, created_at, other_id) WHERE mine = 1;
+
+-- Who is connected with whom, and who has asked to be: two rows of one id for each
+-- pair, as each of them sees it. direction is who asked.
+CREATE TABLE connections (
+  user_id     TEXT NOT NULL REFERENCES users (id),
+  other_id    TEXT NOT NULL REFERENCES users (id),
+  id          TEXT NOT NULL,
+  status      TEXT NOT NULL CHECK (status IN ('pending', 'accepted')),
+  direction   TEXT NOT NULL CHECK (direction IN ('sent', 'received')),
+  created_at  INTEGER NOT NULL,
+  accepted_at INTEGER CHECK ((accepted_at IS NULL) = (status = 'pending')),
+  message     TEXT NOT NULL,
+  PRIMARY KEY (user_id, other_id),
+  CHECK (user_id <> other_id)
+) STRICT, WITHOUT ROWID;
+-- The list of a person, newest first, with what it is filtered by.
+CREATE INDEX connections_by_user ON connections (user_id, id, status, direction);
+-- What their bounds are counted in.
+CREATE INDEX connections_by_status ON connections (user_id, status, direction);
+
+-- Requests that were declined, or withdrawn, lately: apart, because nobody is shown
+-- them. They hold back whoever would ask the same person again and again.
+CREATE TABLE ended_requests (
+  requester_id TEXT NOT NULL REFERENCES users (id),
+  addressee_id TEXT NOT NULL REFERENCES users (id),
+  declined     INTEGER NOT NULL CHECK (declined IN (0, 1)),
+  ended_at     INTEGER NOT NULL,
+  PRIMARY KEY (requester_id, addressee_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ended_requests_by_time ON ended_requests (ended_at);
 
 CREATE TABLE meetings (
   id               TEXT PRIMARY KEY,

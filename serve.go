@@ -19,6 +19,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/interests"
@@ -32,6 +33,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/ratelimit"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -72,11 +74,18 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, d.Close)
-	s, err := c.wire(ctx, d, log)
+	limits, err := c.limits(ctx, d, log)
+	if err != nil {
+		return err
+	}
+	s, err := c.wire(ctx, d, limits, log, c.origin("http://"+listener.Addr().String()))
 	if err != nil {
 		return err
 	}
 	defer closing(&err, s.close)
+	if err := s.inbox.Start(ctx); err != nil {
+		return err
+	}
 	s.jobs.Start()
 	return s.serve(ctx, listener, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
@@ -120,107 +129,98 @@ const defaultURL = "http://127.0.0.1:8080"
 
 // service is everything that runs while the server does.
 type service struct {
-	log      *slog.Logger
-	api      *handlers.Server
-	audit    *audit.Log
-	jobs     *jobs.Runner
-	verifier *auth.Verifier
-	seen     *auth.LastSeen
-	provider *http.Client // to the identity provider
-	letters  *delivery
+	log   *slog.Logger
+	api   *handlers.Server
+	audit *audit.Log
+	jobs  *jobs.Runner
+	door
+	inbox   *auth.Inbox
+	limits  *ratelimit.Limits // nil where there are none
+	letters *delivery
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
-func (c *serveCommand) wire(ctx context.Context, d *db.DB, log *slog.Logger) (*service, error) {
+// Browsers reach the server at origin.
+func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Limits, log *slog.Logger, origin string) (*service, error) {
 	figures := analytics.NewStore(d)
 	// What the end of a meeting starts, however it ends: a job for each.
 	after := []afterEnd{
 		{countMeeting, figures.Count},
 	}
-	happened := events.NewLog(map[events.Type][]events.Follow{
-		events.MeetingCreated:         {notifications.Follow},
-		events.MeetingUpdated:         {watchForAbandonment, notifications.Follow},
-		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
-		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
-		events.MeetingCancelled:       {notifications.Follow},
-		events.MeetingTransferred:     {notifications.Follow},
-		events.ParticipantInvited:     {notifications.Follow},
-		events.ParticipantClaimed:     {notifications.Follow},
-		events.ParticipantRoleChanged: {notifications.Follow},
-		events.ParticipantJoined:      {messages.Announce},
-		events.ParticipantLeft:        {messages.Announce},
-	})
+	happened := events.NewLog(follows(after))
+	meets := meetings.NewStore(d, happened, c.Region)
+	people := users.NewStore(d, claimInvitations(meets))
+	chat := messages.NewStore(d, happened)
+	kept := idempotency.NewStore(expireAnswers)
+	record := audit.NewLog(d, log)
+	inbox, err := c.inbox(d, people, log)
+	if err != nil {
+		return nil, err
+	}
 	letters, err := c.delivery(ctx, d, log)
 	if err != nil {
 		return nil, err
 	}
-	meets := meetings.NewStore(d, happened, c.Region)
-	people, chat := users.NewStore(d, claimInvitations(meets)), messages.NewStore(d, happened)
-	kept := idempotency.NewStore(expireAnswers)
-	record := audit.NewLog(d, log)
-	runner := jobs.NewRunner(d, log, withAll(after, map[string]jobs.Handler{
-		endAbandoned: endAbandonedMeeting(meets),
-		claimMore:    claimMoreInvitations(meets),
-		expireDay:    expireAnswersOf,
-
-		notifications.TellRest: effect(notifications.TellMembers),
-		notifications.Starting: effect(notifications.TellStarting),
-		notifications.Expire:   effect(notifications.DeleteUntil),
-		notifications.Send:     letters.send,
-	}))
-
-	id, err := c.identity(ctx, d, people, log)
+	runner := jobs.NewRunner(d, log, withAll(after, handlersOf(meets, inbox, letters)))
+	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := auth.NewVerifier(ctx, id.tokens)
+	demo, err := c.seed(ctx, in.dev, meets)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("demo: %w", err)
 	}
-	demo, err := c.seed(ctx, id.dev, meets)
-	if err != nil {
-		return nil, err
-	}
-	seen := auth.NewLastSeen(people, d.Now, log)
 	api, err := handlers.New(handlers.Config{
-		DB: d, Log: log, Auth: auth.NewAuthenticator(verifier, people, id.directory, seen), Audit: record, Kept: kept,
+		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Version: version, Dev: id.dev, Demo: demo,
+		Notifications: notifications.NewStore(d), Connections: connections.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
 		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d),
-		StreamAdmissions: c.StreamAdmissions,
+		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, verifier: verifier, seen: seen, provider: id.tokens.Client, letters: letters}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, door: in, inbox: inbox, limits: limits, letters: letters}, nil
 }
 
-// seed makes the demo where it is on, and returns its meeting, else "".
-func (c *serveCommand) seed(ctx context.Context, dev *auth.DevProvider, meets *meetings.Store) (demo domain.MeetingID, err error) {
-	if c.demo() {
-		if demo, err = seedDemo(ctx, c.Region, dev, meets); err != nil {
-			err = fmt.Errorf("demo: %w", err)
-		}
+// inbox returns what takes the events of WorkOS, where it signs people in. It has
+// connections and a breaker of its own: newcomers do not wait for it, nor it for
+// them.
+func (c *serveCommand) inbox(d *db.DB, people *users.Store, log *slog.Logger) (*auth.Inbox, error) {
+	if c.WorkOSClientID == "" {
+		return auth.NewInbox(d, people, "", nil, log), nil
 	}
-	return demo, err
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost = 1
+	api, err := auth.NewWorkOSDirectory(auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: &http.Client{Transport: transport}, Log: log})
+	return auth.NewInbox(d, people, c.WorkOSHookSecret, api, log), err
+}
+
+// limits returns how often callers may ask, nil where nobody counts.
+func (c *serveCommand) limits(ctx context.Context, d *db.DB, log *slog.Logger) (*ratelimit.Limits, error) {
+	if c.RateLimits == "off" {
+		return nil, nil
+	}
+	return ratelimit.New(ctx, ratelimit.Config{DB: d, Log: log})
 }
 
 // identity is who says whom a token speaks for.
 type identity struct {
-	tokens    auth.Config
+	config    auth.Config // of the tokens
 	directory auth.Directory
+	kit       *auth.AuthKit     // nil where it signs no browsers in
 	dev       *auth.DevProvider // nil where WorkOS signs people in
 }
 
 // identity returns WorkOS where a client is configured, else the development
-// identity provider.
-func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Store, log *slog.Logger) (identity, error) {
+// identity provider. WorkOS signs browsers in where a cookie password is set.
+func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Store, log *slog.Logger, origin string) (identity, error) {
 	if c.WorkOSClientID == "" {
 		dev, err := auth.NewDevProvider(ctx, d, people)
 		if err != nil {
 			return identity{}, err
 		}
-		return identity{tokens: dev.Config(d.Now), directory: dev, dev: dev}, nil
+		return identity{config: dev.Config(d.Now), directory: dev, dev: dev}, nil
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost = maxProviderConns
@@ -229,8 +229,13 @@ func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Sto
 	if len(c.WorkOSIssuers) > 0 {
 		tokens.Issuers = c.WorkOSIssuers
 	}
-	directory, err := auth.NewWorkOSDirectory(auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: tokens.Client, Log: log})
-	return identity{tokens: tokens, directory: directory}, err
+	api := auth.WorkOSAPI{URL: c.WorkOSAPIURL, Key: c.WorkOSAPIKey, Client: tokens.Client, Log: log}
+	directory, err := auth.NewWorkOSDirectory(api)
+	if err != nil || c.CookiePassword == "" {
+		return identity{config: tokens, directory: directory}, err
+	}
+	kit, err := auth.NewAuthKit(api, c.WorkOSClientID, origin)
+	return identity{config: tokens, directory: directory, kit: kit}, err
 }
 
 // serve answers requests until ctx ends, then lets those under way finish.
@@ -268,6 +273,7 @@ func (s *service) close() error {
 	s.api.Close()
 	working, cancel := context.WithTimeout(context.Background(), jobTime)
 	defer cancel()
+	s.browsers.Close(working)
 	if err := s.jobs.Stop(working); err != nil {
 		s.log.Warn("jobs were cut off; they run again at the next start", "error", err)
 	}
@@ -279,9 +285,15 @@ func (s *service) close() error {
 	if err := s.seen.Close(writing); err != nil {
 		s.log.Warn("when people were last seen was not stored", "error", err)
 	}
+	if s.limits != nil {
+		if err := s.limits.Close(writing); err != nil {
+			s.log.Warn("rate limits were not stored", "error", err)
+		}
+	}
 	s.verifier.Close()
-	s.provider.CloseIdleConnections()
+	s.inbox.Close()
 	s.letters.close()
+	s.config.Client.CloseIdleConnections()
 	return nil
 }
 

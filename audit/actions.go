@@ -31,6 +31,10 @@ const (
 	FlagChanged Action = "flag.changed" // a flag was set, or given its default again
 	JobRetried  Action = "job.retried"  // a job that had failed for good was brought back
 
+	// What the identity provider tells by itself has no actor.
+	MembershipChanged Action = "membership.changed" // the role in the organization that somebody acts for
+	UserDeactivated   Action = "user.deactivated"
+
 	AdminRead     Action = "admin.read" // figures or records of an organization were read; told once in ReadsEvery
 	AuditExported Action = "audit.exported"
 

@@ -60,6 +60,7 @@ type Filter struct {
 	Actor    domain.UserID
 	Resource string
 	Action   Action
+	Outcome  Outcome
 	From     time.Time
 	To       time.Time // before this
 }
@@ -77,7 +78,7 @@ func Feed(tx db.Reader, org string, f Filter, span domain.Span) (domain.Part[Lin
 	if f.To.IsZero() {
 		f.To = endOfTime
 	}
-	args := []any{org, f.Actor, f.Action, f.From.UnixMilli(), f.To.UnixMilli()}
+	args := []any{org, f.Actor, f.Action, f.From.UnixMilli(), f.To.UnixMilli(), f.Outcome}
 	if f.Resource == "" {
 		return db.Part(tx, span, scanLine, db.Feed{After: selectLinesAfter, Before: selectLinesBefore}, args...)
 	}

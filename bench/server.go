@@ -59,7 +59,7 @@ type server struct {
 // newServer returns a server that runs bin on a fresh database in dir, once it is started. At the level warn it still
 // says that it listens, and no longer writes a line for each request.
 func newServer(bin, dir string, extra, env []string) *server {
-	args := append([]string{"serve", "--db", filepath.Join(dir, "connvo.db"), "--no-demo",
+	args := append([]string{"serve", "--db", filepath.Join(dir, "connvo.db"), "--no-demo", "--rate-limits", "off",
 		"--log-level", "warn", "--log-format", "json"}, extra...)
 	return &server{bin: bin, dir: dir, args: args, env: env}
 }

@@ -35,8 +35,16 @@ var access = map[string][4]string{
 	"GET /v1/me/onboarding":          always("everyone 200"),
 	"PUT /v1/me/onboarding":          always("everyone 200"),
 
-	"GET /v1/meetings":  always("everyone 200"),
-	"POST /v1/meetings": always("everyone 201"),
+	"GET /v1/meetings":                  always("everyone 200"),
+	"POST /v1/meetings":                 always("everyone 201"),
+	"GET /v1/connections":               always("everyone 200"),
+	"POST /v1/connections":              always("everyone 201"),
+	"POST /v1/connections/{id}/accept":  always("everyone 200"), // those of the caller, see related; who of the two is in connections_test.go
+	"POST /v1/connections/{id}/decline": always("everyone 204"),
+	"DELETE /v1/connections/{id}":       always("everyone 403 forbidden"), // a request that the caller has received
+	"GET /v1/blocks":                    always("everyone 200"),
+	"POST /v1/blocks":                   always("everyone 201"),
+	"DELETE /v1/blocks/{userId}":        always("everyone 204"),
 
 	"GET /v1/live":                  always("everyone 200"),
 	"PATCH /v1/live/{connectionId}": always("everyone 404 not_found"), // the caller's own is in multiplex_test.go
@@ -93,6 +101,8 @@ var bodies = map[string]string{
 	"PUT /v1/me/interests":                                 `{"interests":["music"]}`,
 	"PUT /v1/me/onboarding":                                `{"displayName":"Me","profile":{},"interests":[]}`,
 	"POST /v1/notifications/read":                          `{"upTo":1}`,
+	"POST /v1/connections":                                 `{"userId":"$guest"}`,
+	"POST /v1/blocks":                                      `{"userId":"$guest"}`,
 	"POST /v1/meetings":                                    `{"title":"Mine"}`,
 	"PATCH /v1/meetings/{meetingId}":                       `{"title":"Changed"}`,
 	"POST /v1/meetings/{meetingId}/participants":           `{"email":"somebody@example.org","role":"participant"}`,
@@ -212,6 +222,9 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	if strings.Contains(route, "{jobId}") {
 		route = strings.ReplaceAll(route, "{jobId}", p.s.deadJob(map[bool]string{true: "org_2", false: "org_1"}[k.name == "foreign admin"]))
 	}
+	if strings.HasPrefix(route, "/v1/connections") || strings.HasPrefix(route, "/v1/blocks") {
+		return p.related(route, caller)
+	}
 	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none", "{key}", "insights").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
 		return route
@@ -234,6 +247,23 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 		route = strings.ReplaceAll(route, "{messageId}", m.ID)
 	}
 	return strings.ReplaceAll(route, "{meetingId}", id)
+}
+
+// related makes the caller somebody whom p has asked to connect, or who blocks p,
+// and nothing else to anybody, and returns the route's path for it.
+func (p *person) related(route string, caller *person) string {
+	p.s.exec(`DELETE FROM connections`)
+	p.s.exec(`DELETE FROM blocks`)
+	const id = "con_1"
+	switch {
+	case caller.ID == "":
+	case strings.HasPrefix(route, "/v1/connections/"):
+		p.s.exec(`INSERT INTO connections (user_id, other_id, id, status, direction, created_at, message)
+			VALUES (?1, ?2, ?3, 'pending', 'sent', 0, ''), (?2, ?1, ?3, 'pending', 'received', 0, '')`, p.ID, caller.ID, id)
+	case strings.HasPrefix(route, "/v1/blocks/"):
+		p.s.exec(`INSERT INTO blocks (user_id, other_id, mine, created_at) VALUES (?1, ?2, 1, 0), (?2, ?1, 0, 0)`, caller.ID, p.ID)
+	}
+	return strings.NewReplacer("{id}", id, "{userId}", string(p.ID)).Replace(route)
 }
 
 // accessCase is one request of one caller, and what it must be answered with.

@@ -16,6 +16,7 @@ import (
 
 	"connvo/audit"
 	"connvo/domain"
+	"connvo/ratelimit"
 	"connvo/realtime"
 )
 
@@ -34,6 +35,8 @@ type route struct {
 	// every is how often the answer of a live query that comes from memory is
 	// asked for; 0 for one that comes from the database.
 	every time.Duration
+	// limit is what its requests are counted by, beside ratelimit.API.
+	limit ratelimit.Policy
 	// audits is what the record calls the deed; "" for what is recorded only when
 	// it is refused.
 	audits audit.Action
@@ -230,7 +233,11 @@ func topicName(u *url.URL, feed bool) string {
 
 // serve answers with a live stream.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParams, request realtime.Request) {
-	request.Actor, request.Heartbeat = callOf(r.Context()).who, params.Heartbeat
+	c := callOf(r.Context())
+	request.Actor, request.Heartbeat = c.who, params.Heartbeat
+	if c.renew != nil {
+		request.Renew = c.renew.Renew
+	}
 	if id := r.Header.Values("Last-Event-ID"); len(id) > 0 {
 		request.LastEventID = &id[0]
 	} else if params.LastEventID.set {
@@ -260,7 +267,7 @@ func (s *Server) answerPlain(w http.ResponseWriter, r *http.Request, query realt
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Vary", "Accept, Authorization, Cookie")
+	h.Add("Vary", "Accept, Authorization, Cookie")
 	if matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return

@@ -17,9 +17,6 @@ type demoPerson struct{ Name, Email string }
 // demoPeople are seeded with the demo meeting.
 var demoPeople = []demoPerson{{"Ada", "ada@example.com"}, {"Grace", "grace@example.com"}}
 
-// maxReturnTo bounds the path that a browser comes back to.
-const maxReturnTo = 2048
-
 type tokenRequest struct {
 	Body struct {
 		Email   string `json:"email" minLength:"3" maxLength:"320"`
@@ -87,17 +84,10 @@ func (s *Server) devLogin(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: grant.AccessToken, Path: "/", MaxAge: int(grant.ExpiresIn.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-	http.Redirect(w, r, ownPath(r.PostForm.Get("returnTo")), http.StatusSeeOther)
-}
-
-// ownPath returns the path if it is one of this origin, else the first page.
-func ownPath(path string) string {
-	if len(path) > maxReturnTo || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
-		return "/"
+	cookie, who, err := s.browsers.Open(r.Context(), grant.AccessToken, "")
+	if err != nil {
+		s.refuse(w, r, err)
+		return
 	}
-	return path
+	s.signedIn(w, r, cookie, who, ownPath(r.PostForm.Get("returnTo")))
 }

@@ -31,11 +31,11 @@ var docsAssets = map[string]string{
 	"swagger-ui-bundle.js": "text/javascript; charset=utf-8",
 }
 
-// Content-Security-Policy of our pages, and of the documentation, whose styles
-// are set by its script.
+// Content-Security-Policy of our pages, and of the documentation, whose style
+// sheet has pictures within it.
 const (
 	strictPolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
-	docsPolicy   = strictPolicy + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+	docsPolicy   = strictPolicy + "; img-src 'self' data:"
 )
 
 // defaultHost is where the commands look for a server by themselves.
@@ -84,7 +84,6 @@ func render(w http.ResponseWriter, t *template.Template, name, policy string, va
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Frame-Options", "DENY")
 	_ = t.ExecuteTemplate(w, name, values) // the client may be gone
 }
 
@@ -99,7 +98,7 @@ func serveCompressed(w http.ResponseWriter, r *http.Request, media, name string)
 	h := w.Header()
 	h.Set("Content-Type", media)
 	h.Set("Cache-Control", "public, max-age=86400")
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	var content io.Reader = f
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")

@@ -31,7 +31,7 @@ func download[In any](s *Server, r route, media []string, send func(w http.Respo
 				s.refuse(w, request, newProblem(http.StatusNotAcceptable, "this is a file; it cannot be followed"))
 				return
 			}
-			a := &answer{ResponseWriter: w}
+			a := &answer{ResponseWriter: w, call: c}
 			err := send(a, request, c, in)
 			switch {
 			case err == nil:

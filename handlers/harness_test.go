@@ -22,10 +22,12 @@ import (
 
 	"connvo/audit"
 	"connvo/auth"
+	"connvo/auth/workostest"
 	"connvo/db"
 	"connvo/db/dbtest"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	talk "connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/interests"
@@ -59,14 +61,17 @@ const (
 // server is a running server with everything real behind it: a database file,
 // the development identity provider and an HTTP listener on loopback.
 type server struct {
-	t     testing.TB
-	URL   string // of the listener, without a slash at its end
-	DB    *db.DB
-	API   *handlers.Server
-	Dev   *auth.DevProvider
-	Clock *clock // of the database and of the verifier of tokens
-	Log   *logged
-	Audit *audit.Log
+	t        testing.TB
+	URL      string // of the listener, without a slash at its end
+	DB       *db.DB
+	API      *handlers.Server
+	Dev      *auth.DevProvider
+	Browsers *auth.Browsers
+	Clock    *clock // of the database and of the verifier of tokens
+	Log      *logged
+	Audit    *audit.Log
+	Inbox    *auth.Inbox  // its secret is webhookSecret
+	Jobs     *jobs.Runner // of the inbox; runs in tests that start it
 
 	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
@@ -81,8 +86,16 @@ func newServer(t testing.TB) *server {
 	return startServer(t, false)
 }
 
-// startServer returns a server that says in the chats what happens if it announces.
-func startServer(t testing.TB, announces bool) *server {
+// startServer returns a server that says in the chats what happens if it
+// announces. Each change may make it another one.
+func startServer(t testing.TB, announces bool, changes ...func(*handlers.Config)) *server {
+	t.Helper()
+	return startWith(t, announces, nil, changes...)
+}
+
+// startWith is startServer for people who sign in with the emulator, if there is
+// one.
+func startWith(t testing.TB, announces bool, workos *workostest.Emulator, changes ...func(*handlers.Config)) *server {
 	t.Helper()
 	s := &server{
 		t: t, Clock: &clock{}, Log: &logged{},
@@ -91,6 +104,7 @@ func startServer(t testing.TB, announces bool) *server {
 	}
 	log := slog.New(slog.NewTextHandler(s.Log, nil))
 	s.DB = dbtest.Open(t, func(o *db.Options) { o.Now, o.Log = s.Clock.Now, log })
+	s.Jobs = jobs.NewRunner(s.DB, log, map[string]jobs.Handler{auth.ApplyEvent: s.applyEvent})
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
 
 	happened := events.NewLog(follows(announces))
@@ -101,30 +115,34 @@ func startServer(t testing.TB, announces bool) *server {
 		_, err := meets.Claim(tx, user, address)
 		return err
 	})
-	var err error
-	if s.Dev, err = auth.NewDevProvider(t.Context(), s.DB, people); err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := auth.NewVerifier(t.Context(), s.Dev.Config(s.Clock.Now))
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.URL = "http://" + s.http.Listener.Addr().String()
+	id := s.identity(people, workos, log)
+	verifier, err := auth.NewVerifier(t.Context(), id.tokens)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := auth.NewLastSeen(people, s.Clock.Now, log)
-	catalogue := interests.NewStore(s.DB)
-	s.API, err = handlers.New(handlers.Config{
-		DB: s.DB, Log: log, Auth: auth.NewAuthenticator(verifier, people, s.Dev, seen), Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
+	authenticator := auth.NewAuthenticator(verifier, people, id.directory, seen)
+	s.Browsers = auth.NewBrowsers(authenticator, id.kit, id.password, s.Clock.Now, log)
+	s.Inbox = auth.NewInbox(s.DB, people, webhookSecret, nil, log)
+	config := handlers.Config{
+		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
-		Profiles: profiles.NewStore(s.DB, catalogue), Settings: settings.NewStore(s.DB), Interests: catalogue,
-		Notifications: notifications.NewStore(s.DB),
-		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
-		Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
-	})
+		Profiles: profiles.NewStore(s.DB, interests.NewStore(s.DB)), Settings: settings.NewStore(s.DB), Interests: interests.NewStore(s.DB),
+		Notifications: notifications.NewStore(s.DB), Connections: connections.NewStore(s.DB),
+		Flags: flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
+		Inbox: s.Inbox, Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	s.API, err = handlers.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	s.URL = s.http.URL
+	s.http.Start()
 	t.Cleanup(func() {
 		s.API.Drain()
 		s.http.Close()
@@ -133,6 +151,7 @@ func startServer(t testing.TB, announces bool) *server {
 			t.Errorf("%d live streams are left", n)
 		}
 		s.API.Close()
+		s.Browsers.Close(context.Background())
 		if err := errors.Join(s.endAudit(), seen.Close(context.Background())); err != nil {
 			t.Error(err)
 		}
@@ -204,6 +223,7 @@ func (s *server) rows() string {
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
 		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM ratings`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
+		`SELECT count(*) FROM connections`, `SELECT count(*) FROM ended_requests`, `SELECT count(*) FROM blocks`,
 		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))

@@ -94,6 +94,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 	rated := ada.plan("Rated")
 	ada.must("POST", rated+"/start", nil)
 	ada.must("POST", rated+"/end", nil)
+	accepted, declined, removed := s.signIn("anna").asks(ada), s.signIn("boris").asks(ada), ada.asks(s.signIn("clara"))
+	dora, emil := s.signIn("dora"), s.signIn("emil")
+	ada.must("POST", "/v1/blocks", `{"userId":"`+string(dora.ID)+`"}`)
 	var edited, deleted struct{ ID string }
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &edited)
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &deleted)
@@ -108,6 +111,12 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"PUT /v1/me/interests":                     {"/v1/me/interests", `{"interests":["music"]}`},
 		"PUT /v1/me/onboarding":                    {"/v1/me/onboarding", `{"displayName":"Ada","profile":{"age":30},"interests":["books"]}`},
 		"POST /v1/notifications/read":              {"/v1/notifications/read", `{"upTo":1}`},
+		"POST /v1/connections":                     {"/v1/connections", `{"userId":"` + string(grace.ID) + `","message":"Hello"}`},
+		"POST /v1/connections/{id}/accept":         {"/v1/connections/" + accepted + "/accept", nil},
+		"POST /v1/connections/{id}/decline":        {"/v1/connections/" + declined + "/decline", nil},
+		"DELETE /v1/connections/{id}":              {"/v1/connections/" + removed, nil},
+		"POST /v1/blocks":                          {"/v1/blocks", `{"userId":"` + string(emil.ID) + `"}`},
+		"DELETE /v1/blocks/{userId}":               {"/v1/blocks/" + string(dora.ID), nil},
 		"POST /v1/meetings":                        {"/v1/meetings", `{"title":"Plan"}`},
 		"PATCH " + one:                             {full, `{"title":"Changed"}`},
 		"POST " + one + "/participants":            {full + "/participants", `{"email":"vera@example.org","role":"observer"}`},

@@ -64,6 +64,10 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	"/v1/notifications": func(*lawWorld) []string {
 		return []string{"/v1/notifications", "/v1/notifications?limit=1", "/v1/notifications?after=0"}
 	},
+	"/v1/connections": func(*lawWorld) []string {
+		return []string{"/v1/connections", "/v1/connections?limit=1", "/v1/connections?status=pending&direction=received", "/v1/connections?status=accepted"}
+	},
+	"/v1/blocks": func(*lawWorld) []string { return []string{"/v1/blocks", "/v1/blocks?limit=1"} },
 	"/v1/meetings": func(*lawWorld) []string {
 		return []string{"/v1/meetings", "/v1/meetings?limit=2", "/v1/meetings?state=active", "/v1/meetings?state=scheduled&limit=1",
 			"/v1/meetings?scheduledFrom=2990-01-01T00:00:00Z", "/v1/meetings?scheduledTo=2999-06-01T00:00:00Z&state=scheduled&limit=1"}
@@ -86,8 +90,8 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	// What is stored in the transactions that it is about; the rest is stored in
 	// its own time, by the very requests that compare.
 	"/v1/admin/audit": func(w *lawWorld) []string {
-		return append(each(w.meetings, "/v1/admin/audit?action=meeting.joined&resource=%s"), "/v1/admin/audit?action=participant.invited",
-			"/v1/admin/audit?after=0&action=meeting.created&actor="+w.people[0])
+		return append(each(w.meetings, "/v1/admin/audit?action=meeting.joined&outcome=allowed&resource=%s"), "/v1/admin/audit?action=participant.invited&outcome=allowed",
+			"/v1/admin/audit?after=0&action=meeting.created&outcome=allowed&actor="+w.people[0])
 	},
 	"/v1/meetings/{meetingId}/messages/search": func(w *lawWorld) []string {
 		return append(each(w.meetings, "/v1/meetings/%s/messages/search?q=hel"), each(w.meetings, "/v1/meetings/%s/messages/search?q=x&limit=1")...)
@@ -124,6 +128,14 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/admin/jobs/{jobId}/retry": func(t *rapid.T, w *lawWorld) (string, string) { return "/v1/admin/jobs/1/retry", "" },
 	"POST /v1/notifications/read": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/notifications/read", fmt.Sprintf(`{"upTo":%d}`, rapid.Int64Range(max(0, w.commit-30), w.commit).Draw(t, "upTo"))
+	},
+	"POST /v1/connections":              lawPerson("/v1/connections"),
+	"POST /v1/connections/{id}/accept":  lawConnection("/accept"),
+	"POST /v1/connections/{id}/decline": lawConnection("/decline"),
+	"DELETE /v1/connections/{id}":       lawConnection(""),
+	"POST /v1/blocks":                   lawPerson("/v1/blocks"),
+	"DELETE /v1/blocks/{userId}": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/blocks/" + rapid.SampledFrom(w.people).Draw(t, "whom"), ""
 	},
 	"POST /v1/meetings": func(t *rapid.T, w *lawWorld) (string, string) {
 		guest := rapid.SampledFrom(w.people).Draw(t, "guest")
@@ -167,6 +179,18 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 func lawStep(name string) func(t *rapid.T, w *lawWorld) (string, string) {
 	return func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/" + name, ""
+	}
+}
+
+func lawPerson(path string) func(t *rapid.T, w *lawWorld) (string, string) {
+	return func(t *rapid.T, w *lawWorld) (string, string) {
+		return path, fmt.Sprintf(`{"userId":%q}`, rapid.SampledFrom(w.people).Draw(t, "whom"))
+	}
+}
+
+func lawConnection(step string) func(t *rapid.T, w *lawWorld) (string, string) {
+	return func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/connections/" + rapid.SampledFrom(append(w.connections, "con_none")).Draw(t, "connection") + step, ""
 	}
 }
 
@@ -228,6 +252,7 @@ type lawWorld struct {
 	meetings    []string
 	messages    []string // their paths
 	invitations []string
+	connections []string
 	streams     []*lawStream
 	commit      int64 // of the last write
 	gone        []string
@@ -278,6 +303,8 @@ func (w *lawWorld) send(t *rapid.T, who, method, path, body string) {
 	switch {
 	case path == "/v1/meetings":
 		w.meetings = append(w.meetings, made.ID)
+	case path == "/v1/connections":
+		w.connections = append(w.connections, made.ID)
 	case made.InvitationID != "":
 		w.invitations = append(w.invitations, made.InvitationID)
 	case made.ID != "":

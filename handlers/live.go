@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -128,6 +130,9 @@ func (s *Server) resolveAll(r *http.Request, names []string, location string) ([
 		}
 		seen[name] = true
 		p, err := s.resolve(r, name)
+		if isTooMany(err) {
+			return nil, err
+		}
 		if err != nil {
 			wrong = append(wrong, fieldError{Location: fmt.Sprintf("%s[%d]", location, i), Message: sentence(err)})
 			continue
@@ -179,7 +184,7 @@ func parsePath(name string) (*url.URL, error) {
 // it would be, and returns what it would follow.
 func (s *Server) rehearse(r *http.Request, u *url.URL) (p realtime.Path, err error) {
 	outer := callOf(r.Context())
-	c := &call{id: outer.id, who: outer.who, resolves: &p}
+	c := &call{id: outer.id, address: outer.address, who: outer.who, resolves: &p}
 	inner := (&http.Request{
 		Method: http.MethodGet, URL: u, RequestURI: u.RequestURI(), Host: r.Host, Header: http.Header{}, Body: http.NoBody,
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
@@ -187,6 +192,11 @@ func (s *Server) rehearse(r *http.Request, u *url.URL) (p realtime.Path, err err
 	handler, pattern := s.mux.Handler(inner)
 	if pattern == "" {
 		return p, unrouted(handler, &discarded{header: http.Header{}}, inner)
+	}
+	if !outer.counted {
+		if err := s.limitFollowed(outer.who.User, pattern); err != nil {
+			return p, err
+		}
 	}
 	if err := checkQuery(u); err != nil {
 		return p, err
@@ -205,6 +215,8 @@ func (d *discarded) problem() *problem {
 	if err := json.Unmarshal(d.body, p); err != nil || p.Status == 0 {
 		return newProblem(http.StatusNotAcceptable, "the path cannot be followed")
 	}
+	seconds, _ := strconv.Atoi(d.header.Get("Retry-After")) // 0 where there is none
+	p.Retry = time.Duration(seconds) * time.Second
 	return p
 }
 

@@ -11,6 +11,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/participants"
+	"connvo/ratelimit"
 )
 
 // meeting is a meeting as the caller sees it.
@@ -126,7 +127,7 @@ type meetingFeedInput struct {
 }
 
 func (s *Server) meetingRoutes() {
-	write(s, route{path: "/v1/meetings", id: "createMeeting", audits: audit.MeetingCreated, tag: "Meetings", status: http.StatusCreated,
+	write(s, route{path: "/v1/meetings", id: "createMeeting", audits: audit.MeetingCreated, tag: "Meetings", status: http.StatusCreated, limit: ratelimit.Meetings,
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first; asked for by time, those that have one, soonest first."}, s.listMeetings)

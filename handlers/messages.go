@@ -8,6 +8,7 @@ import (
 	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/messages"
+	"connvo/ratelimit"
 )
 
 // Message is one entry of a meeting's chat. (Exported because it is embedded,
@@ -85,11 +86,11 @@ type messageEdit struct {
 
 func (s *Server) messageRoutes() {
 	const all, one = "/v1/meetings/{meetingId}/messages", "/v1/meetings/{meetingId}/messages/{messageId}"
-	write(s, route{path: all, id: "postMessage", tag: "Messages", status: http.StatusCreated,
+	write(s, route{path: all, id: "postMessage", tag: "Messages", status: http.StatusCreated, limit: ratelimit.Messages,
 		summary: "Say something", about: "Not observers. Before a meeting any member, while it is active who has joined, and for 30 days after its end any member."}, s.postMessage)
 	feed(s, route{path: all, id: "listMessages", tag: "Messages",
 		summary: "The chat of a meeting", about: "Pages without after go by seq; after goes by position.", shared: true}, s.listMessages)
-	get(s, route{path: all + "/search", id: "searchMessages", tag: "Messages",
+	get(s, route{path: all + "/search", id: "searchMessages", tag: "Messages", limit: ratelimit.Search,
 		summary: "Look for words in the chat", about: "Newest first, by creation. What is deleted, and what the server says itself, is not found.", shared: true}, s.searchMessages)
 	write(s, route{method: http.MethodPatch, path: one, id: "editMessage", tag: "Messages", summary: "Edit my message", about: "Its attachments stay."}, s.editMessage)
 	write(s, route{method: http.MethodDelete, path: one, id: "deleteMessage", audits: audit.MessageDeleted, tag: "Messages",

@@ -29,6 +29,7 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 				Version: version,
 				Description: "Meetings, matched and live. Every GET under /v1 can be followed: asked with Accept: text/event-stream " +
 					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem) with the same answer, kept current. " +
+					"How often you may ask is told by RateLimit-Policy and RateLimit, and by Retry-After where it was too often (429). " +
 					"On a development server sign in on the first page, or authorize with what connvo token prints.",
 			},
 			Components: &huma.Components{
@@ -68,6 +69,7 @@ func (s *Server) operation(r route, out reflect.Type, live string) huma.Operatio
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	s.limitRoute(r.method+" "+r.path, r.limit)
 	registry := s.api.OpenAPI().Components.Schemas
 	ok := &huma.Response{Description: http.StatusText(r.status), Headers: map[string]*huma.Header{}}
 	if r.status != http.StatusNoContent {

@@ -129,7 +129,7 @@ func (s *Server) profileRoutes() {
 			return s.getMyProfile(ctx, who, nil)
 		}, s.updateMyProfile)
 	get(s, route{path: "/v1/users/{userId}/profile", id: "getUserProfile", tag: "Users", summary: "A person's profile",
-		about: "403 where their setting profileVisibility keeps it from the caller, 404 for who does not exist or is deactivated. Age, gender and LinkedIn address are never shown."}, s.getUserProfile)
+		about: "403 where their setting profileVisibility keeps it from the caller, 404 for who does not exist, is deactivated, or blocks or is blocked by the caller. Age, gender and LinkedIn address are never shown."}, s.getUserProfile)
 	get(s, route{path: "/v1/interests", id: "listInterests", tag: "Users", shared: true, summary: "The catalogue of interests",
 		about: "By how many people have them, the most first."}, s.listInterests)
 	get(s, route{path: chosen, id: "getMyInterests", tag: "Users", summary: "My interests"}, s.getMyInterests)

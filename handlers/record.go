@@ -31,7 +31,7 @@ func (c *call) entry(r *http.Request, action audit.Action, outcome audit.Outcome
 	text, _ := json.Marshal(detail) // texts always encode
 	return audit.Entry{
 		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: resource, Outcome: outcome,
-		Detail: string(text), Request: c.id, Address: address(r), Agent: r.UserAgent(),
+		Detail: string(text), Request: c.id, Address: c.address, Agent: r.UserAgent(),
 	}
 }
 
@@ -86,7 +86,7 @@ func (s *Server) noteRefusal(r *http.Request, p *problem) {
 	switch p.Status {
 	case http.StatusForbidden:
 	case http.StatusUnauthorized:
-		if !presents(r) {
+		if !s.presents(r) {
 			return // whoever shows nothing is nobody, and learns nothing
 		}
 	case http.StatusNotFound:
@@ -105,8 +105,8 @@ func (s *Server) noteRefusal(r *http.Request, p *problem) {
 }
 
 // presents reports whether the request shows a credential.
-func presents(r *http.Request) bool {
-	_, err := r.Cookie(sessionCookie)
+func (s *Server) presents(r *http.Request) bool {
+	_, err := r.Cookie(s.cookieName())
 	return err == nil || r.Header.Get("Authorization") != "" || r.URL.Query().Has("ticket")
 }
 

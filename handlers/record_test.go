@@ -131,6 +131,7 @@ func TestRecordIsReadByTheAdminsOfTheOrganization(t *testing.T) {
 		More bool
 	}
 	for query, want := range map[string]string{
+		"outcome=refused":                                        "",
 		"action=meeting.created":                                 "meeting.created meeting.created",
 		"action=meeting.created&actor=" + string(grace.ID):       "meeting.created",
 		"resource=" + id + "&action=meeting.cancelled":           "meeting.cancelled",

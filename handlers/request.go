@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"connvo/audit"
+	"connvo/auth"
 	"connvo/domain"
 	"connvo/realtime"
 )
@@ -25,15 +26,20 @@ const (
 	DefaultBodyTimeout = 10 * time.Second
 	// answerTimeout ends an answer that is not taken.
 	answerTimeout = 30 * time.Second
-	// sessionCookie signs a browser in.
-	sessionCookie = "connvo_session"
 )
 
 // call is what the server knows about a request before its handler runs.
 type call struct {
-	id   string // the request id
-	who  domain.Actor
-	body []byte // the whole body as it was sent
+	id      string // the request id
+	address string // where the request came from
+	who     domain.Actor
+	// renew keeps a stream of who open; nil where it ends with the token.
+	renew *auth.Renewable
+	body  []byte // the whole body as it was sent
+	// cookieless says that a page of another origin asks.
+	cookieless bool
+	// counted says that the request was counted when its ticket was asked for.
+	counted bool
 	// audits is what the record calls the write that is asked for, or "".
 	audits audit.Action
 	// resolves takes what a path of a multiplexed stream follows; nil for a
@@ -48,23 +54,21 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-// token returns the access token of the request: of the header, else of the
-// browser's cookie.
-func token(r *http.Request) (string, error) {
-	if header := r.Header.Get("Authorization"); header != "" {
-		scheme, value, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return "", domain.Fail(domain.Unauthenticated, "the Authorization header is not a bearer token")
-		}
-		if value = strings.TrimSpace(value); value == "" {
-			return "", domain.Fail(domain.Unauthenticated, "the bearer token is empty")
-		}
-		return value, nil
+// bearer returns the access token of the request's header, "" when it has no
+// such header.
+func bearer(r *http.Request) (string, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return "", nil
 	}
-	if c, err := r.Cookie(sessionCookie); err == nil && c.Value != "" {
-		return c.Value, nil
+	scheme, value, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", domain.Fail(domain.Unauthenticated, "the Authorization header is not a bearer token")
 	}
-	return "", domain.Fail(domain.Unauthenticated, "sign in first: the request has no token")
+	if value = strings.TrimSpace(value); value == "" {
+		return "", domain.Fail(domain.Unauthenticated, "the bearer token is empty")
+	}
+	return value, nil
 }
 
 // readBody reads the whole body, so that the same bytes can be compared with an
@@ -156,8 +160,8 @@ func accepts(r *http.Request, media string, wildcards bool) bool {
 	return false
 }
 
-// address returns where the request came from.
-func address(r *http.Request) string {
+// peer returns where the connection came from.
+func peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

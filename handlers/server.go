@@ -20,6 +20,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	"connvo/domain/conversation"
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
@@ -32,14 +33,16 @@ import (
 	"connvo/idempotency"
 	"connvo/jobs"
 	"connvo/presence"
+	"connvo/ratelimit"
 	"connvo/realtime"
 )
 
-// Config is what a Server is made of. DB to Notifications are required.
+// Config is what a Server is made of. DB to Inbox are required.
 type Config struct {
 	DB       *db.DB
 	Log      *slog.Logger
 	Auth     *auth.Authenticator
+	Browsers *auth.Browsers
 	Audit    *audit.Log
 	Kept     *idempotency.Store
 	Users    *users.Store
@@ -50,6 +53,8 @@ type Config struct {
 	Version  string
 	// Notifications is what people are told.
 	Notifications *notifications.Store
+	// Connections is what people are to one another.
+	Connections *connections.Store
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
@@ -57,10 +62,22 @@ type Config struct {
 	Profiles  *profiles.Store
 	Settings  *settings.Store
 	Interests *interests.Store
+	// Inbox takes webhooks of WorkOS.
+	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
 	Demo domain.MeetingID
+	// Limits are how often callers may ask; nil for no limits.
+	Limits *ratelimit.Limits
+	// AddressHeader is the header in which a proxy that nobody can go around names
+	// the caller's address; "" where the peer is the caller.
+	AddressHeader string
+	// Origins are those whose pages may use the API, each as CheckOrigin wants it.
+	Origins []string
+	// Secure says that people reach the server over https only, and their cookies
+	// travel there only.
+	Secure bool
 	// Second is the unit of heartbeats, a second when 0; tests shorten it.
 	Second time.Duration
 	// BodyTimeout ends a request whose body does not arrive; DefaultBodyTimeout
@@ -77,6 +94,7 @@ type Server struct {
 	db       *db.DB
 	log      *slog.Logger
 	auth     *auth.Authenticator
+	browsers *auth.Browsers
 	audit    *audit.Log
 	tickets  *tickets
 	kept     *idempotency.Store
@@ -86,6 +104,7 @@ type Server struct {
 	flags    *flags.Store
 	jobs     *jobs.Board
 	presence *presence.Board
+	inbox    *auth.Inbox
 	dev      *auth.DevProvider
 	demo     domain.MeetingID
 
@@ -102,30 +121,38 @@ type Server struct {
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
 
+	limits        *ratelimit.Limits
+	routeLimits   map[string]routeLimit // of the routes of the API, by pattern
+	addressHeader string
+	origins       []string
+	secure        bool
+
 	bodyTimeout time.Duration
 
 	notifications *notifications.Store
-
-	profiles  *profiles.Store
-	settings  *settings.Store
-	interests *interests.Store
+	connections   *connections.Store
+	profiles      *profiles.Store
+	settings      *settings.Store
+	interests     *interests.Store
 }
 
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		db: c.DB, log: c.Log, auth: c.Auth, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
+		db: c.DB, log: c.Log, auth: c.Auth, browsers: c.Browsers, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
 		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
-		dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
+		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
+		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.sessionRoutes()
+	s.loginRoutes()
 	s.userRoutes()
 	s.profileRoutes()
 	s.settingsRoutes()
@@ -135,6 +162,8 @@ func New(c Config) (*Server, error) {
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
+	s.connectionRoutes()
+	s.blockRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
@@ -148,6 +177,7 @@ func New(c Config) (*Server, error) {
 	}
 	s.document = document
 	s.machineRoutes()
+	s.webhookRoutes()
 	s.docsRoutes()
 	if s.dev != nil {
 		s.devRoutes()
@@ -182,13 +212,11 @@ func (s *Server) Close() {
 // that every answer has, and turns a panic into a problem.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	c := &call{id: requestID()}
+	c := &call{id: requestID(), address: s.address(r)}
 	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
-	a := &answer{ResponseWriter: w}
-	h := w.Header()
-	h.Set("X-Request-Id", c.id)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	a := &answer{ResponseWriter: w, call: c}
+	w.Header().Set("X-Request-Id", c.id)
+	s.tellBrowser(w, r)
 	defer func() {
 		if v := recover(); v != nil {
 			if v == http.ErrAbortHandler {
@@ -215,17 +243,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // dispatch finds the route and, under /v1, who asks; then the handler runs.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
+	if s.preflight(w, r) {
+		return
+	}
 	handler, pattern := s.mux.Handler(r)
 	if pattern == "" {
 		s.refuse(w, r, unrouted(handler, w, r))
 		return
 	}
 	c.audits = s.audited[pattern]
-	if err := s.cross.Check(r); err != nil {
+	if !s.admitPage(r, c) {
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
 	}
-	if err := s.prepare(w, r, c); errors.Is(err, errSpentTicket) {
+	if err := s.prepare(w, r, c, pattern); errors.Is(err, errSpentTicket) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	} else if err != nil {
@@ -235,19 +266,25 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// prepare asks what every operation of the API needs: who calls, and the body.
-func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err error) {
+// prepare asks what every operation of the API needs: who calls, whether they
+// may now, and the body.
+func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call, pattern string) (err error) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, apiPrefix):
-		if c.who, err = s.authenticate(r); err != nil {
-			return err
+		if err := s.authenticate(r, c); err != nil {
+			return s.limitStranger(w, r, err)
+		}
+		if c.counted = ticketOf(r) != ""; !c.counted {
+			if err := s.limitUser(w.Header(), c.who.User, pattern); err != nil {
+				return err
+			}
 		}
 	case r.URL.Path == devTokenPath:
 		if err := localOnly(r); err != nil {
 			return err
 		}
 	default:
-		return nil
+		return s.limitAddress(w, r, addressLimits[pattern])
 	}
 	if c.body, err = readBody(w, r); err != nil {
 		return err
@@ -259,18 +296,30 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call) (err e
 // apiPrefix is what the paths of the API begin with.
 const apiPrefix = "/v1/"
 
-func (s *Server) authenticate(r *http.Request) (domain.Actor, error) {
-	if id := r.URL.Query().Get("ticket"); id != "" {
+// authenticate finds out who calls: by ticket, by header, which wins over the
+// cookie, or by the cookie.
+func (s *Server) authenticate(r *http.Request, c *call) (err error) {
+	if id := ticketOf(r); id != "" {
 		if !wantsStream(r) {
-			return domain.Actor{}, domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
+			return domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
 		}
-		return s.tickets.redeem(id, targetOf(r.URL))
+		c.who, err = s.tickets.redeem(id, targetOf(r.URL))
+		return err
 	}
-	t, err := token(r)
+	token, err := bearer(r)
 	if err != nil {
-		return domain.Actor{}, err
+		return err
 	}
-	return s.auth.Authenticate(r.Context(), t)
+	if token != "" {
+		c.who, err = s.auth.Authenticate(r.Context(), token)
+		return err
+	}
+	cookie, err := s.sessionCookie(r)
+	if err != nil {
+		return err
+	}
+	c.who, c.renew, err = s.browsers.Authenticate(r.Context(), cookie)
+	return err
 }
 
 // unrouted returns the problem of a request that no route takes: the mux's own
@@ -311,51 +360,4 @@ func (s *Server) problem(ctx context.Context, err error) *problem {
 		s.log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
 	}
 	return p
-}
-
-// answer notes the status of an answer, for the log.
-type answer struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader notes the status.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Write notes the status that it implies.
-func (a *answer) Write(b []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
-	return a.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// discarded is an answer that nobody gets.
-type discarded struct {
-	header http.Header
-	status int
-	body   []byte // its beginning
-}
-
-// maxDiscarded is more than a problem document has.
-const maxDiscarded = 64 << 10
-
-// Header returns the header that is thrown away.
-func (d *discarded) Header() http.Header { return d.header }
-
-// WriteHeader notes the status.
-func (d *discarded) WriteHeader(status int) { d.status = status }
-
-// Write takes everything.
-func (d *discarded) Write(b []byte) (int, error) {
-	d.body = append(d.body, b[:min(len(b), maxDiscarded-len(d.body))]...)
-	return len(b), nil
 }

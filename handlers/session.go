@@ -1,28 +1,41 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"connvo/audit"
 	"connvo/domain"
 )
 
+// logoutAnswer is for a browser's script that has signed out.
+type logoutAnswer struct {
+	LogoutURL string `json:"logoutUrl" doc:"Send the browser there, to end the session at the identity provider too; it comes back to the first page."`
+}
+
 func (s *Server) sessionRoutes() {
+	takesCookie := map[string]*huma.Header{"Set-Cookie": header("Takes the cookie away.")}
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[logoutAnswer](), true, "logoutAnswer")
 	huma.Register(s.api, huma.Operation{
 		OperationID: "logout", Method: http.MethodPost, Path: "/auth/logout", Tags: []string{"Signing in"},
 		Summary: "Sign out",
 		Description: "Ends the sessions of the token and of the cookie that the request carries, and takes the cookie away. " +
-			"Every token of such a session is refused from then on; other sessions of the same person stay. Signing out twice is no error.",
+			"Every token of such a session is refused from then on; other sessions of the same person stay. Signing out twice is no error. " +
+			"Where the cookie's session is one of WorkOS, the browser ends it there at the address in the answer; a form (Accept: text/html) is sent on by itself.",
 		DefaultStatus: http.StatusNoContent,
 		MaxBodyBytes:  -1, BodyReadTimeout: -1,
 		Security: []map[string][]string{{"bearer": {}}},
 		Responses: map[string]*huma.Response{
-			"204": {Description: http.StatusText(http.StatusNoContent), Headers: map[string]*huma.Header{
-				"Set-Cookie": header("Takes the cookie away."),
-			}},
+			"200": {Description: "There is a session at the identity provider to end.", Headers: takesCookie,
+				Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}},
+			"204":     {Description: "There is nothing more to do.", Headers: takesCookie},
+			"303":     {Description: "To the identity provider, which ends its session, or to the first page: for a form.", Headers: takesCookie},
 			"default": s.problemResponse(),
 		},
 	}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
@@ -37,37 +50,47 @@ func (s *Server) sessionRoutes() {
 // has nothing to end; while that cannot be known the cookie stays, so that the
 // browser can try again.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
-	err := s.endSessions(r)
+	next, err := s.endSessions(r)
 	if kind := domain.KindOf(err); err == nil || kind == domain.Conflict {
-		http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		http.SetCookie(w, s.cookie(s.cookieName(), "", -1))
 	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusNoContent)
+	switch {
+	case accepts(r, "text/html", false):
+		http.Redirect(w, r, cmp.Or(next, "/"), http.StatusSeeOther)
+	case next != "":
+		body, _ := json.Marshal(logoutAnswer{next}) // a string always encodes
+		writeJSON(w, http.StatusOK, body)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
 }
 
 // endSessions ends the session of the header's token and that of the cookie's,
-// which goes too: whoever has both would otherwise stay signed in with one.
-func (s *Server) endSessions(r *http.Request) error {
-	var tokens []string
-	if t, err := token(r); err == nil {
-		tokens = append(tokens, t)
-	}
-	if c, err := r.Cookie(sessionCookie); err == nil {
-		tokens = append(tokens, c.Value)
-	}
-	var failed error
-	for _, t := range tokens {
-		err := s.auth.SignOut(r.Context(), t)
+// which goes too: whoever has both would otherwise stay signed in with one. It
+// returns where the browser goes on to, "" for nowhere.
+func (s *Server) endSessions(r *http.Request) (next string, failed error) {
+	ended := func(err error) {
 		if err == nil || domain.KindOf(err) == domain.Unauthenticated {
-			continue
+			return
 		}
 		if failed == nil || domain.KindOf(failed) == domain.Conflict {
 			failed = err // what may pass, so that the cookie is kept for another try
 		}
 	}
-	return failed
+	if t, err := bearer(r); err == nil && t != "" {
+		ended(s.auth.SignOut(r.Context(), t))
+	}
+	if c, err := r.Cookie(s.cookieName()); err == nil {
+		var who domain.Actor
+		if who, next, err = s.browsers.SignOut(r.Context(), c.Value); err == nil {
+			_ = s.noteSession(r, audit.SessionEnded, who) // it has ended, whether it can be recorded or not
+		}
+		ended(err)
+	}
+	return next, failed
 }

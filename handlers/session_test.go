@@ -28,14 +28,15 @@ func signsOut(t *testing.T, name string, a answer) {
 	}
 }
 
-// in fails the test unless the person's token is believed, or refused, in the
-// header and in the cookie, plain and live.
-func (p *person) in(t *testing.T, believed bool) {
+// in fails the test unless the person's token, and these cookies, are believed,
+// or refused, plain and live.
+func (p *person) in(t *testing.T, believed bool, cookies ...string) {
 	t.Helper()
-	for _, header := range [][]string{
-		{"Authorization", "Bearer " + p.Token},
-		{"Authorization", "", "Cookie", "connvo_session=" + p.Token},
-	} {
+	headers := [][]string{{"Authorization", "Bearer " + p.Token}}
+	for _, c := range cookies {
+		headers = append(headers, []string{"Authorization", "", "Cookie", c})
+	}
+	for _, header := range headers {
 		a := p.do("GET", "/v1/me", nil, header...)
 		if believed != (a.Status == http.StatusOK) {
 			t.Errorf("%s: %d %s, want it believed %v", header[0], a.Status, a.Body, believed)
@@ -59,10 +60,11 @@ func TestLogoutEndsTheSessionOfTheToken(t *testing.T) {
 	if laptop.ID != phone.ID || laptop.Token == phone.Token {
 		t.Fatal("these are not two sessions of one person")
 	}
-	laptop.in(t, true)
+	cookie, other := laptop.cookie(), phone.cookie()
+	laptop.in(t, true, cookie)
 	signsOut(t, "bearer", laptop.do("POST", logoutPath, nil))
-	laptop.in(t, false)
-	phone.in(t, true)
+	laptop.in(t, false, cookie)
+	phone.in(t, true, other)
 	grace.in(t, true)
 	if n := s.ended(); n != 1 {
 		t.Errorf("%d sessions have ended", n)
@@ -76,32 +78,37 @@ func TestLogoutEndsTheSessionOfTheCookie(t *testing.T) {
 	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
 	login := s.nobody().do("POST", "/dev/login", "email=ada%40example.com", form...)
 	cookie, _, _ := strings.Cut(login.Header.Get("Set-Cookie"), ";")
-	browser := &person{s: s, Token: strings.TrimPrefix(cookie, "connvo_session=")}
-	browser.in(t, true)
+	read := func() answer { return s.nobody().do("GET", "/v1/me", nil, "Cookie", cookie) }
+	if a := read(); a.Status != http.StatusOK {
+		t.Errorf("before: %d %s", a.Status, a.Body)
+	}
 	signsOut(t, "cookie", s.nobody().do("POST", logoutPath, nil, "Cookie", cookie, "Sec-Fetch-Site", "same-origin", "Origin", s.URL))
-	browser.in(t, false)
+	if a := read(); a.Status != http.StatusUnauthorized {
+		t.Errorf("a cookie that was kept: %d %s", a.Status, a.Body)
+	}
 
 	// With two tokens, nothing is left signed in.
 	header, other := s.signIn("ada"), s.signIn("grace")
-	signsOut(t, "both", header.do("POST", logoutPath, nil, "Cookie", "connvo_session="+other.Token))
+	signsOut(t, "both", header.do("POST", logoutPath, nil, "Cookie", other.cookie()))
 	header.in(t, false)
 	other.in(t, false)
 	behind := s.signIn("ada")
 	signsOut(t, "behind a proxy's password", s.nobody().do("POST", logoutPath, nil,
-		"Authorization", "Basic YTpi", "Cookie", "connvo_session="+behind.Token))
+		"Authorization", "Basic YTpi", "Cookie", behind.cookie()))
 	behind.in(t, false)
 }
 
 func TestLogoutOfAnotherSiteIsRefused(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")
+	cookie := ada.cookie()
 	for _, header := range [][]string{
 		{"Sec-Fetch-Site", "cross-site"},
 		{"Sec-Fetch-Site", "same-site"},
 		{"Origin", "https://evil.example"},
 		{"Origin", "null"},
 	} {
-		a := s.nobody().do("POST", logoutPath, nil, append(header, "Cookie", "connvo_session="+ada.Token)...)
+		a := s.nobody().do("POST", logoutPath, nil, append(header, "Cookie", cookie)...)
 		if a.Status != http.StatusForbidden || a.code() != "forbidden" || a.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%v: %d %v %s", header, a.Status, a.Header, a.Body)
 		}
@@ -109,7 +116,7 @@ func TestLogoutOfAnotherSiteIsRefused(t *testing.T) {
 	if a := ada.do("GET", logoutPath, nil); a.Status != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d %s", a.Status, a.Body)
 	}
-	ada.in(t, true)
+	ada.in(t, true, cookie)
 }
 
 func TestLogoutWithoutASessionIsNoError(t *testing.T) {
@@ -126,8 +133,8 @@ func TestLogoutWithoutASessionIsNoError(t *testing.T) {
 	ada.in(t, true)
 }
 
-// A token that belongs to no session stays valid, which is said; a browser
-// forgets it all the same.
+// A token that belongs to no session stays valid, which is said; the browser
+// that signed in with it is signed out all the same.
 func TestLogoutWithATokenOfNoSession(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")
@@ -144,12 +151,16 @@ func TestLogoutWithATokenOfNoSession(t *testing.T) {
 	if ada.Token, err = parsed.SignedString(key); err != nil {
 		t.Fatal(err)
 	}
-	ada.in(t, true)
-	a := s.nobody().do("POST", logoutPath, nil, "Cookie", "connvo_session="+ada.Token)
+	cookie := ada.cookie()
+	ada.in(t, true, cookie)
+	a := ada.do("POST", logoutPath, nil, "Cookie", cookie)
 	if a.Status != http.StatusConflict || a.code() != "conflict" || !strings.HasPrefix(a.Header.Get("Set-Cookie"), "connvo_session=;") {
 		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
 	}
 	ada.in(t, true)
+	if a := s.nobody().do("GET", "/v1/me", nil, "Cookie", cookie); a.Status != http.StatusUnauthorized {
+		t.Errorf("the cookie: %d %s", a.Status, a.Body)
+	}
 }
 
 func TestLogoutOfADeactivatedUser(t *testing.T) {
@@ -166,8 +177,9 @@ func TestLogoutOfADeactivatedUser(t *testing.T) {
 func TestLogoutThatCannotBeStoredIsNoLogout(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")
+	cookie := ada.cookie()
 	s.exec(`ALTER TABLE ended_sessions RENAME TO elsewhere`)
-	a := s.nobody().do("POST", logoutPath, nil, "Cookie", "connvo_session="+ada.Token)
+	a := s.nobody().do("POST", logoutPath, nil, "Cookie", cookie)
 	s.exec(`ALTER TABLE elsewhere RENAME TO ended_sessions`)
 	if a.Status != http.StatusInternalServerError || a.Header.Get("Set-Cookie") != "" {
 		t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
@@ -210,7 +222,7 @@ func TestLogoutEndsTheCookiesSessionWhateverTheHeaderIs(t *testing.T) {
 	if ada.Token, err = parsed.SignedString(key); err != nil {
 		t.Fatal(err)
 	}
-	if a := ada.do("POST", logoutPath, nil, "Cookie", "connvo_session="+grace.Token); a.Status != http.StatusConflict {
+	if a := ada.do("POST", logoutPath, nil, "Cookie", grace.cookie()); a.Status != http.StatusConflict {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	grace.in(t, false)

@@ -10,7 +10,7 @@ import (
 
 // preference is the caller's settings.
 type preference struct {
-	ProfileVisibility settings.Visibility `json:"profileVisibility" enum:"public,organization,private"`
+	ProfileVisibility settings.Visibility `json:"profileVisibility" enum:"public,organization,connections,private"`
 	DataSharing       bool                `json:"dataSharing"`
 	ActivityTracking  bool                `json:"activityTracking"`
 	Email             bool                `json:"emailNotifications"`
@@ -21,7 +21,7 @@ type preference struct {
 // SettingsSet is what is to be set anew: settings.Change on the wire. (Exported,
 // because huma looks into exported structs only.)
 type SettingsSet struct {
-	Visibility *settings.Visibility `json:"profileVisibility,omitempty" enum:"public,organization,private" doc:"Who may read GET /v1/users/{userId}/profile: everyone, the people of the same organization, nobody else."`
+	Visibility *settings.Visibility `json:"profileVisibility,omitempty" enum:"public,organization,connections,private" doc:"Who may read GET /v1/users/{userId}/profile: everyone, the people of the same organization, those I am connected with, nobody else."`
 	Sharing    *bool                `json:"dataSharing,omitempty" doc:"What is known about me may be used in what others are shown."`
 	Tracking   *bool                `json:"activityTracking,omitempty" doc:"It is noted when I was last seen, and how long I spoke by my name."`
 	Email      *bool                `json:"emailNotifications,omitempty" doc:"Notifications are sent by e-mail too."`

@@ -115,6 +115,9 @@ func (t *tickets) redeem(id string, target [sha256.Size]byte) (domain.Actor, err
 	return n.who, nil
 }
 
+// ticketOf returns the ticket of the request, "" for none.
+func ticketOf(r *http.Request) string { return r.URL.Query().Get("ticket") }
+
 // targetOf is what a ticket is for: the digest of the path with the parameters
 // that say what is followed.
 func targetOf(u *url.URL) [sha256.Size]byte { return sha256.Sum256([]byte(topicName(u, false))) }
@@ -126,6 +129,9 @@ func (s *Server) createTicket(r *http.Request, c *call, in *ticketRequest) (tick
 		if p, err = s.rehearse(r, u); err == nil && p.Name == "" {
 			err = newProblem(http.StatusNotAcceptable, "the path cannot be followed")
 		}
+	}
+	if isTooMany(err) {
+		return ticketGrant{}, err
 	}
 	if err != nil {
 		return ticketGrant{}, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{Location: "body.path", Message: sentence(err)})

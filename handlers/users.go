@@ -60,8 +60,9 @@ func (s *Server) userRoutes() {
 	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"},
 		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
 	get(s, route{path: "/v1/users", id: "listUsers", tag: "Users", summary: "The active people of my organization",
-		about: "By name, the caller among them. Who belongs to no organization sees nobody."}, s.listUsers)
-	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card", shared: true}, s.getUser)
+		about: "By name, the caller among them. Whom a block keeps from the caller is left out; who belongs to no organization sees nobody."}, s.listUsers)
+	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card",
+		about: "404 also where one of the two blocks the other.", shared: true}, s.getUser)
 }
 
 func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {

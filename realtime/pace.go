@@ -57,7 +57,7 @@ func (s *stream) untilNext(now time.Time) time.Duration {
 	}
 	wait := next.Sub(now)
 	if !s.actor.Expires.IsZero() {
-		wait = min(wait, s.actor.Expires.Sub(s.engine.db.Now()))
+		wait = min(wait, s.renewer.next(s.actor.Expires).Sub(s.engine.db.Now()))
 	}
 	return max(wait, time.Millisecond)
 }

@@ -24,6 +24,10 @@ type Request struct {
 	// Heartbeat is how many seconds pass between heartbeats; 0 for
 	// DefaultHeartbeat.
 	Heartbeat int
+	// Renew returns when the actor's token ends, after it was renewed; nil where it
+	// cannot be, and the stream ends with the token. It is called before the end,
+	// again when it could not be done, and ends with its context.
+	Renew func(ctx context.Context) (time.Time, error)
 	// Opened is called once the stream is about to begin, and may refuse it.
 	Opened func() error
 }
@@ -40,6 +44,7 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 		bell: newBell(), out: w, control: http.NewResponseController(w), heartbeat: DefaultHeartbeat,
 		names: map[string]struct{}{},
 	}
+	s.renewer = renewer{renew: r.Renew, at: aheadOf(r.Actor.Expires, s.opened)}
 	if r.Heartbeat > 0 {
 		s.heartbeat = time.Duration(r.Heartbeat) * e.second
 	}
@@ -59,6 +64,9 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 		}
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.renewer.wait()
+	defer cancel()
 	s.run(ctx)
 	return nil
 }
@@ -100,6 +108,7 @@ type stream struct {
 	settled   bool // that decision was made once
 	settledAt int64
 
+	renewer   renewer
 	out       http.ResponseWriter
 	control   *http.ResponseController
 	heartbeat time.Duration
@@ -229,8 +238,10 @@ func (s *stream) run(ctx context.Context) {
 // when the stream has ended.
 func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 	now := time.Now()
-	if err := s.expired(); err != nil {
-		s.end(s.engine.problem(ctx, err))
+	if err := s.entitled(ctx); err != nil {
+		if ctx.Err() == nil {
+			s.end(s.engine.problem(ctx, err))
+		}
 		return false
 	}
 	s.change()
@@ -255,18 +266,12 @@ func (s *stream) step(ctx context.Context, timer *time.Timer) bool {
 	case <-s.engine.draining:
 		s.end(s.engine.problem(ctx, errDraining))
 		return false
+	case a := <-s.renewer.answers:
+		s.renewed(a)
 	case <-s.bell.rung:
 	case <-timer.C:
 	}
 	return true
-}
-
-// expired refuses an actor whose token has ended.
-func (s *stream) expired() error {
-	if s.actor.Expires.IsZero() || s.engine.db.Now().Before(s.actor.Expires) {
-		return nil
-	}
-	return domain.Fail(domain.Unauthenticated, "the token has expired")
 }
 
 // update sends what is new.

@@ -7,6 +7,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/blocks"
 	"connvo/jobs"
 )
 
@@ -21,8 +22,8 @@ const TellRest = "notifications.tell"
 // News is something to be told. Its fields are the payload of a job.
 type News struct {
 	Type    Type
-	Meeting domain.MeetingID
-	Actor   domain.UserID // who did it, and is not told; "" for time
+	Meeting domain.MeetingID // "" for none
+	Actor   domain.UserID    // who did it, and is not told; "" for time
 	Subject string
 	// Cause makes it the only news of its type: whoever was told of the type, the
 	// meeting and the cause is not told again.
@@ -50,7 +51,8 @@ func TellMembers(tx *db.WriteTx, n News) error {
 }
 
 // Tell tells the people, of whom there are at most MaxTold, and lets it leave by
-// the channels that they want. Its actor is not told.
+// the channels that they want. Its actor is not told, and of what is personal nobody
+// whom a block keeps from the actor.
 func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 	if len(people) > MaxTold {
 		return fmt.Errorf("tell %s: %d people, more than %d", n.Type, len(people), MaxTold)
@@ -61,8 +63,15 @@ func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 		}
 	}
 	told := map[domain.UserID]int64{}
+	var hidden map[domain.UserID]bool
+	if n.Type.personal() && n.Actor != "" {
+		var err error
+		if hidden, err = blocks.Among(tx, n.Actor, people); err != nil {
+			return err
+		}
+	}
 	for _, user := range people {
-		if user == n.Actor {
+		if user == n.Actor || hidden[user] {
 			continue
 		}
 		position := tx.Next()

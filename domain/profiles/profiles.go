@@ -9,6 +9,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/blocks"
 	"connvo/domain/interests"
 	"connvo/domain/settings"
 	"connvo/domain/users"
@@ -85,7 +86,7 @@ func (s *Store) Update(ctx context.Context, who domain.Actor, c Change) (p Profi
 }
 
 // Show returns the profile of a person to whom it may be shown. Errors: NotFound
-// for whoever does not exist or is deactivated, Forbidden where their settings say
+// for whoever does not exist, is deactivated or hidden by a block, Forbidden where their settings say
 // that it is not for the caller. That they exist is no secret: everyone may see
 // their card.
 func (s *Store) Show(ctx context.Context, who domain.Actor, id domain.UserID) (shown Shown, err error) {
@@ -117,6 +118,9 @@ func requireShown(tx db.Reader, who domain.Actor, id domain.UserID) error {
 	if who.User == id {
 		return nil
 	}
+	if err := blocks.RequireVisible(tx, who, id); err != nil {
+		return err
+	}
 	cards, err := users.ActiveCards(tx, []domain.UserID{id})
 	if err != nil {
 		return err
@@ -141,6 +145,12 @@ func requireShown(tx db.Reader, who domain.Actor, id domain.UserID) error {
 			return err
 		}
 		return domain.Fail(domain.Forbidden, "this person shows their profile to the people of their organization only")
+	case settings.Connections:
+		_, err := db.One(tx, db.Int, selectConnected, who.User, id)
+		if errors.Is(err, db.ErrNone) {
+			return domain.Fail(domain.Forbidden, "this person shows their profile to their connections only")
+		}
+		return err
 	}
 	return domain.Fail(domain.Forbidden, "this person shows their profile to nobody")
 }

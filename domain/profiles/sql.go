@@ -13,6 +13,12 @@ FROM profiles
 WHERE user_id = ?1
 -- scope: profiles.user_id=?1`
 
+const selectConnected = `
+SELECT 1
+FROM connections
+WHERE user_id = ?1 AND other_id = ?2 AND status = 'accepted'
+-- scope: connections.user_id=?1`
+
 const upsertProfile = `
 INSERT INTO profiles (user_id, age, gender, time_zone, updated_at, field, job_title, company, linkedin_url,
   languages, skills, experience, goals, bio)

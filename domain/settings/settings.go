@@ -19,6 +19,7 @@ type Visibility string
 const (
 	Public       Visibility = "public"       // everyone who is signed in
 	Organization Visibility = "organization" // the people of the same organization
+	Connections  Visibility = "connections"  // those with whom they are connected
 	Private      Visibility = "private"      // nobody else
 )
 
@@ -111,10 +112,10 @@ func Apply(tx *db.WriteTx, user domain.UserID, c Change) (Settings, error) {
 func (c Change) apply(s *Settings) error {
 	if c.Visibility != nil {
 		switch *c.Visibility {
-		case Public, Organization, Private:
+		case Public, Organization, Connections, Private:
 			s.Visibility = *c.Visibility
 		default:
-			return domain.FailField("body.profileVisibility", "is %s, %s or %s", Public, Organization, Private)
+			return domain.FailField("body.profileVisibility", "is %s, %s, %s or %s", Public, Organization, Connections, Private)
 		}
 	}
 	set(&s.Sharing, c.Sharing)

@@ -19,8 +19,8 @@ type Query struct {
 }
 
 // Directory returns a page of the active people of the caller's organization, the
-// caller among them, by name, and the cursor of the next, "" at the end. Who
-// belongs to none reads an empty one.
+// caller among them, by name, and the cursor of the next, "" at the end; whom a block
+// hides from the caller is left out. Who belongs to none reads an empty one.
 func (s *Store) Directory(ctx context.Context, who domain.Actor, q Query) (page []Card, next domain.Cursor, err error) {
 	prefix := nameKey(q.Prefix)
 	first, id := prefix, ""
@@ -40,7 +40,7 @@ func (s *Store) Directory(ctx context.Context, who domain.Actor, q Query) (page 
 			page = []Card{}
 			return err
 		}
-		rows, err := db.All(tx, scanEntry, selectDirectory, org, first, id, prefix+lastCharacter, q.Limit+1)
+		rows, err := db.All(tx, scanEntry, selectDirectory, org, first, id, prefix+lastCharacter, who.User, q.Limit+1)
 		if err != nil {
 			return err
 		}
@@ -76,9 +76,11 @@ const selectDirectory = `
 SELECT id, display_name, avatar_url, name_key
 FROM users
 WHERE org_id = ?1 AND active = 1 AND (name_key, id) > (?2, ?3) AND name_key < ?4
+  AND NOT EXISTS (SELECT 1 FROM blocks WHERE user_id = ?5 AND other_id = users.id)
 ORDER BY name_key, id
-LIMIT ?5
--- scope: users.org_id=?1`
+LIMIT ?6
+-- scope: users.org_id=?1
+-- scope: blocks.user_id=?5`
 
 // entry is a row of a directory.
 type entry struct {

@@ -50,7 +50,7 @@ func (s *Store) Standing(ctx context.Context, who domain.Actor) error {
 }
 
 // EndSession makes every token of the caller's session worth nothing, from its
-// commit on. It asks for no rights: whoever may do nothing else may still leave.
+// commit on, and signs out the browser that it belongs to. It asks for no rights: whoever may do nothing else may still leave.
 // A session that has ended already stays as it is.
 //
 // Errors: Conflict when the actor's token belongs to no session.
@@ -63,7 +63,14 @@ func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 		if who.Expires.After(last) {
 			last = who.Expires
 		}
-		added, err := tx.Exec(insertEnded, who.Session, last.Add(endedFor).UnixMilli(), tx.Now.UnixMilli())
+		forget := last.Add(endedFor).UnixMilli()
+		if _, err := tx.Exec(insertEndedNames, who.Session, forget, tx.Now.UnixMilli()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(deleteSession, who.Session); err != nil {
+			return err
+		}
+		added, err := tx.Exec(insertEnded, who.Session, forget, tx.Now.UnixMilli())
 		if err != nil || added == 0 {
 			return err
 		}

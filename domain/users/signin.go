@@ -38,15 +38,15 @@ func ByAddress(tx db.Reader, address string) (domain.UserID, error) {
 // which says nothing of a session, making it at the first sight of the subject.
 // Organization, role and the verified address are taken from the newest source
 // only; what people have changed themselves is kept.
+//
+// Errors: Unauthenticated for the first sight of a person whom the provider has
+// deleted meanwhile.
 func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
 	var a Account
 	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
 		a, err = db.One(tx, scanAccount, selectAccount, id.Subject, "")
 		if errors.Is(err, db.ErrNone) {
-			a = Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: id.Org, OrgRole: id.OrgRole, ClaimsAt: id.At}
-			name := displayName(id)
-			_, err = tx.Exec(insertUser, a.User, id.Subject, id.Org, id.OrgRole, id.At.UnixMilli(), id.Email,
-				name, nameKey(name), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
+			a, err = arrive(tx, id)
 		}
 		if err != nil || id.At.Before(a.ClaimsAt) {
 			return err
@@ -57,11 +57,66 @@ func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
 		if id.Org == a.Org && id.OrgRole == a.OrgRole {
 			return nil
 		}
-		a.Org, a.OrgRole, a.ClaimsAt = id.Org, id.OrgRole, id.At
-		_, err = tx.Exec(updateClaims, id.Org, id.OrgRole, id.At.UnixMilli(), tx.Now.UnixMilli(), a.User)
+		org, role, err := newest(tx, id, a.Org, a.OrgRole)
+		if err != nil {
+			return err
+		}
+		a.ClaimsAt = id.At
+		if org == a.Org && role == a.OrgRole {
+			_, err = tx.Exec(updateClaimsAt, id.At.UnixMilli(), a.User)
+			return err
+		}
+		a.Org, a.OrgRole = org, role
+		_, err = tx.Exec(updateClaims, org, role, id.At.UnixMilli(), tx.Now.UnixMilli(), a.User)
 		return err
 	})
 	return a, err
+}
+
+// arrive makes the account of a person who has none.
+func arrive(tx *db.WriteTx, id Identity) (Account, error) {
+	if gone, err := departed(tx, id.Subject); err != nil {
+		return Account{}, err
+	} else if gone {
+		return Account{}, domain.Fail(domain.Unauthenticated, "the identity provider does not know the user of this token")
+	}
+	org, role, err := newest(tx, id, "", "")
+	if err != nil {
+		return Account{}, err
+	}
+	a := Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: org, OrgRole: role, ClaimsAt: id.At}
+	name := displayName(id)
+	_, err = tx.Exec(insertUser, a.User, id.Subject, org, role, id.At.UnixMilli(), id.Email,
+		name, nameKey(name), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
+	if err != nil {
+		return Account{}, err
+	}
+	_, err = tx.Exec(upsertProfile, a.User, id.At.UnixMilli(), name, id.AvatarURL)
+	return a, err
+}
+
+// newest returns organization and role as the identity tells, unless something
+// newer is known of that membership: another role, or its end, which leaves org
+// and role as they are.
+func newest(tx *db.WriteTx, id Identity, org, role string) (string, string, error) {
+	if id.Org == "" {
+		return "", id.OrgRole, nil
+	}
+	gone, err := departed(tx, id.Org)
+	if gone || err != nil {
+		return org, role, err
+	}
+	m, err := db.One(tx, scanMember, selectMembership, id.Subject, id.Org)
+	switch {
+	case err != nil && !errors.Is(err, db.ErrNone):
+		return "", "", err
+	case err == nil && !m.Active && !m.At.Before(id.At):
+		return org, role, nil
+	case err == nil && m.At.After(id.At):
+		return id.Org, m.Role, nil
+	}
+	_, err = tx.Exec(upsertMembership, id.Subject, id.Org, true, id.At.UnixMilli(), id.OrgRole)
+	return id.Org, id.OrgRole, err
 }
 
 // verified notes that the address is the person's, and tells of it the first
@@ -87,12 +142,17 @@ func (s *Store) verified(tx *db.WriteTx, a Account, id Identity) error {
 func displayName(id Identity) string {
 	local, _, _ := strings.Cut(id.Email, "@")
 	for _, name := range []string{id.Name, local} {
-		if utf8.RuneCountInString(name) > MaxDisplayName {
-			name = string([]rune(name)[:MaxDisplayName])
-		}
-		if name, err := text.Name("", name, MaxDisplayName); err == nil {
+		if name, err := text.Name("", ShortName(name), MaxDisplayName); err == nil {
 			return name
 		}
 	}
 	return "User"
+}
+
+// ShortName returns the name, cut to MaxDisplayName characters.
+func ShortName(name string) string {
+	if utf8.RuneCountInString(name) > MaxDisplayName {
+		name = string([]rune(name)[:MaxDisplayName])
+	}
+	return name
 }

@@ -79,6 +79,12 @@ UPDATE users
 SET org_id = ?, org_role = ?, claims_at = ?, updated_at = ?
 WHERE id = ?`
 
+// updateClaimsAt notes that a source has told nothing new.
+const updateClaimsAt = `
+UPDATE users
+SET claims_at = max(claims_at, ?)
+WHERE id = ?`
+
 const updateUser = `
 UPDATE users
 SET display_name = ?, name_key = ?, avatar_url = ?, updated_at = ?
@@ -88,6 +94,60 @@ const insertEnded = `
 INSERT INTO ended_sessions (session, forget_at, ended_at)
 VALUES (?, ?, ?)
 ON CONFLICT (session) DO NOTHING`
+
+const selectEnded = `
+SELECT 1
+FROM ended_sessions
+WHERE session = ?1
+-- scope: ended_sessions.session=?1`
+
+// insertEndedNames ends the other name of a browser's session too.
+const insertEndedNames = `
+INSERT INTO ended_sessions (session, forget_at, ended_at)
+SELECT name, ?2, ?3 FROM sessions WHERE current = ?1
+UNION
+SELECT current, ?2, ?3 FROM sessions WHERE name = ?1
+ON CONFLICT (session) DO NOTHING`
+
+const selectSession = `
+SELECT s.id, s.user_id, s.name, s.current, s.renewed_at, s.token_ends_at, s.ends_at, s.sealed,
+  u.subject, u.active, u.org_id, u.org_role, u.claims_at
+FROM sessions AS s
+JOIN users AS u ON u.id = s.user_id
+WHERE s.id = ?1`
+
+const insertSession = `
+INSERT INTO sessions (id, user_id, name, current, created_at, renewed_at, token_ends_at, ends_at, sealed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const updateSession = `
+UPDATE sessions
+SET current = ?, renewed_at = ?, token_ends_at = ?, sealed = ?
+WHERE id = ?`
+
+const deleteSession = `
+DELETE FROM sessions
+WHERE name = ?1 OR current = ?1`
+
+const deleteExpired = `
+DELETE FROM sessions
+WHERE id IN (
+  SELECT id
+  FROM sessions
+  WHERE ends_at <= ?1
+  ORDER BY ends_at
+  LIMIT ?2
+)`
+
+const deleteOldest = `
+DELETE FROM sessions
+WHERE id IN (
+  SELECT id
+  FROM sessions
+  WHERE user_id = ?1
+  ORDER BY renewed_at DESC
+  LIMIT -1 OFFSET ?2
+)`
 
 const deleteForgotten = `
 DELETE FROM ended_sessions
@@ -118,6 +178,16 @@ func scanAccount(r db.Row) (Account, error) {
 	err := r.Scan(&a.User, &a.Active, &a.Org, &a.OrgRole, &at, &a.Ended)
 	a.ClaimsAt = time.UnixMilli(at).UTC()
 	return a, err
+}
+
+func scanSession(r db.Row) (Session, error) {
+	var s Session
+	var renewed, token, ends, at int64
+	err := r.Scan(&s.ID, &s.User, &s.Name, &s.Current, &renewed, &token, &ends, &s.Sealed,
+		&s.Subject, &s.Account.Active, &s.Account.Org, &s.Account.OrgRole, &at)
+	s.RenewedAt, s.TokenEnds, s.Ends = time.UnixMilli(renewed).UTC(), time.UnixMilli(token).UTC(), time.UnixMilli(ends).UTC()
+	s.Account.User, s.Account.ClaimsAt = s.User, time.UnixMilli(at).UTC()
+	return s, err
 }
 
 func scanStanding(r db.Row) (standing, error) {

@@ -10,6 +10,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/blocks"
 	"connvo/domain/text"
 )
 
@@ -98,9 +99,26 @@ func RequireActive(tx db.Reader, who domain.Actor) error {
 func RequireInvitable(tx db.Reader, id domain.UserID, field string) error {
 	active, err := db.One(tx, db.Int, selectActive, id)
 	if errors.Is(err, db.ErrNone) || (err == nil && active == 0) {
-		return domain.FailField(field, "names no user who can be invited; it is an id such as usr_…")
+		return errNotInvitable(field)
 	}
 	return err
+}
+
+// RequireReachable is RequireInvitable, and refuses in the same words whoever a
+// block keeps from the caller, who does not learn of it.
+func RequireReachable(tx db.Reader, who domain.Actor, id domain.UserID, field string) error {
+	if err := RequireInvitable(tx, id, field); err != nil {
+		return err
+	}
+	hidden, err := blocks.Between(tx, who.User, id)
+	if err == nil && hidden {
+		return errNotInvitable(field)
+	}
+	return err
+}
+
+func errNotInvitable(field string) error {
+	return domain.FailField(field, "names no user who can be invited; it is an id such as usr_…")
 }
 
 // Cards returns the cards of the people with these ids; unknown ids have none.
@@ -213,11 +231,15 @@ func (c Change) apply(u *User) error {
 	return nil
 }
 
-// Card returns what everyone who is signed in may see of a person.
+// Card returns what everyone who is signed in may see of a person. Errors:
+// NotFound, also where a block is between the two.
 func (s *Store) Card(ctx context.Context, who domain.Actor, id domain.UserID) (Card, error) {
 	var c Card
 	err := s.db.Read(ctx, func(tx db.Reader) (err error) {
 		if err := RequireActive(tx, who); err != nil {
+			return err
+		}
+		if err := blocks.RequireVisible(tx, who, id); err != nil {
 			return err
 		}
 		c, err = db.One(tx, scanCard, selectCard, id)

@@ -43,12 +43,20 @@ try {
   await ada.screenshot({ path: join(directory, "home.png"), fullPage: true });
 
   const login = await (await browser.newContext()).newPage();
+  login.on("pageerror", (e) => faults.push(`docs: ${e}`));
+  login.on("console", (m) => { if (m.type() === "error") faults.push(`docs: ${m.text()}`); });
   await login.goto(`${url}/dev/login?returnTo=/docs`);
   await login.getByLabel("E-mail").fill("linus@example.com");
   await login.getByRole("button", { name: "Sign in" }).click();
   await login.waitForURL(`${url}/docs`);
-  login.on("pageerror", (e) => faults.push(`docs: ${e}`));
   await login.getByText("/v1/meetings/{meetingId}/messages").first().waitFor();
+  // The documentation is used, not only shown: what it opens obeys the policy too.
+  await login.locator("[id$=-getMe]").first().click();
+  await login.getByRole("button", { name: "Try it out" }).click();
+  await login.getByRole("button", { name: "Execute", exact: true }).click();
+  await login.getByText('"email": "linus@example.com"').first().waitFor();
+  await login.getByRole("button", { name: "Authorize" }).first().click();
+  await login.getByRole("heading", { name: "Available authorizations" }).waitFor();
   await login.screenshot({ path: join(directory, "docs.png") });
   if (process.env.SCREENSHOTS) {
     await ada.screenshot({ path: join(process.env.SCREENSHOTS, "home.png"), fullPage: true });

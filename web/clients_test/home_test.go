@@ -12,8 +12,8 @@ import (
 func TestTwoBrowsersChat(t *testing.T) {
 	t.Parallel()
 	chromium, node, modules := find(t, os.Getenv("CHROMIUM"), "chromium"), find(t, "", "node"), module(t, "playwright-core")
-	s := serve(t)
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	s := serve(t, limited)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*deadline) // for several pages, one after the other
 	defer cancel()
 	run := exec.CommandContext(ctx, node, "home.mjs", s.URL, t.TempDir())
 	run.Env = append(os.Environ(), "CHROMIUM="+chromium, "MODULES="+modules)

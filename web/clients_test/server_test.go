@@ -17,10 +17,11 @@ import (
 // server is a connvo that can be stopped, killed and started again on the same
 // database and port.
 type server struct {
-	t      *testing.T
-	dir    string
-	listen string // where it listened last
-	URL    string
+	variables []string // of its configuration
+	t         *testing.T
+	dir       string
+	listen    string // where it listened last
+	URL       string
 
 	process *exec.Cmd
 	drained chan struct{} // closed when its log has ended
@@ -29,10 +30,15 @@ type server struct {
 	up chan struct{} // closed while it listens
 }
 
-// serve starts connvo on a fresh database. It is stopped when the test ends.
-func serve(t *testing.T) *server {
+// limited is the variable of a server that limits how often it is asked. Without
+// it there are no limits: most tests say more at once than people do.
+const limited = "CONNVO_RATE_LIMITS=on"
+
+// serve starts connvo on a fresh database, configured by variables. It is stopped
+// when the test ends.
+func serve(t *testing.T, variables ...string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), listen: "127.0.0.1:0", up: make(chan struct{})}
+	s := &server{t: t, variables: variables, dir: t.TempDir(), listen: "127.0.0.1:0", up: make(chan struct{})}
 	s.start()
 	t.Cleanup(func() {
 		if s.process != nil {
@@ -50,7 +56,7 @@ func (s *server) start() {
 		s.t.Fatalf("build: %v", err)
 	}
 	s.process = exec.Command(path, "serve", "--listen", s.listen, "--db", filepath.Join(s.dir, "connvo.db"), "--log-format", "json", "--log-level", "warn")
-	s.process.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir}
+	s.process.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "CONNVO_RATE_LIMITS=off"}, s.variables...)
 	logs, err := s.process.StderrPipe()
 	if err != nil {
 		s.t.Fatal(err)

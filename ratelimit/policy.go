@@ -1,0 +1,52 @@
+package ratelimit
+
+import "time"
+
+// Policy is what somebody may do, and how often.
+type Policy uint8
+
+// The policies. Those of addresses count callers whom nobody knows yet.
+const (
+	None      Policy = iota // nothing is counted
+	API                     // every request of a user
+	Messages                // a message of a user
+	Meetings                // a new meeting of a user
+	Search                  // a search of a user
+	Strangers               // a request of an address that authenticates nobody
+	SignIn                  // an address that begins to sign in
+	Session                 // an address that ends signing in, or signs out
+)
+
+// rule is what a policy allows: a burst, which comes back evenly in the window.
+type rule struct {
+	name    string // on the wire and in the database
+	burst   int
+	window  time.Duration // whole seconds
+	address bool          // it counts addresses, not users
+}
+
+// rules is the table of all policies. A new one is a constant, a line here, and
+// its name in a route.
+var rules = [...]rule{
+	None:      {},
+	API:       {name: "api", burst: 1000, window: time.Minute},
+	Messages:  {name: "messages", burst: 20, window: 4 * time.Second},
+	Meetings:  {name: "meetings", burst: 20, window: time.Minute},
+	Search:    {name: "search", burst: 100, window: time.Minute},
+	Strangers: {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
+	SignIn:    {name: "sign-in", burst: 10, window: time.Minute, address: true},
+	Session:   {name: "session", burst: 60, window: time.Minute, address: true},
+}
+
+// each is the time in which one more comes back.
+func (r rule) each() int64 { return int64(r.window) / int64(r.burst) }
+
+// named returns the policy of the name.
+func named(name string) (Policy, bool) {
+	for p, r := range rules {
+		if r.name == name && Policy(p) != None {
+			return Policy(p), true
+		}
+	}
+	return None, false
+}
