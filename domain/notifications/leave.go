@@ -115,6 +115,10 @@ func (l Letter) sentence() string {
 		return fmt.Sprintf("“%s” is cancelled", title)
 	case RoleChanged:
 		return fmt.Sprintf("You are %s of “%s” now", l.Subject, title)
+	case ConnectionRequested:
+		return fmt.Sprintf("%s asks to be connected with you", who)
+	case ConnectionAccepted:
+		return fmt.Sprintf("%s is connected with you now", who)
 	case MessageMentioned:
 		return fmt.Sprintf("%s has mentioned you in “%s”", who, title)
 	}

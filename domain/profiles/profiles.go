@@ -94,7 +94,7 @@ func (s *Store) Show(ctx context.Context, who domain.Actor, id domain.UserID) (s
 		if err := users.RequireActive(tx, who); err != nil {
 			return err
 		}
-		if err := requireShown(tx, who, id); err != nil {
+		if err := mayRead(tx, who, id); err != nil {
 			return err
 		}
 		cards, err := users.Cards(tx, []domain.UserID{id})
@@ -112,9 +112,9 @@ func (s *Store) Show(ctx context.Context, who domain.Actor, id domain.UserID) (s
 	return shown, err
 }
 
-// requireShown refuses whoever may not read the profile of a person. It is the one
+// mayRead refuses whoever may not read the profile of a person. It is the one
 // place that says who may.
-func requireShown(tx db.Reader, who domain.Actor, id domain.UserID) error {
+func mayRead(tx db.Reader, who domain.Actor, id domain.UserID) error {
 	if who.User == id {
 		return nil
 	}
