@@ -33,7 +33,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map
 	return map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
-		expireDay:    expireAnswersOf,
+		expireDay:    effect(expireAnswersOf),
 
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),

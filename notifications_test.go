@@ -145,7 +145,7 @@ func TestMembersAreToldTenMinutesBefore(t *testing.T) {
 				w := newTold(t)
 				host, guest := w.arrive("ada"), w.arrive("grace")
 				m, err := w.meets.Create(t.Context(), host, meetings.Draft{
-					Title: "Plan", ScheduledAt: w.db.Now().Add(c.in), Invite: []meetings.Invitation{{User: guest.User, Role: participants.Observer}}})
+					Title: "Plan", ScheduledAt: new(w.db.Now().Add(c.in)), Invite: []meetings.Invitation{{User: guest.User, Role: participants.Observer}}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -171,7 +171,7 @@ func TestMembersAreToldOnceThatItBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTold(t)
 		host := w.arrive("ada")
-		m, err := w.meets.Create(t.Context(), host, meetings.Draft{Title: "Plan", ScheduledAt: w.db.Now().Add(time.Hour)})
+		m, err := w.meets.Create(t.Context(), host, meetings.Draft{Title: "Plan", ScheduledAt: new(w.db.Now().Add(time.Hour))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,4 +279,30 @@ func TestNotificationsAreKeptForNinetyDays(t *testing.T) {
 			t.Errorf("%d and %d jobs are left", n, left)
 		}
 	})
+}
+
+// Whoever signs in for the first time is not asked to meetings that are over.
+func TestInvitationToWhatIsOverIsNotTold(t *testing.T) {
+	d := dbtest.Open(t)
+	meets := meetings.NewStore(d, events.NewLog(map[events.Type][]events.Follow{events.ParticipantClaimed: {notifications.Follow}}), "loc")
+	w := &told{t: t, db: d, meets: meets, people: users.NewStore(d, claimInvitations(meets)), store: notifications.NewStore(d)}
+	ada := w.arrive("ada")
+	invited := []meetings.Invitation{{Email: "late@example.com", Role: participants.Participant}}
+	var ids []domain.MeetingID
+	for range 4 {
+		m, err := meets.Create(t.Context(), ada, meetings.Draft{Title: "Plan", Invite: invited})
+		must(t)(m, err)
+		ids = append(ids, m.ID)
+	}
+	must(t)(meets.Cancel(t.Context(), ada, ids[0]))
+	must(t)(meets.Start(t.Context(), ada, ids[1]))
+	must(t)(meets.End(t.Context(), ada, ids[1]))
+	must(t)(meets.Start(t.Context(), ada, ids[2]))
+	late, err := w.people.SignIn(t.Context(), users.Identity{Subject: "late", Email: "late@example.com", EmailVerified: true, At: d.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.types(domain.Actor{User: late.User}); got != "[meeting.invited meeting.invited]" {
+		t.Errorf("told %s, want of the active and the planned one", got)
+	}
 }

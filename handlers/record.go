@@ -26,6 +26,16 @@ func resourceOf(path string) string {
 	return path
 }
 
+// discreet returns a path as admins are told it: of one in a meeting without the
+// parameters. The words that somebody looks for in a chat are for its members.
+func discreet(path string) string {
+	bare, _, _ := strings.Cut(path, "?")
+	if resourceOf(path) != bare {
+		return bare
+	}
+	return path
+}
+
 // entry returns what the record says of a request.
 func (c *call) entry(r *http.Request, action audit.Action, outcome audit.Outcome, resource string, detail any) audit.Entry {
 	text, _ := json.Marshal(detail) // texts always encode
@@ -67,7 +77,7 @@ func (s *Server) noteRead(r *http.Request) error {
 	if !s.reads.First(c.who.User, resource, s.db.Now()) {
 		return nil
 	}
-	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": r.URL.RequestURI()}))
+	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": discreet(r.URL.RequestURI())}))
 	if err != nil {
 		s.reads.Undo(c.who.User, resource)
 	}
@@ -125,7 +135,7 @@ func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realti
 		if of[resource] == nil {
 			resources = append(resources, resource)
 		}
-		of[resource] = append(of[resource], p.Name)
+		of[resource] = append(of[resource], discreet(p.Name))
 	}
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {

@@ -115,6 +115,29 @@ func TestReadsOfAMeetingAreRecordedOnceInAWhile(t *testing.T) {
 	}
 }
 
+// An organization's admin role opens no meeting, so it tells no words of its chat.
+func TestWhatIsLookedForInAChatIsNotTold(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	meeting := ada.plan("Plan")
+	search := meeting + "/messages/search"
+	ada.must("GET", search+"?q=dismissal", nil)
+	boss := s.signInAs("boss", "org_1", "admin")
+	st := ada.follow(live(search + "?q=dismissal"))
+	st.ready()
+	if a := boss.must("GET", figuresPath, nil); !strings.Contains(string(a.Body), search) || strings.Contains(string(a.Body), "dismissal") {
+		t.Errorf("%s", a.Body)
+	}
+	st.close()
+	for _, st := range []*stream{ada.follow(search + "?q=dismissal"), ada.follow(live(search+"?q=dismissal", meeting))} {
+		st.ready()
+		st.close()
+	}
+	equalDeeds(t, s.deeds("org_1"), `meeting.created allowed {"path":"/v1/meetings"}`, fmt.Sprintf(`meeting.read allowed {"path":%q}`, search),
+		fmt.Sprintf(`stream.opened allowed {"paths":[%q]}`, search), fmt.Sprintf(`admin.read allowed {"path":%q}`, figuresPath),
+		fmt.Sprintf(`stream.opened allowed {"paths":[%q]}`, search), fmt.Sprintf(`stream.opened allowed {"paths":[%q,%q]}`, search, meeting))
+}
+
 func TestRecordIsReadByTheAdminsOfTheOrganization(t *testing.T) {
 	s := newServer(t)
 	ada, grace := s.signInAs("ada", "org_1", "admin"), s.signInAs("grace", "org_1", "member")

@@ -34,6 +34,13 @@ func ByAddress(tx db.Reader, address string) (domain.UserID, error) {
 	return db.One(tx, scanID, selectByAddress, address)
 }
 
+// Holds reports whether the user is active and the address is still theirs. It
+// joins the caller's transaction.
+func Holds(tx db.Reader, user domain.UserID, address string) (bool, error) {
+	n, err := db.One(tx, db.Int, countHolder, user, address)
+	return n > 0, err
+}
+
 // SignIn stores what the provider tells about a person and returns the account,
 // which says nothing of a session, making it at the first sight of the subject.
 // Organization, role and the verified address are taken from the newest source

@@ -69,6 +69,12 @@ ORDER BY id
 LIMIT 1
 -- scope: users.address=?1`
 
+const countHolder = `
+SELECT count(*)
+FROM users
+WHERE id = ?1 AND address = ?2 AND active = 1
+-- scope: users.id=?1`
+
 const updateAddress = `
 UPDATE users
 SET address = ?1
