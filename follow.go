@@ -30,7 +30,7 @@ func follows(after []afterEnd) map[events.Type][]events.Follow {
 }
 
 // handlersOf is who does each kind of job, but for those of a meeting's end.
-func handlersOf(meets *meetings.Store, inbox *auth.Inbox) map[string]jobs.Handler {
+func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map[string]jobs.Handler {
 	return map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
@@ -39,6 +39,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox) map[string]jobs.Handle
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
 		users.Deactivated:      effect(handOver(meets)),
+		notifications.Send:     letters.send,
 		auth.ApplyEvent:        inbox.Apply,
 		auth.CatchUp:           inbox.CatchUp,
 	}

@@ -43,7 +43,8 @@ CREATE TABLE meta (
 -- role come from the token, or from the provider's webhooks, never from clients;
 -- claims_at is the instant of the newest source, so that an old token undoes nothing.
 -- address is email in the form in which addresses are compared, '' until the
--- provider has verified that it is theirs.
+-- provider has verified that it is theirs. name_key is the name in the form in
+-- which names are sorted and looked for.
 CREATE TABLE users (
   id           TEXT PRIMARY KEY,
   subject      TEXT NOT NULL UNIQUE,
@@ -54,11 +55,77 @@ CREATE TABLE users (
   claims_at    INTEGER NOT NULL,
   email        TEXT NOT NULL,
   display_name TEXT NOT NULL,
+  name_key     TEXT NOT NULL DEFAULT '',
   avatar_url   TEXT NOT NULL DEFAULT '',
   created_at   INTEGER NOT NULL,
   updated_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX users_by_address ON users (address);
+-- The directory of an organization, by name.
+CREATE INDEX users_by_org ON users (org_id, active, name_key, id);
+
+-- What people want done, apart from users, because it is asked for by other
+-- queries. Who has changed nothing has no row, and the defaults of the settings
+-- package.
+CREATE TABLE settings (
+  user_id    TEXT PRIMARY KEY REFERENCES users (id),
+  visibility TEXT NOT NULL CHECK (visibility IN ('public', 'organization', 'connections', 'private')),
+  sharing    INTEGER NOT NULL CHECK (sharing IN (0, 1)),
+  tracking   INTEGER NOT NULL CHECK (tracking IN (0, 1)),
+  email      INTEGER NOT NULL CHECK (email IN (0, 1)),
+  push       INTEGER NOT NULL CHECK (push IN (0, 1)),
+  sms        INTEGER NOT NULL CHECK (sms IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- What people tell about themselves, apart from users, so that a change of it runs
+-- no query again that shows a name. languages and skills are JSON arrays.
+CREATE TABLE profiles (
+  user_id      TEXT PRIMARY KEY REFERENCES users (id),
+  age          INTEGER CHECK (age BETWEEN 13 AND 120),
+  gender       TEXT NOT NULL CHECK (gender IN ('', 'male', 'female', 'non-binary', 'prefer-not-to-say')),
+  time_zone    TEXT NOT NULL,
+  updated_at   INTEGER NOT NULL,
+  field        TEXT NOT NULL,
+  job_title    TEXT NOT NULL,
+  company      TEXT NOT NULL,
+  linkedin_url TEXT NOT NULL,
+  languages    TEXT NOT NULL,
+  skills       TEXT NOT NULL,
+  experience   TEXT NOT NULL,
+  goals        TEXT NOT NULL,
+  bio          TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who has told enough about themselves to begin.
+CREATE TABLE onboardings (
+  user_id      TEXT PRIMARY KEY REFERENCES users (id),
+  completed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What people are interested in: keys of the catalogue, which is in the code.
+CREATE TABLE user_interests (
+  user_id  TEXT NOT NULL REFERENCES users (id),
+  interest TEXT NOT NULL,
+  PRIMARY KEY (user_id, interest)
+) STRICT, WITHOUT ROWID;
+
+-- How many people have an interest: counted by whatever writes one, so that the
+-- catalogue is answered from a row for each.
+CREATE TABLE interest_counts (
+  interest TEXT PRIMARY KEY,
+  people   INTEGER NOT NULL CHECK (people >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER user_interests_gained AFTER INSERT ON user_interests
+BEGIN
+  INSERT INTO interest_counts (interest, people) VALUES (NEW.interest, 1)
+  ON CONFLICT (interest) DO UPDATE SET people = people + 1;
+END;
+
+CREATE TRIGGER user_interests_lost AFTER DELETE ON user_interests
+BEGIN
+  UPDATE interest_counts SET people = people - 1 WHERE interest = OLD.interest;
+END;
 
 -- When people were last seen, to within 5 minutes: apart from users, so that
 -- writing it makes nobody's query run again.
@@ -427,6 +494,12 @@ END;
 CREATE TABLE notification_marks (
   user_id    TEXT PRIMARY KEY REFERENCES users (id),
   read_up_to INTEGER NOT NULL CHECK (read_up_to > 0)
+) STRICT, WITHOUT ROWID;
+
+-- The ways in which notifications leave, as the server was last started: the others
+-- lead nowhere, so that no work is left to be done for them.
+CREATE TABLE channels (
+  name TEXT PRIMARY KEY CHECK (name IN ('email', 'push', 'sms'))
 ) STRICT, WITHOUT ROWID;
 
 -- Work to be done later, enqueued in the transaction that causes it. Done jobs

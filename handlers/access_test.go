@@ -22,6 +22,21 @@ var access = map[string][4]string{
 	"GET /v1/notifications/unread": always("everyone 200"),
 	"POST /v1/notifications/read":  always("everyone 204"),
 
+	"GET /v1/users/{userId}":         always("everyone 200"),
+	"GET /v1/users/{userId}/profile": always("everyone 200"), // whom settings refuse is in testdata/profiles.txt
+	"GET /v1/users":                  always("everyone 200"),
+	"GET /v1/interests":              always("everyone 200"),
+	"GET /v1/me/profile":             always("everyone 200"),
+	"PATCH /v1/me/profile":           always("everyone 200"),
+	"GET /v1/me/settings":            always("everyone 200"),
+	"PATCH /v1/me/settings":          always("everyone 200"),
+	"GET /v1/me/interests":           always("everyone 200"),
+	"PUT /v1/me/interests":           always("everyone 200"),
+	"GET /v1/me/onboarding":          always("everyone 200"),
+	"PUT /v1/me/onboarding":          always("everyone 200"),
+
+	"GET /v1/meetings":                  always("everyone 200"),
+	"POST /v1/meetings":                 always("everyone 201"),
 	"GET /v1/connections":               always("everyone 200"),
 	"POST /v1/connections":              always("everyone 201"),
 	"POST /v1/connections/{id}/accept":  always("everyone 200"), // those of the caller, see related; who of the two is in connections_test.go
@@ -30,10 +45,6 @@ var access = map[string][4]string{
 	"GET /v1/blocks":                    always("everyone 200"),
 	"POST /v1/blocks":                   always("everyone 201"),
 	"DELETE /v1/blocks/{userId}":        always("everyone 204"),
-
-	"GET /v1/users/{userId}": always("everyone 200"),
-	"GET /v1/meetings":       always("everyone 200"),
-	"POST /v1/meetings":      always("everyone 201"),
 
 	"GET /v1/live":                  always("everyone 200"),
 	"PATCH /v1/live/{connectionId}": always("everyone 404 not_found"), // the caller's own is in multiplex_test.go
@@ -90,6 +101,10 @@ func always(rule string) [4]string { return [4]string{rule, rule, rule, rule} }
 // bodies are what the writes are sent with.
 var bodies = map[string]string{
 	"PATCH /v1/me":                                         `{"displayName":"Me"}`,
+	"PATCH /v1/me/profile":                                 `{"bio":"Mathematics, and tea."}`,
+	"PATCH /v1/me/settings":                                `{"emailNotifications":false}`,
+	"PUT /v1/me/interests":                                 `{"interests":["music"]}`,
+	"PUT /v1/me/onboarding":                                `{"displayName":"Me","profile":{},"interests":[]}`,
 	"POST /v1/notifications/read":                          `{"upTo":1}`,
 	"POST /v1/connections":                                 `{"userId":"$guest"}`,
 	"POST /v1/blocks":                                      `{"userId":"$guest"}`,
@@ -109,7 +124,7 @@ var bodies = map[string]string{
 }
 
 // queries are the parameters that requests need.
-var queries = map[string]string{"DELETE /v1/admin/flags/{key}": "?reason=over"}
+var queries = map[string]string{"DELETE /v1/admin/flags/{key}": "?reason=over", "GET /v1/users": "?org=mine"}
 
 // callerKind is what somebody is in a meeting, with no role when no member.
 type callerKind struct{ name, role, status string }
@@ -294,7 +309,7 @@ func (c accessCase) check(t *testing.T) {
 	// The live GET is open to the same people.
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	response, err := c.caller.s.transport.RoundTrip(c.caller.request(ctx, c.method, c.path, nil, "Accept", "text/event-stream"))
+	response, err := c.caller.s.transport.RoundTrip(c.caller.request(ctx, c.method, c.path+queries[c.name], nil, "Accept", "text/event-stream"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,8 +45,19 @@ func TestLiveEqualsFresh(t *testing.T) {
 // lawPaths is, for each GET, the paths that the law follows. A GET that is not
 // here fails the test: add what a stream of it may ask for.
 var lawPaths = map[string]func(w *lawWorld) []string{
-	"/v1/me":                   func(*lawWorld) []string { return []string{"/v1/me"} },
-	"/v1/users/{userId}":       func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
+	"/v1/me":                     func(*lawWorld) []string { return []string{"/v1/me"} },
+	"/v1/users/{userId}":         func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
+	"/v1/users/{userId}/profile": func(w *lawWorld) []string { return each(w.people, "/v1/users/%s/profile") },
+	"/v1/users": func(*lawWorld) []string {
+		return []string{"/v1/users?org=mine", "/v1/users?org=mine&limit=1", "/v1/users?org=mine&name=a"}
+	},
+	"/v1/interests": func(*lawWorld) []string {
+		return []string{"/v1/interests?limit=2", "/v1/interests?category=personal&limit=3"}
+	},
+	"/v1/me/profile":           func(*lawWorld) []string { return []string{"/v1/me/profile"} },
+	"/v1/me/settings":          func(*lawWorld) []string { return []string{"/v1/me/settings"} },
+	"/v1/me/interests":         func(*lawWorld) []string { return []string{"/v1/me/interests"} },
+	"/v1/me/onboarding":        func(*lawWorld) []string { return []string{"/v1/me/onboarding"} },
 	"/v1/flags":                func(*lawWorld) []string { return []string{"/v1/flags", "/v1/flags?limit=2"} },
 	"/v1/admin/flags":          func(*lawWorld) []string { return []string{"/v1/admin/flags"} },
 	"/v1/admin/flags/{key}":    func(*lawWorld) []string { return []string{"/v1/admin/flags/incall", "/v1/admin/flags/precall"} },
@@ -94,6 +105,20 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"PATCH /v1/me": func(t *rapid.T, _ *lawWorld) (string, string) {
 		return "/v1/me", rapid.SampledFrom([]string{`{"displayName":"A"}`, `{"displayName":"B"}`, `{"avatarUrl":"https://example.com/a.png"}`, `{}`}).Draw(t, "change")
+	},
+	"PATCH /v1/me/profile": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/profile", rapid.SampledFrom([]string{`{"bio":"b"}`, `{"bio":"","skills":["chess"]}`, `{"age":30,"timeZone":"Europe/Berlin"}`, `{}`}).Draw(t, "change")
+	},
+	"PATCH /v1/me/settings": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/settings", rapid.SampledFrom([]string{`{"profileVisibility":"private"}`, `{"profileVisibility":"organization","activityTracking":false}`,
+			`{"profileVisibility":"public","activityTracking":true}`, `{"smsNotifications":true}`}).Draw(t, "change")
+	},
+	"PUT /v1/me/interests": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/interests", rapid.SampledFrom([]string{`{"interests":[]}`, `{"interests":["music","travel"]}`, `{"interests":["travel","yoga"]}`}).Draw(t, "interests")
+	},
+	"PUT /v1/me/onboarding": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/onboarding", rapid.SampledFrom([]string{`{"displayName":"A","profile":{"bio":"o"},"interests":["yoga"]}`,
+			`{"displayName":"C","profile":{},"settings":{"dataSharing":true},"interests":["music"]}`}).Draw(t, "onboarding")
 	},
 	"PUT /v1/admin/flags/{key}": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/admin/flags/" + drawFlag(t), fmt.Sprintf(`{"enabled":%v,"percentage":%d,"organizations":[],"users":[%q],"reason":"law"}`,

@@ -22,9 +22,12 @@ import (
 	"connvo/domain/analytics"
 	"connvo/domain/connections"
 	"connvo/domain/conversation"
+	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
+	"connvo/domain/profiles"
+	"connvo/domain/settings"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
@@ -58,6 +61,10 @@ type Config struct {
 	Analytics    *analytics.Store
 	// Retention is how long organizations keep things.
 	Retention *retention.Store
+	// Profiles, Settings and Interests are what people tell about themselves.
+	Profiles  *profiles.Store
+	Settings  *settings.Store
+	Interests *interests.Store
 	// Inbox takes webhooks of WorkOS.
 	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
@@ -128,6 +135,9 @@ type Server struct {
 	notifications *notifications.Store
 	retention     *retention.Store
 	connections   *connections.Store
+	profiles      *profiles.Store
+	settings      *settings.Store
+	interests     *interests.Store
 }
 
 // New returns a server. Close it before the database.
@@ -136,6 +146,7 @@ func New(c Config) (*Server, error) {
 		db: c.DB, log: c.Log, auth: c.Auth, browsers: c.Browsers, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
+		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections, retention: c.Retention,
@@ -147,6 +158,8 @@ func New(c Config) (*Server, error) {
 	s.sessionRoutes()
 	s.loginRoutes()
 	s.userRoutes()
+	s.profileRoutes()
+	s.settingsRoutes()
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()

@@ -18,6 +18,7 @@ type me struct {
 	AvatarURL   *string       `json:"avatarUrl"`
 	OrgID       *string       `json:"orgId"`
 	OrgRole     *string       `json:"orgRole"`
+	OnboardedAt *string       `json:"onboardedAt" format:"date-time" doc:"When PUT /v1/me/onboarding was first sent; null until then."`
 	CreatedAt   string        `json:"createdAt" format:"date-time"`
 	UpdatedAt   string        `json:"updatedAt" format:"date-time"`
 }
@@ -38,6 +39,18 @@ type meChange struct {
 	}
 }
 
+// cards is a page of a directory.
+type cards struct {
+	Items      []card  `json:"items"`
+	NextCursor *string `json:"nextCursor"`
+}
+
+type directoryInput struct {
+	ListParams
+	Org  string `query:"org" required:"true" enum:"mine" doc:"Whose people: those of the caller's organization."`
+	Name string `query:"name" maxLength:"100" doc:"What the names begin with, whatever their case."`
+}
+
 type userInput struct {
 	LiveParams
 	UserParam
@@ -52,6 +65,8 @@ func (s *Server) userRoutes() {
 	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
 	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"},
 		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
+	get(s, route{path: "/v1/users", id: "listUsers", tag: "Users", summary: "The active people of my organization",
+		about: "By name, the caller among them. Whom a block keeps from the caller is left out; who belongs to no organization sees nobody."}, s.listUsers)
 	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card",
 		about: "404 also where one of the two blocks the other.", shared: true}, s.getUser)
 	write(s, route{path: "/v1/users/{userId}/deactivate", id: "deactivateUser", tag: "Users", audits: audit.UserDeactivated, summary: "Deactivate a person",
@@ -70,6 +85,15 @@ func (s *Server) updateMe(ctx context.Context, who domain.Actor, in *meChange) (
 	return meOf(u), err
 }
 
+func (s *Server) listUsers(ctx context.Context, who domain.Actor, in *directoryInput) (cards, error) {
+	page, next, err := s.users.Directory(ctx, who, users.Query{Prefix: in.Name, Cursor: domain.Cursor(in.Cursor), Limit: in.Limit})
+	items := make([]card, len(page))
+	for i, c := range page {
+		items[i] = cardOf(c)
+	}
+	return cards{Items: items, NextCursor: text(string(next))}, err
+}
+
 func (s *Server) getUser(ctx context.Context, who domain.Actor, in *userInput) (card, error) {
 	c, err := s.users.Card(ctx, who, domain.UserID(in.UserID))
 	return cardOf(c), err
@@ -86,7 +110,8 @@ func (s *Server) activateUser(ctx context.Context, who domain.Actor, in *UserPar
 func meOf(u users.User) me {
 	return me{
 		ID: u.ID, Email: u.Email, DisplayName: u.DisplayName, AvatarURL: text(u.AvatarURL), OrgID: text(u.Org), OrgRole: text(u.OrgRole),
-		CreatedAt: instant(u.CreatedAt), UpdatedAt: instant(u.UpdatedAt),
+		OnboardedAt: maybe(u.OnboardedAt),
+		CreatedAt:   instant(u.CreatedAt), UpdatedAt: instant(u.UpdatedAt),
 	}
 }
 

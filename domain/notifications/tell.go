@@ -49,12 +49,14 @@ func TellMembers(tx *db.WriteTx, n News) error {
 	return jobs.Enqueue(tx, jobs.Job{Kind: TellRest, Payload: n})
 }
 
-// Tell tells the people, of whom there are at most MaxTold. Its actor is not told,
-// and of what is personal nobody whom a block keeps from the actor.
+// Tell tells the people, of whom there are at most MaxTold, and lets it leave by
+// the channels that they want. Its actor is not told, and of what is personal nobody
+// whom a block keeps from the actor.
 func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 	if len(people) > MaxTold {
 		return fmt.Errorf("tell %s: %d people, more than %d", n.Type, len(people), MaxTold)
 	}
+	told := map[domain.UserID]int64{}
 	var hidden map[domain.UserID]bool
 	if n.Type.personal() && n.Actor != "" {
 		var err error
@@ -66,12 +68,16 @@ func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 		if user == n.Actor || hidden[user] {
 			continue
 		}
-		_, err := tx.Exec(insertNotification, tx.Next(), user, n.Type, n.Cause, n.Meeting, n.Actor, n.Subject, tx.Now.UnixMilli())
+		position := tx.Next()
+		inserted, err := tx.Exec(insertNotification, position, user, n.Type, n.Cause, n.Meeting, n.Actor, n.Subject, tx.Now.UnixMilli())
 		if err != nil {
 			return err
 		}
+		if inserted > 0 {
+			told[user] = position
+		}
 	}
-	return nil
+	return leave(tx, told)
 }
 
 // Lifetime is how long notifications are kept.

@@ -76,7 +76,7 @@ func (s *Store) Renew(tx *db.WriteTx, id Identity) error {
 		now.address = "" // which verified may set
 	}
 	if now != k {
-		_, err := tx.Exec(updateKnown, now.email, now.address, now.name, now.avatar, tx.Now.UnixMilli(), k.user)
+		_, err := tx.Exec(updateKnown, now.email, now.address, now.name, nameKey(now.name), now.avatar, tx.Now.UnixMilli(), k.user)
 		if err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ WHERE subject = ?1
 
 const updateKnown = `
 UPDATE users
-SET email = ?, address = ?, display_name = ?, avatar_url = ?, updated_at = ?
+SET email = ?, address = ?, display_name = ?, name_key = ?, avatar_url = ?, updated_at = ?
 WHERE id = ?`
 
 const deactivateUser = `
