@@ -46,6 +46,26 @@ ORDER BY position DESC
 LIMIT ?9
 -- scope: audit.org_id=?1`
 
+// selectOldest is the instant of the first row.
+// whole table: it ends at the first row that it reads.
+const selectOldest = `
+SELECT at
+FROM audit
+ORDER BY position
+LIMIT 1`
+
+// deleteOldest looks at the first rows only: instants ascend with positions, to
+// within a second.
+// whole table: the limit ends it.
+const deleteOldest = `
+DELETE FROM audit
+WHERE at <= ?1 AND position IN (
+  SELECT position
+  FROM audit
+  ORDER BY position
+  LIMIT ?2
+)`
+
 func scanLine(r db.Row) (Line, error) {
 	var l Line
 	var at int64

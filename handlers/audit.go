@@ -78,11 +78,7 @@ func (s *Server) listAudit(ctx context.Context, who domain.Actor, in *auditInput
 		return domain.Part[auditLine]{}, err
 	}
 	part, err := s.users.Audit(ctx, who, f, span)
-	items := make([]auditLine, len(part.Items))
-	for i, l := range part.Items {
-		items[i] = auditLineOf(l)
-	}
-	return domain.Part[auditLine]{Items: items, More: part.More}, err
+	return domain.Parts(part, auditLineOf), err
 }
 
 // exportAudit writes the record page by page, so that neither memory nor a read

@@ -221,7 +221,7 @@ func TestRefusedPathsOfAStreamAreRecordedAsRefused(t *testing.T) {
 	st.round()
 	st.close()
 	var got []string
-	for _, line := range s.recorded("org_2") {
+	for _, line := range append(s.recorded("org_1"), s.recorded("org_2")...) {
 		if line.Action == audit.StreamOpened || line.Action == audit.StreamChanged {
 			got = append(got, fmt.Sprint(line.Action, " ", line.Outcome, " ", line.Resource, " ", line.Detail))
 		}
@@ -258,12 +258,20 @@ func TestSpellingHidesNothingFromTheRecord(t *testing.T) {
 		}
 		return "/v1/" + spelled
 	}
-	st := ada.follow(live("/v1/me", other(meeting), meeting+"/messages?after="+strings.Repeat("0", 1900)))
+	st := ada.follow(live("/v1/me", other(meeting), meeting+"/messages?after="+strings.Repeat("0", 1900), other(meeting+"/messages/search")+"?q=secret"))
 	connection := st.ready().ConnectionID
+	admin := s.signInAs("admin", "org_1", domain.OrgAdmin)
+	if a := admin.must("GET", figuresPath, nil); !strings.Contains(string(a.Body), connection) || strings.Contains(string(a.Body), "secret") {
+		t.Errorf("an admin is told %s", a.Body)
+	}
+	ada.must("GET", other(meeting+"/messages/search")+"?q=secret", nil)
 	ada.changes(connection, []string{other(meeting + "/participants")}, nil)
 	st.close()
 	found := 0
 	for _, line := range s.recorded("org_1") {
+		if strings.Contains(line.Detail, "secret") {
+			t.Errorf("what was looked for is recorded: %s", line.Detail)
+		}
 		if line.Action != audit.StreamOpened && line.Action != audit.StreamChanged {
 			continue
 		}

@@ -185,6 +185,8 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","attachments":[{"url":"https://example.com/a.png","name":"a","contentType":"image/png","sizeBytes":1}]}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
+	ada.asks(s.signIn("grace"))
+	ada.must("POST", "/v1/blocks", `{"userId":"`+string(s.signIn("mallory").ID)+`"}`)
 	s.deadJob("org_1")
 	ada.must("PUT", "/v1/admin/flags/insights", `{"enabled":true,"percentage":5,"organizations":["org_1"],"users":["usr_1"],"reason":"a trial"}`)
 	ada.must("PUT", meeting+"/presence", `{"typing":true,"cursor":{"version":1,"anchor":2,"head":3}}`)

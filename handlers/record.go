@@ -2,12 +2,15 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
 	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/meetings"
+	"connvo/domain/participants"
 	"connvo/realtime"
 )
 
@@ -26,6 +29,41 @@ func resourceOf(path string) string {
 		return meeting
 	}
 	return path
+}
+
+// discreet returns how a path was spelled, as admins are told it: of one in a
+// meeting without the parameters. The words that somebody looks for in a chat are
+// for its members.
+func discreet(path, spelled string) string {
+	if resourceOf(path) != path {
+		spelled, _, _ = strings.Cut(spelled, "?")
+	}
+	return shown(spelled)
+}
+
+// owner returns whose admins may read what the record says of the resource: those
+// of a meeting's organization, where it has one, else those of the caller's.
+func (c *call) owner(tx db.Reader, resource string) string {
+	if !strings.HasPrefix(resource, domain.MeetingPrefix) {
+		return c.who.Org
+	}
+	org, err := meetings.OrgOf(tx, domain.MeetingID(resource))
+	if err != nil || org == "" {
+		return c.who.Org
+	}
+	return org
+}
+
+// note records what no write carries.
+func (s *Server) note(r *http.Request, c *call, action audit.Action, outcome audit.Outcome, resource string, detail any) error {
+	e := c.entry(r, action, outcome, resource, detail)
+	if err := s.db.Read(r.Context(), func(tx db.Reader) error {
+		e.Org = c.owner(tx, resource)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return s.audit.Note(e)
 }
 
 // entry returns what the record says of a request.
@@ -52,7 +90,9 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 			detail[name] = value
 		}
 	}
-	return audit.Record(tx, c.entry(r, c.audits, audit.Allowed, resourceOf(at), detail))
+	e := c.entry(r, c.audits, audit.Allowed, resourceOf(at), detail)
+	e.Org = c.owner(tx, e.Resource)
+	return audit.Record(tx, e)
 }
 
 // noteRead records a plain GET of something in a meeting, or of what only admins
@@ -69,7 +109,7 @@ func (s *Server) noteRead(r *http.Request) error {
 	if !s.reads.First(c.who.User, resource, s.db.Now()) {
 		return nil
 	}
-	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": r.URL.RequestURI()}))
+	err := s.note(r, c, action, audit.Allowed, resource, map[string]string{"path": discreet(r.URL.Path, r.URL.RequestURI())})
 	if err != nil {
 		s.reads.Undo(c.who.User, resource)
 	}
@@ -79,39 +119,37 @@ func (s *Server) noteRead(r *http.Request) error {
 // noteRefusal records a request that was refused for who asks: without right, or
 // with a credential that is not believed. It is refused whether it can be
 // recorded or not.
-func (s *Server) noteRefusal(r *http.Request, p *problem) {
+func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 	c := callOf(r.Context())
 	if c == nil || !strings.HasPrefix(r.URL.Path, apiPrefix) {
 		return
 	}
 	switch {
 	case p.Status == http.StatusUnauthorized && s.presents(r): // whoever shows nothing is nobody, and learns nothing
-	case p.Status == http.StatusNotFound && c.who.User == "": // there is no such path
-		return
-	case !withheld(p.Status, r.URL.Path):
+	case !withheld(err, p):
 		return
 	}
 	action := c.audits
 	if action == "" {
 		action = audit.RequestMade
 	}
-	_ = s.audit.Note(c.entry(r, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code})) // see above
+	_ = s.note(r, c, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code}) // see above
 }
 
 // shown returns the beginning of a path, which has the ids in it however they are
 // spelled: nobody fills the disk with parameters that they make up.
 func shown(path string) string { return path[:min(len(path), audit.MaxResource)] }
 
-// withheld reports whether the status says that who asks for the path has no
-// right. Who is no member of a meeting is told that there is none.
-func withheld(status int, path string) bool {
-	return status == http.StatusForbidden || (status == http.StatusNotFound && strings.HasPrefix(path, meetingsPrefix))
+// withheld reports whether err, and p which tells of it, says that the caller has
+// no right. Who is no member of a meeting is told that there is none.
+func withheld(err error, p *problem) bool {
+	return p.Status == http.StatusForbidden || errors.Is(err, participants.ErrNoMember)
 }
 
 // noteRefusedPath records that a stream was asked to follow a path to which the
 // caller has no right. It is refused whether it can be recorded or not.
 func (s *Server) noteRefusedPath(r *http.Request, asked audit.Action, p realtime.Path, err error) {
-	if withheld(problemOf(err).Status, p.About) {
+	if withheld(err, problemOf(err)) {
 		_ = s.noteStream(r, asked, audit.Refused, []realtime.Path{p}) // see above
 	}
 }
@@ -137,12 +175,12 @@ func (s *Server) noteStream(r *http.Request, action audit.Action, outcome audit.
 		if of[resource] == nil {
 			resources = append(resources, resource)
 		}
-		of[resource] = append(of[resource], shown(p.Name))
+		of[resource] = append(of[resource], discreet(p.About, p.Name))
 	}
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {
 			n := fitting(names)
-			if err := s.audit.Note(c.entry(r, action, outcome, resource, map[string][]string{"paths": names[:n]})); err != nil {
+			if err := s.note(r, c, action, outcome, resource, map[string][]string{"paths": names[:n]}); err != nil {
 				return err
 			}
 			names = names[n:]

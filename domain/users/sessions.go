@@ -60,7 +60,7 @@ func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 		return domain.Fail(domain.Conflict, "the token belongs to no session, so that it is valid until it expires")
 	}
 	return s.db.Write(ctx, func(tx *db.WriteTx) error {
-		_, err := end(tx, who.Session, who.Expires)
+		_, err := endSession(tx, who.Session, who.Expires)
 		return err
 	})
 }
@@ -69,7 +69,7 @@ func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 // whom it calls subject, "" where it does not say. It joins the caller's
 // transaction and asks for no rights.
 func (s *Store) Revoke(tx *db.WriteTx, subject, session string) error {
-	fresh, err := end(tx, session, tx.Now)
+	fresh, err := endSession(tx, session, tx.Now)
 	if err != nil || !fresh {
 		return err
 	}
@@ -83,9 +83,9 @@ func (s *Store) Revoke(tx *db.WriteTx, subject, session string) error {
 	return audit.Record(tx, audit.Entry{Org: a.Org, Session: session, Action: audit.SessionEnded, Resource: string(a.User), Outcome: audit.Allowed})
 }
 
-// end ends the session, whose tokens are valid until last at most, or for a day;
+// endSession ends the session, whose tokens are valid until last at most, or for a day;
 // false when it has ended already.
-func end(tx *db.WriteTx, session string, last time.Time) (fresh bool, err error) {
+func endSession(tx *db.WriteTx, session string, last time.Time) (fresh bool, err error) {
 	if last.Before(tx.Now) {
 		last = tx.Now
 	}
