@@ -72,6 +72,8 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.
 	return actorOf(account, c.Session, c.Expires), nil
 }
 
+var errTokenEnded = refuse("the session has ended")
+
 // SignOut ends the session of the token and returns whose it was: also for a user
 // who is deactivated, or was never seen, who is nobody then.
 //
@@ -87,7 +89,7 @@ func (a *Authenticator) SignOut(ctx context.Context, token string) (domain.Actor
 	case err != nil && !errors.Is(err, db.ErrNone):
 		return domain.Actor{}, err
 	case account.Ended:
-		return domain.Actor{}, errEnded
+		return domain.Actor{}, errTokenEnded
 	}
 	who := actorOf(account, c.Session, c.Expires)
 	return who, a.people.EndSession(ctx, who)
@@ -112,7 +114,7 @@ func (a *Authenticator) account(ctx context.Context, c Claims) (users.Account, e
 	case err != nil:
 		return users.Account{}, err
 	case account.Ended:
-		return users.Account{}, errEnded
+		return users.Account{}, errTokenEnded
 	case !c.news(account):
 		return account, nil
 	}
