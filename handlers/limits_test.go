@@ -255,3 +255,18 @@ func TestNothingIsToldWhereNothingIsLimited(t *testing.T) {
 		t.Errorf("%v", a.Header)
 	}
 }
+
+// Who cannot sign a webhook is a stranger; who can is never kept waiting.
+func TestWebhooksOfStrangersAreLimited(t *testing.T) {
+	s := limited(t)
+	body := s.event("1", "session.revoked", `"id":"session_1"`)
+	a := s.until("unsigned", 60, "1", func() answer { return s.nobody().do("POST", workosPath, body) })
+	if got := a.Header.Get("RateLimit"); got != `"unauthenticated";r=0;t=1` {
+		t.Errorf("RateLimit: %s", got)
+	}
+	for range 3 {
+		if a := s.hook(body); a.Status != http.StatusOK || a.Header.Get("RateLimit") != "" {
+			t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
+		}
+	}
+}

@@ -232,7 +232,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				problemOf(fmt.Errorf("panic: %v", v)).write(a)
 			}
 		}
-		s.log.Info("request", "request", c.id, "method", r.Method, "path", r.URL.Path, "status", a.status,
+		s.log.Info("request", "request", c.id, "method", r.Method, "path", shown(r.URL.Path), "status", a.status,
 			"ms", float64(time.Since(began).Microseconds())/1000, "user", string(c.who.User))
 	}()
 	// A deadline stays with the connection, so each request sets its own, before
@@ -262,6 +262,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	if err := s.prepare(w, r, c, pattern); errors.Is(err, errSpentTicket) {
+		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return
 	} else if err != nil {
