@@ -33,7 +33,7 @@ func TestRememberedAccountIsCurrent(t *testing.T) {
 		}
 	}
 	for i := range 50 {
-		if account("session_1").Org != account("session_1").Org || account("session_1").Ended {
+		if first, again := account("session_1"), account("session_1"); first != again || first.Ended {
 			t.Fatal("differs from itself")
 		}
 		org := fmt.Sprint("org_", i)
