@@ -270,3 +270,26 @@ func TestWebhooksOfStrangersAreLimited(t *testing.T) {
 		}
 	}
 }
+
+// Neither counting a request nor refusing it writes: what is written is a few
+// buckets in ten seconds, by themselves.
+func TestLimitsWriteNothing(t *testing.T) {
+	s := limited(t)
+	ada := s.signIn("ada")
+	ada.must("GET", "/v1/me", nil)
+	before := s.DB.Stats().Closures
+	const many = 1200
+	refused := 0
+	for range many {
+		if ada.do("GET", "/v1/me", nil).Status == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused < many-1000 {
+		t.Errorf("%d of %d are refused", refused, many)
+	}
+	// When she was last seen, and a store of the buckets on a slow machine.
+	if written := s.DB.Stats().Closures - before; written > 20 {
+		t.Errorf("%d writes for %d requests", written, many)
+	}
+}
