@@ -10,6 +10,7 @@ PLAYWRIGHT := playwright-core@1.65.1
 EVENTSOURCE := eventsource@4.1.1
 # Its emulator answers the tests of signing in.
 WORKOS := workos@0.14.0
+QUILL := quill-delta@5.1.0
 
 FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -79,7 +80,7 @@ clients:
 	@[ -d web/clients_test ] || exit 0; \
 	{ command -v node && command -v npm; } >/dev/null || { $(call apt,nodejs npm); } || exit 0; \
 	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || true; \
-	for package in $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS); do \
+	for package in $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS) $(QUILL); do \
 		grep -qs "\"version\": \"$${package#*@}\"" ".tools/node_modules/$${package%@*}/package.json" || missing=yes; \
 	done; \
-	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS)
+	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS) $(QUILL)
