@@ -6,6 +6,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/jobs"
 )
@@ -38,6 +39,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox) map[string]jobs.Handle
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
 		notifications.Expire:   effect(notifications.DeleteUntil),
+		notes.Compaction:       effect(notes.Compact),
 		auth.ApplyEvent:        inbox.Apply,
 		auth.CatchUp:           inbox.CatchUp,
 	}

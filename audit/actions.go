@@ -28,6 +28,10 @@ const (
 
 	MessageDeleted Action = "message.deleted"
 
+	NotesLocked     Action = "notes.locked" // or unlocked
+	NotesRolledBack Action = "notes.rolled_back"
+	NotesExported   Action = "notes.exported"
+
 	FlagChanged Action = "flag.changed" // a flag was set, or given its default again
 	JobRetried  Action = "job.retried"  // a job that had failed for good was brought back
 

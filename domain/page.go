@@ -64,4 +64,7 @@ type Span struct {
 type Part[T any] struct {
 	Items []T
 	More  bool // there are more: beyond the last with After, else before the first
+	// Truncated says that some of those after After are gone, since they were older
+	// than what is kept.
+	Truncated bool
 }

@@ -119,6 +119,8 @@ type feedBody[Item any] struct {
 	First int64  `json:"first" doc:"What to pass as before for the page before; 0 when the page is empty."`
 	Last  int64  `json:"last" doc:"What to pass as after next, also when the page is empty."`
 	More  bool   `json:"more" doc:"There are more: after the last with after, else before the first."`
+
+	Truncated bool `json:"truncated,omitempty" doc:"Some of what followed after is older than what is kept, and missing."`
 }
 
 // feed registers an append-only collection.
@@ -141,6 +143,9 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 			}
 			live := &realtime.Feed{After: span.After, Limit: span.Limit, Read: func(ctx context.Context, span domain.Span) ([]realtime.Item, bool, error) {
 				part, err := ask(ctx, who, in, span)
+				if err == nil && part.Truncated {
+					err = domain.Fail(domain.Conflict, "what follows the position is partly older than what is kept; load anew")
+				}
 				if err != nil {
 					return nil, false, err
 				}
@@ -152,7 +157,7 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 }
 
 func pageOf[Item feedItem](part domain.Part[Item], span domain.Span) feedBody[Item] {
-	page := feedBody[Item]{Items: part.Items, More: part.More}
+	page := feedBody[Item]{Items: part.Items, More: part.More, Truncated: part.Truncated}
 	if span.After != nil {
 		page.Last = *span.After
 	}

@@ -23,6 +23,19 @@ type problem struct {
 	Detail string        `json:"detail,omitempty" doc:"What went wrong, for people."`
 	Errors []fieldError  `json:"errors,omitempty" doc:"The values that are wrong."`
 	Retry  time.Duration `json:"-"` // when to try again, 0 for no advice
+	// members are numbers that a program needs to go on; the code's route names them.
+	members map[string]int64
+}
+
+// MarshalJSON writes the document, and the members beside the others.
+func (p *problem) MarshalJSON() ([]byte, error) {
+	type plain problem
+	body, err := json.Marshal((*plain)(p))
+	if err != nil || len(p.members) == 0 {
+		return body, err
+	}
+	more, err := json.Marshal(p.members)
+	return append(append(body[:len(body)-1], ','), more[1:]...), err
 }
 
 // fieldError is one value that is wrong.
@@ -97,7 +110,7 @@ func problemOf(err error) *problem {
 		return newProblem(http.StatusInternalServerError, "the server failed; the request id names the entry in its log")
 	}
 	m := meanings[e.Kind]
-	p := &problem{Title: http.StatusText(m.status), Status: m.status, Code: m.code, Detail: e.Detail}
+	p := &problem{Title: http.StatusText(m.status), Status: m.status, Code: m.code, Detail: e.Detail, members: e.Members}
 	if e.Kind == domain.Internal {
 		p.Detail = "the server failed; the request id names the entry in its log"
 	}

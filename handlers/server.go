@@ -23,6 +23,7 @@ import (
 	"connvo/domain/conversation"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/flags"
@@ -47,6 +48,8 @@ type Config struct {
 	Flags    *flags.Store
 	Jobs     *jobs.Board
 	Version  string
+	// Notes are the shared documents of meetings.
+	Notes *notes.Store
 	// Notifications is what people are told.
 	Notifications *notifications.Store
 	// Conversation and Analytics are the meetings while they run and afterwards.
@@ -120,6 +123,7 @@ type Server struct {
 	bodyTimeout time.Duration
 
 	notifications *notifications.Store
+	notes         *notes.Store
 }
 
 // New returns a server. Close it before the database.
@@ -131,6 +135,7 @@ func New(c Config) (*Server, error) {
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
 		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
+		notes: c.Notes,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -142,6 +147,7 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.noteRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
