@@ -259,9 +259,10 @@ BEGIN
   INSERT INTO message_words (message_words, rowid, meeting, content) VALUES ('delete', OLD.seq, hex(OLD.meeting_id), OLD.content);
 END;
 
--- The notes of a meeting as they are; none has no row. Edits since are those after
--- the newest of note_snapshots. Versions up to floor, which is one, are gone from
--- note_ops; 0 when none is.
+-- The notes of a meeting; those that nobody has touched have no row. What they say
+-- is the newest of note_snapshots and the edits since, so that an edit of a long
+-- text does not write it all. Versions up to floor, which is one, are gone from
+-- note_ops; 0 when none is. units are the UTF-16 code units of the text.
 CREATE TABLE notes (
   meeting_id  TEXT PRIMARY KEY REFERENCES meetings (id),
   version     INTEGER NOT NULL,
@@ -269,9 +270,9 @@ CREATE TABLE notes (
   locked      INTEGER NOT NULL DEFAULT 0 CHECK (locked IN (0, 1)),
   edits_since INTEGER NOT NULL DEFAULT 0,
   bytes_since INTEGER NOT NULL DEFAULT 0,
+  units       INTEGER NOT NULL DEFAULT 0,
   updated_at  INTEGER,
-  updated_by  TEXT NOT NULL DEFAULT '',
-  content     TEXT NOT NULL DEFAULT ''
+  updated_by  TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 
 -- Every edit of notes as it was applied, append-only. version is its number of the

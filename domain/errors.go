@@ -32,7 +32,7 @@ type Error struct {
 	// Members are numbers that a program needs to go on, by the name that they have
 	// in the problem document; nil for none.
 	Members map[string]int64
-	Cause  error  // for the log only, or nil
+	Cause   error // for the log only, or nil
 }
 
 // Error returns the sentence for the caller.

@@ -209,4 +209,3 @@ func noteOf(n notes.Note) note {
 	}
 	return out
 }
-

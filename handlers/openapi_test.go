@@ -185,6 +185,8 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","attachments":[{"url":"https://example.com/a.png","name":"a","contentType":"image/png","sizeBytes":1}]}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
+	version := ada.notesOf(meeting).write(1, "Hello")
+	ada.must("POST", meeting+"/notes/rollback", `{"version":0,"reason":"a mistake"}`)
 	s.deadJob("org_1")
 	ada.must("PUT", "/v1/admin/flags/insights", `{"enabled":true,"percentage":5,"organizations":["org_1"],"users":["usr_1"],"reason":"a trial"}`)
 	ada.must("PUT", meeting+"/presence", `{"typing":true,"cursor":{"version":1,"anchor":2,"head":3}}`)
@@ -196,7 +198,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
 			continue
 		}
-		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights").Replace(r.Path)
+		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights", "{version}", fmt.Sprint(version)).Replace(r.Path)
 		if strings.HasSuffix(path, "/search") {
 			path += "?q=hello"
 		}

@@ -23,8 +23,15 @@ type problem struct {
 	Detail string        `json:"detail,omitempty" doc:"What went wrong, for people."`
 	Errors []fieldError  `json:"errors,omitempty" doc:"The values that are wrong."`
 	Retry  time.Duration `json:"-"` // when to try again, 0 for no advice
-	// members are numbers that a program needs to go on; the code's route names them.
+	// members are numbers that a program needs to go on, of those in problemMembers.
 	members map[string]int64
+}
+
+// problemMembers are what a problem document may have beside the members of
+// problem.
+var problemMembers = map[string]string{
+	"expectedClientSeq": "The edit of notes that should come next.",
+	"version":           "The version of the notes up to which the client must read before it sends again.",
 }
 
 // MarshalJSON writes the document, and the members beside the others.

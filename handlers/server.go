@@ -45,11 +45,10 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Notes    *notes.Store
 	Flags    *flags.Store
 	Jobs     *jobs.Board
 	Version  string
-	// Notes are the shared documents of meetings.
-	Notes *notes.Store
 	// Notifications is what people are told.
 	Notifications *notifications.Store
 	// Conversation and Analytics are the meetings while they run and afterwards.
@@ -134,8 +133,7 @@ func New(c Config) (*Server, error) {
 		conversation: c.Conversation, analytics: c.Analytics,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications,
-		notes: c.Notes,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout

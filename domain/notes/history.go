@@ -10,18 +10,24 @@ import (
 	"connvo/jobs"
 )
 
-// After so many edits, or bytes of them, the notes are kept as they are then, so
-// that what they were at any version is found with twice as many: some
-// milliseconds.
+// When the notes are kept as they are, so that what they were at any version is
+// found with few edits: after so many edits, and a quarter of the text in bytes of
+// edits, so that snapshots stay in proportion to the history; at the latest after so
+// many edits, or bytes of them, which is a few milliseconds to apply.
 const (
-	snapshotEdits = 500
-	snapshotBytes = 256 << 10
+	leastEdits = 64
+	mostEdits  = 500
+	mostBytes  = 256 << 10
 )
 
-// append stores revisions, which it gives their versions, and the document that
-// they make.
-func (h head) append(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, revisions []Revision, content string) error {
-	if h.Version == h.floor { // there was nothing to compact
+func (h head) wantsSnapshot() bool {
+	return h.edits >= mostEdits || h.bytes >= mostBytes || h.edits >= leastEdits && h.bytes >= int64(h.units)/4
+}
+
+// append stores revisions, which it gives their versions, and the text that they
+// make.
+func (s *Store) append(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, h head, revisions []Revision, text *Text) error {
+	if h.version == h.floor { // there was nothing to compact
 		if err := h.compactAt(tx, m, tx.Now.Add(Lifetime)); err != nil {
 			return err
 		}
@@ -36,18 +42,23 @@ func (h head) append(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, revis
 		if _, err := tx.Exec(insertOps, m, r.Version, r.Client, r.Seq, who.User, tx.Now.UnixMilli(), string(ops)); err != nil {
 			return err
 		}
-		h.Version = r.Version
+		h.version = r.Version
 		h.edits++
 		h.bytes += int64(len(ops))
 	}
-	h.Content, h.UpdatedAt, h.UpdatedBy = content, tx.Now, who.User
-	if h.edits >= snapshotEdits || h.bytes >= snapshotBytes {
-		if err := h.Note.keep(tx, m); err != nil {
+	h.units, h.at, h.by = text.Units(), tx.Now, who.User
+	if h.wantsSnapshot() {
+		n := Note{Content: text.String(), Version: h.version, UpdatedAt: h.at, UpdatedBy: h.by}
+		if err := n.keep(tx, m); err != nil {
 			return err
 		}
 		h.edits, h.bytes = 0, 0
 	}
-	return h.store(tx, m)
+	if err := h.store(tx, m); err != nil {
+		return err
+	}
+	s.texts.put(m, h.version, text)
+	return nil
 }
 
 // keep makes a snapshot of the notes.
@@ -56,21 +67,25 @@ func (n Note) keep(tx *db.WriteTx, m domain.MeetingID) error {
 	return err
 }
 
-// at returns the notes as they were at a version.
-func at(tx db.Reader, m domain.MeetingID, version int64) (Note, error) {
+// noteAt returns the notes as they were at a version, 0 for before the first edit.
+func (h head) noteAt(tx db.Reader, m domain.MeetingID, version int64) (Note, error) {
 	n, err := db.One(tx, scanNote, selectSnapshot, m, version)
 	if err != nil && !errors.Is(err, db.ErrNone) {
 		return n, err
 	}
-	if n.Version == version {
+	if n.Version == version { // or there is none, and that is asked for
 		return n, nil
+	}
+	missing := domain.Fail(domain.NotFound, "the notes have no such version, or have it no longer")
+	if version < h.floor {
+		return Note{}, missing
 	}
 	edits, err := db.All(tx, scanLogged, selectLoggedBetween, m, n.Version, version)
 	if err != nil {
 		return n, err
 	}
 	if len(edits) == 0 || edits[len(edits)-1].Version != version {
-		return Note{}, domain.Fail(domain.NotFound, "the notes have no such version, or have it no longer")
+		return Note{}, missing
 	}
 	text := NewText(n.Content)
 	for _, e := range edits {
@@ -118,7 +133,7 @@ func Compact(tx *db.WriteTx, m domain.MeetingID) error {
 		return err
 	}
 	if last > h.floor {
-		n, err := at(tx, m, last)
+		n, err := h.noteAt(tx, m, last)
 		if err != nil {
 			return err
 		}
@@ -155,7 +170,7 @@ func lastUntil(tx db.Reader, m domain.MeetingID, then time.Time) (int64, error) 
 	if err != nil && !errors.Is(err, db.ErrNone) {
 		return 0, err
 	}
-	edits, err := db.All(tx, scanLogged, selectLoggedAfter, m, last, 2*MaxEdits+snapshotEdits)
+	edits, err := db.All(tx, scanLogged, selectLoggedAfter, m, last, mostEdits+MaxEdits)
 	if err != nil {
 		return 0, err
 	}

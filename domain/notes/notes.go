@@ -48,12 +48,15 @@ type Logged struct {
 
 // Store is the notes in the database.
 type Store struct {
-	db  *db.DB
-	log *events.Log
+	db    *db.DB
+	log   *events.Log
+	texts texts
 }
 
 // NewStore returns the notes in d.
-func NewStore(d *db.DB, log *events.Log) *Store { return &Store{db: d, log: log} }
+func NewStore(d *db.DB, log *events.Log) *Store {
+	return &Store{db: d, log: log, texts: texts{of: map[domain.MeetingID]edited{}}}
+}
 
 // Get returns the notes as they are.
 func (s *Store) Get(ctx context.Context, who domain.Actor, m domain.MeetingID) (n Note, err error) {
@@ -62,8 +65,14 @@ func (s *Store) Get(ctx context.Context, who domain.Actor, m domain.MeetingID) (
 			return err
 		}
 		h, err := headOf(tx, m)
-		n = h.Note
-		return err
+		if err != nil {
+			return err
+		}
+		if n, err = h.noteAt(tx, m, h.version); err != nil {
+			return err
+		}
+		n.Locked = h.locked
+		return nil
 	})
 	return n, err
 }
@@ -75,7 +84,11 @@ func (s *Store) At(ctx context.Context, who domain.Actor, m domain.MeetingID, ve
 		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
 			return err
 		}
-		n, err = at(tx, m, version)
+		h, err := headOf(tx, m)
+		if err != nil {
+			return err
+		}
+		n, err = h.noteAt(tx, m, version)
 		return err
 	})
 	return n, err
@@ -110,38 +123,3 @@ func Count(tx db.Reader, m domain.MeetingID, after, until, limit int64) (edits, 
 	c, err := db.One(tx, scanCount, countOps, m, after, until, limit)
 	return c.edits, max(after, c.last), c.seen == limit, err
 }
-
-// head is the row of the notes: the document, and what is known of its history.
-type head struct {
-	Note
-	floor int64 // versions up to it, which is one, are gone from the history
-	edits int64 // since the newest snapshot
-	bytes int64 // of these
-}
-
-// headOf returns the zero head for notes that nobody has written.
-func headOf(tx db.Reader, m domain.MeetingID) (head, error) {
-	h, err := db.One(tx, scanHead, selectHead, m)
-	if errors.Is(err, db.ErrNone) {
-		return head{}, nil
-	}
-	return h, err
-}
-
-func (h head) store(tx *db.WriteTx, m domain.MeetingID) error {
-	_, err := tx.Exec(upsertHead, m, h.Version, h.floor, h.Locked, h.edits, h.bytes, db.Millis(h.UpdatedAt), h.UpdatedBy, h.Content)
-	return err
-}
-
-// requireOpen refuses notes that nobody may edit now.
-func (h head) requireOpen(viewer participants.Membership) error {
-	switch {
-	case viewer.State == participants.Cancelled:
-		return errCancelled
-	case h.Locked:
-		return domain.Fail(domain.Conflict, "the notes are locked")
-	}
-	return nil
-}
-
-var errCancelled = domain.Fail(domain.MeetingNotActive, "the meeting is cancelled")

@@ -31,21 +31,18 @@ func (s *Store) Rollback(ctx context.Context, who domain.Actor, m domain.Meeting
 		if err := h.requireOpen(viewer); err != nil {
 			return err
 		}
-		then := Note{}
-		if version > 0 {
-			then, err = at(tx, m, version)
-		}
+		then, err := h.noteAt(tx, m, version)
 		if domain.KindOf(err) == domain.NotFound {
 			return domain.FailField("body.version", "is no version of the notes, or one that is kept no longer")
 		}
 		if err != nil {
 			return err
 		}
-		if n = h.Note; then.Content == n.Content {
-			return nil
+		if n, err = h.noteAt(tx, m, h.version); err != nil || then.Content == n.Content {
+			return err
 		}
 		undo := []Revision{{Delta: Between(n.Content, then.Content)}}
-		if err := h.append(tx, who, m, undo, then.Content); err != nil {
+		if err := s.append(tx, who, m, h, undo, NewText(then.Content)); err != nil {
 			return err
 		}
 		n = Note{Content: then.Content, Version: undo[0].Version, UpdatedAt: tx.Now, UpdatedBy: who.User}
@@ -70,10 +67,10 @@ func (s *Store) Lock(ctx context.Context, who domain.Actor, m domain.MeetingID, 
 			return errCancelled
 		}
 		h, err := headOf(tx, m)
-		if err != nil || h.Locked == locked {
+		if err != nil || h.locked == locked {
 			return err
 		}
-		h.Locked = locked
+		h.locked = locked
 		if err := h.store(tx, m); err != nil {
 			return err
 		}
@@ -109,4 +106,3 @@ func Between(from, to string) Delta {
 
 // startsAt reports whether a character begins, or the text ends, at a byte.
 func startsAt(text string, at int) bool { return at == len(text) || utf8.RuneStart(text[at]) }
-

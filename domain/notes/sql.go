@@ -9,7 +9,7 @@ import (
 )
 
 const selectHead = `
-SELECT version, floor, locked, edits_since, bytes_since, updated_at, updated_by, content
+SELECT version, floor, locked, edits_since, bytes_since, units, updated_at, updated_by
 FROM notes
 WHERE meeting_id = ?1
 -- scope: notes.meeting_id=?1`
@@ -21,12 +21,12 @@ WHERE meeting_id = ?1
 -- scope: notes.meeting_id=?1`
 
 const upsertHead = `
-INSERT INTO notes (meeting_id, version, floor, locked, edits_since, bytes_since, updated_at, updated_by, content)
+INSERT INTO notes (meeting_id, version, floor, locked, edits_since, bytes_since, units, updated_at, updated_by)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (meeting_id) DO UPDATE
 SET version = excluded.version, floor = excluded.floor, locked = excluded.locked,
-  edits_since = excluded.edits_since, bytes_since = excluded.bytes_since,
-  updated_at = excluded.updated_at, updated_by = excluded.updated_by, content = excluded.content`
+  edits_since = excluded.edits_since, bytes_since = excluded.bytes_since, units = excluded.units,
+  updated_at = excluded.updated_at, updated_by = excluded.updated_by`
 
 const insertOps = `
 INSERT INTO note_ops (meeting_id, version, client_id, client_seq, user_id, created_at, ops)
@@ -136,8 +136,8 @@ SET seq = excluded.seq, base = excluded.base, known = excluded.known`
 func scanHead(r db.Row) (head, error) {
 	var h head
 	var updated *int64
-	err := r.Scan(&h.Version, &h.floor, &h.Locked, &h.edits, &h.bytes, &updated, &h.UpdatedBy, &h.Content)
-	h.UpdatedAt = db.Instant(updated)
+	err := r.Scan(&h.version, &h.floor, &h.locked, &h.edits, &h.bytes, &h.units, &updated, &h.by)
+	h.at = db.Instant(updated)
 	return h, err
 }
 

@@ -80,7 +80,7 @@ func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID
 			if err := h.requireOpen(viewer); err != nil {
 				return err
 			}
-			applied, err := h.take(tx, who, m, c, sub, fresh)
+			applied, err := s.apply(tx, who, m, h, c, sub, fresh)
 			if err != nil {
 				return failure(err, h)
 			}
@@ -88,7 +88,7 @@ func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID
 			a.Version = applied[len(applied)-1].Version
 			return nil
 		}
-		a.Version = h.Version
+		a.Version = h.version
 		return nil
 	})
 	return a, err
@@ -121,15 +121,18 @@ func (h head) repeated(tx db.Reader, m domain.MeetingID, c Client, edits []Edit)
 	return answers, err
 }
 
-// take applies the fresh ones of the edits to the notes and stores what follows
+// apply applies the fresh ones of the edits to the notes and stores what follows
 // from that.
-func (h head) take(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, c Client, sub Submission, fresh []Edit) ([]Revision, error) {
+func (s *Store) apply(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, h head, c Client, sub Submission, fresh []Edit) ([]Revision, error) {
 	c, history, err := h.history(tx, m, c, sub.Base)
 	if err != nil {
 		return nil, err
 	}
-	text := NewText(h.Content)
-	next, applied, err := c.Rebase(history, text.Units(), sub.Base, sub.Edits)
+	next, applied, err := c.Rebase(history, h.units, sub.Base, sub.Edits)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.texts.take(tx, m, h)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +146,7 @@ func (h head) take(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, c Clien
 		}
 		revisions[i] = Revision{Client: c.ID, Seq: fresh[i].Seq, Delta: d}
 	}
-	if err := h.append(tx, who, m, revisions, text.String()); err != nil {
+	if err := s.append(tx, who, m, h, revisions, text); err != nil {
 		return nil, err
 	}
 	known, err := encode(next.Known)
@@ -157,7 +160,7 @@ func (h head) take(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, c Clien
 // history returns the revisions that Rebase needs for edits with that base, and
 // the client as it is to be rebased.
 func (h head) history(tx db.Reader, m domain.MeetingID, c Client, base int64) (Client, []Revision, error) {
-	if err := h.requireVersion(tx, m, base); err != nil {
+	if err := h.checkVersion(tx, m, base); err != nil {
 		return c, nil, err
 	}
 	after, forgotten := c.After(base), false
@@ -188,21 +191,6 @@ func (b *behind) scan(r db.Row) (Revision, error) {
 	return v, err
 }
 
-// requireVersion refuses what is no version of the notes, or one that is gone.
-func (h head) requireVersion(tx db.Reader, m domain.MeetingID, version int64) error {
-	if version == h.floor || version == h.Version {
-		return nil
-	}
-	if version < h.floor {
-		return ErrBase
-	}
-	_, err := db.One(tx, db.Int, selectVersion, m, version)
-	if errors.Is(err, db.ErrNone) {
-		return ErrBase
-	}
-	return err
-}
-
 // failure tells a client what to send instead.
 func failure(err error, h head) error {
 	if gap, found := errors.AsType[*Gap](err); found {
@@ -211,7 +199,7 @@ func failure(err error, h head) error {
 	if errors.Is(err, ErrBase) {
 		return &domain.Error{
 			Kind: domain.Conflict, Detail: "the base version is unknown or too far back; read the edits up to version and send again",
-			Members: map[string]int64{"version": h.Version}, Cause: err,
+			Members: map[string]int64{"version": h.version}, Cause: err,
 		}
 	}
 	return err
