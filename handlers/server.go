@@ -119,8 +119,7 @@ type Server struct {
 	origins       []string
 	secure        bool
 
-	bodyTimeout time.Duration
-
+	bodyTimeout   time.Duration
 	notifications *notifications.Store
 	notes         *notes.Store
 }
