@@ -3,6 +3,8 @@ package notes_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,12 +25,16 @@ type desk struct {
 	meets *meetings.Store
 	host  domain.Actor
 	id    domain.MeetingID
+	ahead time.Duration // of the clock
 }
 
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	d, happened := dbtest.Open(t), events.NewLog(nil)
-	k := &desk{t: t, db: d, notes: notes.NewStore(d, happened), meets: meetings.NewStore(d, happened, "loc")}
+	k := &desk{t: t}
+	d, happened := dbtest.Open(t, func(o *db.Options) {
+		o.Now = func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Add(k.ahead) }
+	}), events.NewLog(nil)
+	k.db, k.notes, k.meets = d, notes.NewStore(d, happened), meetings.NewStore(d, happened, "loc")
 	k.host = k.person("ada")
 	m, err := k.meets.Create(context.Background(), k.host, meetings.Draft{Title: "T"})
 	k.must(err)
@@ -92,98 +98,128 @@ func member(err error, name string) int64 {
 	return -1
 }
 
-// storedErases are more than those of the trace, in whose place stored ones are:
-// with as many edits the text stays below MaxDocument, which it would not.
-const (
-	storedErases  = traceErases + 6_000
-	storedInserts = traceInserts - 6_000
-)
-
-// BenchmarkStoreTraceByOne is a trace of a long text through the Store, in requests
-// of many edits; then the document is opened, and what it was at any version.
-func BenchmarkStoreTraceByOne(b *testing.B) {
-	edits, units := []notes.Delta{}, 0
-	typist := newTypist(1)
-	typist.inserts, typist.erases = storedInserts, storedErases
-	for d, more := typist.next(0); more; d, more = typist.next(units) {
-		units += d.Growth()
-		edits = append(edits, d)
-	}
-	for b.Loop() {
-		k := newDesk(b)
-		base, began := int64(0), time.Now()
-		for from := 0; from < len(edits); from += notes.MaxEdits {
-			a := k.accepted("one", base, int64(from)+1, edits[from:min(from+notes.MaxEdits, len(edits))]...)
-			base = a.Version
-		}
-		took := time.Since(began)
-		began = time.Now()
-		if n := k.get(); len(n.Content) != storedInserts-storedErases {
-			b.Fatal(len(n.Content))
-		}
-		b.ReportMetric(float64(time.Since(began).Microseconds())/1000, "open-ms")
-		b.ReportMetric(took.Seconds(), "trace-s")
-		var worst time.Duration
-		for _, l := range k.since(base-2_000, 1_100) {
-			began := time.Now()
-			_, err := k.notes.At(b.Context(), k.host, k.id, l.Version)
-			k.must(err)
-			worst = max(worst, time.Since(began))
-		}
-		b.ReportMetric(float64(worst.Microseconds())/1000, "worst-version-ms")
-	}
+// insert is an edit that puts text behind n units.
+func insert(n int, text string) notes.Delta {
+	return notes.Delta{notes.Retain(n), notes.Insert(text)}.Normalize()
 }
 
-// BenchmarkStoreTraceByTwo is the trace by two, each 20 edits behind the other.
-func BenchmarkStoreTraceByTwo(b *testing.B) {
-	for b.Loop() {
-		k := newDesk(b)
-		var authors []*storeAuthor
-		for seed, id := range []string{"a", "b"} {
-			a := &storeAuthor{author: author{editor: editor{id: id}, typist: newTypist(uint64(seed) + 1)}}
-			a.inserts, a.erases = storedInserts/2, storedErases/2
-			authors = append(authors, a)
-		}
-		for more := true; more; {
-			more = false
-			for _, a := range authors {
-				news := k.since(a.base, 200)
-				more = a.write(b, k, 20) || more
-				revisions := make([]notes.Revision, len(news))
-				for i, l := range news {
-					revisions[i] = l.Revision
-				}
-				a.read(b, revisions)
+func (k *desk) at(version int64) (notes.Note, error) {
+	return k.notes.At(context.Background(), k.host, k.id, version)
+}
+
+// Every version is what the edits up to it make, whether it is near a snapshot or
+// not, for a Store that has the text in memory and for one that has just started.
+func TestEveryVersionIsWhatItsEditsMake(t *testing.T) {
+	k := newDesk(t)
+	rng, want, texts := rand.New(rand.NewPCG(1, 1)), "", map[int64]string{}
+	base, seq := int64(0), int64(1)
+	for range 40 {
+		var deltas []notes.Delta
+		for range 1 + rng.IntN(60) {
+			d := anyEdit(rng.IntN, want).Normalize()
+			if len(d) == 0 || len(want) > 3_000 {
+				d = notes.Between(want, "fresh")
 			}
+			want = apply(t, want, d)
+			deltas = append(deltas, d)
 		}
-		if n := k.get(); notes.NewText(n.Content).Units() == 0 {
-			b.Fatal("nothing")
+		a := k.accepted("one", base, seq, deltas...)
+		base, seq = a.Version, seq+int64(len(deltas))
+		texts[base] = want
+		if rng.IntN(5) == 0 {
+			k.notes = notes.NewStore(k.db, events.NewLog(nil))
+		}
+		if n := k.get(); n.Content != want || n.Version != base || n.UpdatedBy != k.host.User {
+			t.Fatalf("%+v, want %q", n, want)
+		}
+	}
+	for version, want := range texts {
+		if n, err := k.at(version); err != nil || n.Content != want || n.Version != version {
+			t.Errorf("%+v %v, want %q", n, err, want)
+		}
+	}
+	if k.number(`SELECT count(*) FROM note_snapshots`) < 5 {
+		t.Error("no snapshots")
+	}
+	for _, version := range []int64{1, base + 1} {
+		if _, err := k.at(version); domain.KindOf(err) != domain.NotFound {
+			t.Errorf("%d: %v", version, err)
 		}
 	}
 }
 
-type storeAuthor struct{ author }
+func (k *desk) number(query string, args ...any) (n int64) {
+	k.t.Helper()
+	k.must(k.db.Read(context.Background(), func(tx db.Reader) (err error) {
+		n, err = db.One(tx, db.Int, query, args...)
+		return err
+	}))
+	return n
+}
 
-func (a *storeAuthor) write(b *testing.B, k *desk, n int) bool {
-	b.Helper()
-	for range n {
-		d, more := a.next(a.units)
-		if !more {
-			break
+// A write that is undone after it has changed the text in memory leaves nothing of
+// it: the next one begins from what is stored, under the same number or another.
+func TestUndoneEditLeavesNoText(t *testing.T) {
+	k := newDesk(t)
+	a := k.accepted("one", 0, 1, insert(0, "a"))
+	undone := errors.New("undone")
+	for range 3 {
+		err := k.db.Write(t.Context(), func(tx *db.WriteTx) error {
+			_, err := k.notes.Submit(db.Join(t.Context(), tx), k.host, k.id, notes.Submission{Client: "one", Base: a.Version, Edits: []notes.Edit{{Seq: 2, Delta: insert(0, "lost")}}})
+			return errors.Join(err, undone)
+		})
+		if !errors.Is(err, undone) {
+			t.Fatal(err)
 		}
-		a.units += d.Growth()
-		a.seq++
-		a.pending = append(a.pending, notes.Edit{Seq: a.seq, Delta: d})
 	}
-	edits := a.pending
-	for len(edits) > 0 && edits[0].Seq <= a.acked {
-		edits = edits[1:]
+	if n := k.get(); n.Content != "a" {
+		t.Errorf("%q", n.Content)
 	}
-	if len(edits) == 0 {
-		return false
+	// Refused after the first of its edits was applied.
+	if _, err := k.submit("one", a.Version, 2, insert(0, "😀"), notes.Delta{notes.Retain(1), notes.Delete(1)}); domain.KindOf(err) != domain.Invalid {
+		t.Error(err)
 	}
-	a.acked = a.seq
-	_, err := k.notes.Submit(context.Background(), k.host, k.id, notes.Submission{Client: a.id, Base: a.base, Edits: edits})
-	k.must(err)
-	return true
+	k.accepted("one", a.Version, 2, insert(1, "b"))
+	k.accepted("two", 0, 1, insert(0, "c"))
+	if n := k.get(); n.Content != "abc" {
+		t.Errorf("%q", n.Content)
+	}
+}
+
+// Ten thousand edits made offline, sent from one base in twenty requests while
+// another writes; who is further behind is told up to where to read.
+func TestOfflineQueueIsSentFromOneBase(t *testing.T) {
+	k := newDesk(t)
+	const offline = 10_000
+	base := k.accepted("other", 0, 1, insert(0, "end")).Version
+	for seq := int64(1); seq <= offline; seq += notes.MaxEdits {
+		var deltas []notes.Delta
+		for i := range int64(notes.MaxEdits) {
+			deltas = append(deltas, insert(int(seq+i-1), "x"))
+		}
+		k.accepted("queue", base, seq, deltas...)
+		k.accepted("other", base, seq/notes.MaxEdits+2, insert(3+int(seq/notes.MaxEdits), "!"))
+	}
+	if n := k.get(); n.Content != strings.Repeat("x", offline)+"end"+strings.Repeat("!", 20) {
+		t.Errorf("%d bytes: %s", len(n.Content), n.Content[offline:])
+	}
+	answers := k.accepted("queue", base, 1, insert(0, "x"), insert(1, "x"))
+	if first, err := k.at(answers.Edits[1].Version); err != nil || first.Content != "xxend" {
+		t.Errorf("%+v %v", first, err)
+	}
+	for seq := int64(offline + 1); seq <= offline+2_500; seq += notes.MaxEdits {
+		var deltas []notes.Delta
+		for i := range int64(notes.MaxEdits) {
+			deltas = append(deltas, insert(int(seq+i-1), "x"))
+		}
+		a, err := k.submit("queue", base, seq, deltas...)
+		if err == nil {
+			continue
+		}
+		if got := member(err, "version"); got != k.get().Version || a.Version != 0 || seq < offline+1_000 {
+			t.Fatalf("%d: %v, %d", seq, err, got)
+		}
+		return
+	}
+	t.Error("nobody was told to read")
 }
