@@ -40,20 +40,23 @@ func TestOldEditsAreCompacted(t *testing.T) {
 		base = k.accepted("one", base, seq, insert(len(text), "x")).Version
 		versions, text = append(versions, base), text+"x"
 	}
+	k.accepted("behind", versions[0], 1, notes.Delta{notes.Delete(1)})
+	base, text = k.get().Version, text[1:]
 	if due := k.compact(); due != k.db.Now().Add(notes.Lifetime).UnixMilli() {
 		t.Fatalf("due at %d", due)
 	}
 	k.ahead = 60 * day
+	k.accepted("behind", versions[0], 2, insert(0, "a"))
 	late := k.accepted("two", base, 1, insert(0, "late "))
 	k.ahead = notes.Lifetime
 	if due := k.compact(); due != k.db.Now().Add(60*day).UnixMilli() {
 		t.Errorf("due at %d", due)
 	}
-	if n := k.number(`SELECT count(*) FROM note_ops`); n != 1 {
+	if n := k.number(`SELECT count(*) FROM note_ops`); n != 2 {
 		t.Errorf("%d edits are left", n)
 	}
-	if n := k.get(); n.Content != "late "+text {
-		t.Errorf("%q", n.Content)
+	if n := k.get(); n.Content != "late "+text+"a" {
+		t.Errorf("%.20q", n.Content)
 	}
 	if n, err := k.at(base); err != nil || n.Content != text {
 		t.Errorf("the last that is compacted: %d bytes, %v", len(n.Content), err)
@@ -73,6 +76,7 @@ func TestOldEditsAreCompacted(t *testing.T) {
 	for name, send := range map[string]func() error{
 		"an old base":   func() error { _, err := k.submit("one", versions[5], 1_201, insert(0, "y")); return err },
 		"no base":       func() error { _, err := k.submit("new", 0, 1, insert(0, "y")); return err },
+		"one behind":    func() error { _, err := k.submit("behind", base, 3, insert(0, "y")); return err },
 		"an old answer": func() error { _, err := k.submit("one", base, 1_200, insert(1_199, "x")); return err },
 	} {
 		if err := send(); domain.KindOf(err) != domain.Conflict || member(err, "version") != late.Version {
@@ -82,7 +86,8 @@ func TestOldEditsAreCompacted(t *testing.T) {
 	k.accepted("one", base, 1_201, insert(0, "y"))
 	k.accepted("one", late.Version, 1_202, insert(0, "z"))
 	k.accepted("two", late.Version, 2, insert(0, "w"))
-	if n := k.get(); n.Content != "zwlate y"+text {
+	k.accepted("behind", late.Version, 3, insert(0, "b"))
+	if n := k.get(); n.Content != "zwblate y"+text+"a" {
 		t.Errorf("%.20q", n.Content)
 	}
 	// What nobody edits any more ends as a snapshot.

@@ -172,16 +172,22 @@ func TestUndoneEditLeavesNoText(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := k.get(); n.Content != "a" {
+	a = k.accepted("one", a.Version, 2, insert(1, "b"))
+	var deltas []notes.Delta
+	for range 70 {
+		deltas = append(deltas, insert(0, "x"), notes.Delta{notes.Delete(1)})
+	}
+	k.accepted("more", a.Version, 1, deltas...)
+	if n := k.get(); n.Content != "ab" || k.number(`SELECT count(*) FROM note_snapshots`) != 1 {
 		t.Errorf("%q", n.Content)
 	}
 	// Refused after the first of its edits was applied.
-	if _, err := k.submit("one", a.Version, 2, insert(0, "😀"), notes.Delta{notes.Retain(1), notes.Delete(1)}); domain.KindOf(err) != domain.Invalid {
+	if _, err := k.submit("one", a.Version, 3, insert(0, "😀"), notes.Delta{notes.Retain(1), notes.Delete(1)}); domain.KindOf(err) != domain.Invalid {
 		t.Error(err)
 	}
-	k.accepted("one", a.Version, 2, insert(1, "b"))
-	k.accepted("two", 0, 1, insert(0, "c"))
-	if n := k.get(); n.Content != "abc" {
+	k.accepted("one", a.Version, 3, insert(2, "c"))
+	k.accepted("two", 0, 1, insert(0, "d"))
+	if n := k.get(); n.Content != "abcd" {
 		t.Errorf("%q", n.Content)
 	}
 }
