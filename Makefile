@@ -10,6 +10,7 @@ PLAYWRIGHT := playwright-core@1.65.1
 EVENTSOURCE := eventsource@4.1.1
 # Its emulator answers the tests of signing in.
 WORKOS := workos@0.14.0
+# The notes' algorithm is compared with it.
 QUILL := quill-delta@5.1.0
 
 FUZZTIME ?= 30s

@@ -38,6 +38,9 @@ type serveCommand struct {
 	PublicURL        string   `name:"public-url" env:"CONNVO_PUBLIC_URL" help:"Where people reach the server, such as https://connvo.example.com; the listener's URL when left out."`
 	CORSOrigins      []string `name:"cors-origins" env:"CONNVO_CORS_ORIGINS" help:"The origins whose pages may use the API with a token or a ticket, such as https://app.example.com."`
 	FlyMachine       string   `name:"fly-machine-id" env:"FLY_MACHINE_ID" help:"The machine on Fly.io, which sets it: the proxy before it names the addresses of callers."`
+	SMTPURL          string   `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
+	NotifyWebhook    string   `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
+	NotifyHookSecret string   `name:"notify-webhook-secret" env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
 	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
@@ -67,6 +70,7 @@ func (c *serveCommand) check() error {
 	if c.Demo != "" && c.Demo != on && c.Demo != off {
 		refuse("--demo %q: true or false", c.Demo)
 	}
+	c.checkDelivery(refuse)
 	if !regionLabel.MatchString(c.Region) {
 		refuse("--region %q: 1 to 16 lower-case letters and digits", c.Region)
 	}

@@ -8,6 +8,7 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notes"
 	"connvo/domain/notifications"
+	"connvo/domain/users"
 	"connvo/jobs"
 )
 
@@ -30,16 +31,17 @@ func follows(after []afterEnd) map[events.Type][]events.Follow {
 }
 
 // handlersOf is who does each kind of job, but for those of a meeting's end.
-func handlersOf(meets *meetings.Store, inbox *auth.Inbox) map[string]jobs.Handler {
+func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map[string]jobs.Handler {
 	return map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
-		expireDay:    expireAnswersOf,
+		expireDay:    effect(expireAnswersOf),
 
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
-		notifications.Expire:   effect(notifications.DeleteUntil),
 		notes.Compaction:       effect(notes.Compact),
+		users.Deactivated:      effect(handOver(meets)),
+		notifications.Send:     letters.send,
 		auth.ApplyEvent:        inbox.Apply,
 		auth.CatchUp:           inbox.CatchUp,
 	}

@@ -13,12 +13,23 @@ import (
 )
 
 // unscoped are the statements of domains that read a watched table without a
-// scope, each with the reason why no live query runs it.
+// scope, each with the reason why no live query runs it, or why it may.
 var unscoped = map[string]string{
+	"domain/interests.selectCounts":       "the same for everybody: a live answer is read once for all, whoever's interests have changed",
 	"domain/messages.selectMessage":       "read by writes only: the message to be answered, edited or deleted",
 	"domain/messages.selectEndedAt":       "read by writes only: whether the chat of a concluded meeting is still open",
 	"domain/notifications.selectAudience": "read by writes only: the members to be told",
-	"domain/notifications.selectNewest":   "read by writes only: whether a day's expiry is arranged",
+	"domain/events.selectOldest":          "read by a job only: when the first falls due",
+	"domain/meetings.selectConcluded":     "read by a job only: when the first falls due",
+	"domain/messages.selectNextOrg":       "read by a job only: when the first falls due",
+	"domain/messages.selectOldest":        "read by a job only: when the first falls due",
+	"domain/messages.selectOldestChat":    "read by a job only: what is to be deleted",
+	"domain/messages.selectOldestIn":      "read by a job only: what is to be deleted",
+	"domain/notifications.selectOldest":   "read by a job only: when the first falls due",
+	"domain/meetings.selectHosted":        "read by a job only: what a deactivated host leaves",
+	"domain/meetings.selectHeir":          "read by a job only: who is host next",
+	"domain/notifications.selectLetter":   "read by a job only: what leaves the server",
+	"domain/notifications.selectWishes":   "read by writes only: by which channels who was told wants to hear",
 	"domain/notifications.selectPlan":     "read by writes only: when a meeting is to begin",
 	"domain/notifications.selectTold":     "read by writes only: whether its members know",
 	"domain/users.selectAccount":          "read at sign-in only: how a subject becomes an actor",

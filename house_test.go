@@ -18,18 +18,22 @@ import (
 // the place that is kept for it.
 var floors = [][]string{
 	{"domain"},
-	{"telemetry"},
+	{"telemetry", "domain/text"},
 	{"db"},
 	{"realtime", "presence", "audit", "idempotency", "ratelimit", "jobs", "ai"},
+	// Whom people see depends on who blocks whom, so this is below them.
+	{"domain/blocks"},
 	// The design has users and participants on one floor. Here they are two: who
 	// may be in a meeting is decided over users, and the log of what happened is
 	// appended to by everyone above it.
 	{"domain/users", "domain/events"},
-	// Flags are decided over users, and asked by everyone above.
-	{"flags"},
+	// Flags and settings are decided over users, and asked by everyone above.
+	{"flags", "domain/settings", "domain/interests"},
+	// What is deleted, and how, is known above; retention says when.
+	{"retention"},
 	{"domain/participants"},
-	{"domain/profiles", "domain/connections", "domain/notifications", "domain/meetings"},
-	{"domain/conversation"},
+	{"domain/profiles", "domain/notifications", "domain/meetings"},
+	{"domain/conversation", "domain/connections"},
 	{"domain/messages", "domain/notes", "domain/transcripts", "domain/prompts", "domain/embeddings", "domain/video"},
 	{"domain/search", "domain/insights", "domain/matching", "domain/analytics"},
 	{"auth"},
@@ -39,8 +43,9 @@ var floors = [][]string{
 
 // apart are the packages that import nothing of ours, and who may import them.
 var apart = map[string][]string{
-	"replica": {"."},
-	"web":     {"handlers", "."},
+	"replica":  {"."},
+	"outgoing": {"."},
+	"web":      {"handlers", "."},
 	// These two see a running connvo from outside, as its users do.
 	"bench":            nil,
 	"web/clients_test": nil,

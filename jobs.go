@@ -92,16 +92,16 @@ func claimInvitations(meets *meetings.Store) users.Arrival {
 	}
 }
 
-// claimMoreInvitations claims a portion of what a sign-in has left.
+// claimMoreInvitations claims a portion of what a sign-in has left. What is
+// invited by an address that has become another's since is theirs.
 func claimMoreInvitations(meets *meetings.Store) jobs.Handler {
 	again := claimInvitations(meets)
-	return func(_ context.Context, t jobs.Task) (jobs.Effect, error) {
-		var c claim
-		if err := json.Unmarshal(t.Payload, &c); err != nil {
-			return nil, err
+	return effect(func(tx *db.WriteTx, c claim) error {
+		if holds, err := users.Holds(tx, c.User, c.Address); err != nil || !holds {
+			return err
 		}
-		return func(tx *db.WriteTx) error { return again(tx, c.User, c.Address) }, nil
-	}
+		return again(tx, c.User, c.Address)
+	})
 }
 
 // expireAnswers leaves the expiry of a day's kept answers to a job.
@@ -111,16 +111,10 @@ func expireAnswers(tx *db.WriteTx, day int64, at time.Time) error {
 
 // expireAnswersOf deletes a portion of a day's kept answers, and asks again
 // while there are more.
-func expireAnswersOf(_ context.Context, t jobs.Task) (jobs.Effect, error) {
-	var day int64
-	if err := json.Unmarshal(t.Payload, &day); err != nil {
-		return nil, err
+func expireAnswersOf(tx *db.WriteTx, day int64) error {
+	more, err := idempotency.DeleteDay(tx, day)
+	if err != nil || !more {
+		return err
 	}
-	return func(tx *db.WriteTx) error {
-		more, err := idempotency.DeleteDay(tx, day)
-		if err != nil || !more {
-			return err
-		}
-		return expireAnswers(tx, day, tx.Now)
-	}, nil
+	return expireAnswers(tx, day, tx.Now)
 }

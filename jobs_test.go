@@ -75,6 +75,46 @@ func TestSignInLeavesManyInvitationsToAJob(t *testing.T) {
 	}
 }
 
+// A job may be late by hours, and rights are what they are when it is done.
+func TestLateClaimIsOfWhoeverHasTheAddress(t *testing.T) {
+	d := dbtest.Open(t)
+	meets := meetings.NewStore(d, events.NewLog(nil), "loc")
+	people := users.NewStore(d)
+	arrive := func(subject, email string) domain.Actor {
+		a, err := people.SignIn(t.Context(), users.Identity{Subject: subject, Email: email, EmailVerified: true, At: d.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return domain.Actor{User: a.User}
+	}
+	ada := arrive("ada", "ada@example.com")
+	if _, err := meets.Create(t.Context(), ada, meetings.Draft{Title: "Plan", Invite: []meetings.Invitation{{Email: "office@example.com", Role: participants.Observer}}}); err != nil {
+		t.Fatal(err)
+	}
+	first := arrive("first", "office@example.com")
+	second := arrive("second", "office@example.com")
+	arrive("first", "first@example.com")
+	for _, c := range []struct {
+		who  domain.Actor
+		want int
+	}{{first, 0}, {second, 1}} {
+		payload, err := json.Marshal(claim{c.who.User, "office@example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		effect, err := claimMoreInvitations(meets)(t.Context(), jobs.Task{Kind: claimMore, Payload: payload})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Write(t.Context(), effect); err != nil {
+			t.Fatal(err)
+		}
+		if list, _, err := meets.List(t.Context(), c.who, "", "", 10); err != nil || len(list) != c.want {
+			t.Errorf("%s is in %d meetings, want %d (%v)", c.who.User, len(list), c.want, err)
+		}
+	}
+}
+
 // TestJobOfAMeetingIsItsOrganizations when it is made, and when it is put off.
 func TestJobOfAMeetingIsItsOrganizations(t *testing.T) {
 	d := dbtest.Open(t)

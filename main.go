@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // time zones, where the machine has none
 
 	"github.com/alecthomas/kong"
 )

@@ -17,6 +17,7 @@ import (
 	"connvo/domain/participants"
 	"connvo/domain/users"
 	"connvo/jobs"
+	"connvo/retention"
 )
 
 // told is a database with people whose notifications are written as the server
@@ -36,12 +37,16 @@ func newTold(t *testing.T) *told {
 	for _, e := range []events.Type{events.MeetingCreated, events.MeetingUpdated, events.MeetingStarted, events.MeetingCancelled} {
 		follows[e] = []events.Follow{notifications.Follow}
 	}
+	sweeper := newSweeper(d)
 	runner := jobs.NewRunner(d, slog.New(slog.DiscardHandler), map[string]jobs.Handler{
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
-		notifications.Expire:   effect(notifications.DeleteUntil),
+		retention.Sweep:        sweeper.Sweep,
 	})
 	runner.Start()
+	if err := sweeper.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := runner.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -145,7 +150,7 @@ func TestMembersAreToldTenMinutesBefore(t *testing.T) {
 				w := newTold(t)
 				host, guest := w.arrive("ada"), w.arrive("grace")
 				m, err := w.meets.Create(t.Context(), host, meetings.Draft{
-					Title: "Plan", ScheduledAt: w.db.Now().Add(c.in), Invite: []meetings.Invitation{{User: guest.User, Role: participants.Observer}}})
+					Title: "Plan", ScheduledAt: new(w.db.Now().Add(c.in)), Invite: []meetings.Invitation{{User: guest.User, Role: participants.Observer}}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -171,7 +176,7 @@ func TestMembersAreToldOnceThatItBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTold(t)
 		host := w.arrive("ada")
-		m, err := w.meets.Create(t.Context(), host, meetings.Draft{Title: "Plan", ScheduledAt: w.db.Now().Add(time.Hour)})
+		m, err := w.meets.Create(t.Context(), host, meetings.Draft{Title: "Plan", ScheduledAt: new(w.db.Now().Add(time.Hour))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,20 +268,43 @@ func TestNotificationsAreKeptForNinetyDays(t *testing.T) {
 		w.after(24 * time.Hour)
 		tell(600, 603)
 		tell(603, 604)
-		if n := w.number(`SELECT count(*) FROM jobs`); n != 2 {
-			t.Errorf("%d jobs for two days", n)
-		}
 		w.after(notifications.Lifetime - 24*time.Hour - time.Millisecond)
 		if n := w.number(count); n != 604 {
 			t.Errorf("%d are left of 604 within their time", n)
 		}
-		w.after(24*time.Hour + time.Millisecond) // the end of the first day, at the latest
+		w.after(retention.Grain + time.Millisecond) // the first day's, at the latest
 		if n := w.number(count); n != 4 {
 			t.Errorf("%d are left, want 4", n)
 		}
 		w.after(24 * time.Hour)
-		if n, left := w.number(count), w.number(`SELECT count(*) FROM jobs`); n != 0 || left != 0 {
-			t.Errorf("%d and %d jobs are left", n, left)
+		if n := w.number(count); n != 0 {
+			t.Errorf("%d are left", n)
 		}
 	})
+}
+
+// Whoever signs in for the first time is not asked to meetings that are over.
+func TestInvitationToWhatIsOverIsNotTold(t *testing.T) {
+	d := dbtest.Open(t)
+	meets := meetings.NewStore(d, events.NewLog(map[events.Type][]events.Follow{events.ParticipantClaimed: {notifications.Follow}}), "loc")
+	w := &told{t: t, db: d, meets: meets, people: users.NewStore(d, claimInvitations(meets)), store: notifications.NewStore(d)}
+	ada := w.arrive("ada")
+	invited := []meetings.Invitation{{Email: "late@example.com", Role: participants.Participant}}
+	var ids []domain.MeetingID
+	for range 4 {
+		m, err := meets.Create(t.Context(), ada, meetings.Draft{Title: "Plan", Invite: invited})
+		must(t)(m, err)
+		ids = append(ids, m.ID)
+	}
+	must(t)(meets.Cancel(t.Context(), ada, ids[0]))
+	must(t)(meets.Start(t.Context(), ada, ids[1]))
+	must(t)(meets.End(t.Context(), ada, ids[1]))
+	must(t)(meets.Start(t.Context(), ada, ids[2]))
+	late, err := w.people.SignIn(t.Context(), users.Identity{Subject: "late", Email: "late@example.com", EmailVerified: true, At: d.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.types(domain.Actor{User: late.User}); got != "[meeting.invited meeting.invited]" {
+		t.Errorf("told %s, want of the active and the planned one", got)
+	}
 }

@@ -15,6 +15,24 @@ CREATE TABLE sequence (
   last INTEGER NOT NULL CHECK (last >= 0)
 ) STRICT;
 
+-- How far the deletion of what is past its time has come in a feed: something of
+-- what had a position up to gone is no more. owner is the meeting, the person or the
+-- organization that the feed is of. The triggers of its tables keep it, so that
+-- whoever goes on from an earlier position is always told.
+CREATE TABLE horizons (
+  owner      TEXT NOT NULL,
+  collection TEXT NOT NULL,
+  gone       INTEGER NOT NULL,
+  PRIMARY KEY (owner, collection)
+) STRICT, WITHOUT ROWID;
+
+-- How long an organization keeps what its meetings leave, where it has decided so.
+CREATE TABLE retention_settings (
+  org_id           TEXT PRIMARY KEY CHECK (org_id <> ''),
+  messages_days    INTEGER NOT NULL CHECK (messages_days BETWEEN 1 AND 3650),
+  transcripts_days INTEGER NOT NULL CHECK (transcripts_days BETWEEN 1 AND 3650)
+) STRICT, WITHOUT ROWID;
+
 -- Facts about the file itself, such as the digest of the schema it was made with.
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
@@ -25,7 +43,8 @@ CREATE TABLE meta (
 -- role come from the token, or from the provider's webhooks, never from clients;
 -- claims_at is the instant of the newest source, so that an old token undoes nothing.
 -- address is email in the form in which addresses are compared, '' until the
--- provider has verified that it is theirs.
+-- provider has verified that it is theirs. name_key is the name in the form in
+-- which names are sorted and looked for.
 CREATE TABLE users (
   id           TEXT PRIMARY KEY,
   subject      TEXT NOT NULL UNIQUE,
@@ -36,11 +55,77 @@ CREATE TABLE users (
   claims_at    INTEGER NOT NULL,
   email        TEXT NOT NULL,
   display_name TEXT NOT NULL,
+  name_key     TEXT NOT NULL DEFAULT '',
   avatar_url   TEXT NOT NULL DEFAULT '',
   created_at   INTEGER NOT NULL,
   updated_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX users_by_address ON users (address);
+-- The directory of an organization, by name.
+CREATE INDEX users_by_org ON users (org_id, active, name_key, id);
+
+-- What people want done, apart from users, because it is asked for by other
+-- queries. Who has changed nothing has no row, and the defaults of the settings
+-- package.
+CREATE TABLE settings (
+  user_id    TEXT PRIMARY KEY REFERENCES users (id),
+  visibility TEXT NOT NULL CHECK (visibility IN ('public', 'organization', 'connections', 'private')),
+  sharing    INTEGER NOT NULL CHECK (sharing IN (0, 1)),
+  tracking   INTEGER NOT NULL CHECK (tracking IN (0, 1)),
+  email      INTEGER NOT NULL CHECK (email IN (0, 1)),
+  push       INTEGER NOT NULL CHECK (push IN (0, 1)),
+  sms        INTEGER NOT NULL CHECK (sms IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- What people tell about themselves, apart from users, so that a change of it runs
+-- no query again that shows a name. languages and skills are JSON arrays.
+CREATE TABLE profiles (
+  user_id      TEXT PRIMARY KEY REFERENCES users (id),
+  age          INTEGER CHECK (age BETWEEN 13 AND 120),
+  gender       TEXT NOT NULL CHECK (gender IN ('', 'male', 'female', 'non-binary', 'prefer-not-to-say')),
+  time_zone    TEXT NOT NULL,
+  updated_at   INTEGER NOT NULL,
+  field        TEXT NOT NULL,
+  job_title    TEXT NOT NULL,
+  company      TEXT NOT NULL,
+  linkedin_url TEXT NOT NULL,
+  languages    TEXT NOT NULL,
+  skills       TEXT NOT NULL,
+  experience   TEXT NOT NULL,
+  goals        TEXT NOT NULL,
+  bio          TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who has told enough about themselves to begin.
+CREATE TABLE onboardings (
+  user_id      TEXT PRIMARY KEY REFERENCES users (id),
+  completed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What people are interested in: keys of the catalogue, which is in the code.
+CREATE TABLE user_interests (
+  user_id  TEXT NOT NULL REFERENCES users (id),
+  interest TEXT NOT NULL,
+  PRIMARY KEY (user_id, interest)
+) STRICT, WITHOUT ROWID;
+
+-- How many people have an interest: counted by whatever writes one, so that the
+-- catalogue is answered from a row for each.
+CREATE TABLE interest_counts (
+  interest TEXT PRIMARY KEY,
+  people   INTEGER NOT NULL CHECK (people >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER user_interests_gained AFTER INSERT ON user_interests
+BEGIN
+  INSERT INTO interest_counts (interest, people) VALUES (NEW.interest, 1)
+  ON CONFLICT (interest) DO UPDATE SET people = people + 1;
+END;
+
+CREATE TRIGGER user_interests_lost AFTER DELETE ON user_interests
+BEGIN
+  UPDATE interest_counts SET people = people - 1 WHERE interest = OLD.interest;
+END;
 
 -- When people were last seen, to within 5 minutes: apart from users, so that
 -- writing it makes nobody's query run again.
@@ -134,6 +219,50 @@ CREATE TABLE provider_cursor (
   since INTEGER NOT NULL
 ) STRICT;
 
+-- Who does not want to have to do with whom: two rows for each pair, so that
+-- either is found under their own id, whoever of them blocks; mine is 1 where it is
+-- user_id. Whoever reads lists of people leaves out those who have a row here.
+CREATE TABLE blocks (
+  user_id    TEXT NOT NULL REFERENCES users (id),
+  other_id   TEXT NOT NULL REFERENCES users (id),
+  mine       INTEGER NOT NULL CHECK (mine IN (0, 1)),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, other_id),
+  CHECK (user_id <> other_id)
+) STRICT, WITHOUT ROWID;
+-- Whom somebody blocks, newest first.
+CREATE INDEX blocks_by_blocker ON blocks (user_id, created_at, other_id) WHERE mine = 1;
+
+-- Who is connected with whom, and who has asked to be: two rows of one id for each
+-- pair, as each of them sees it. direction is who asked.
+CREATE TABLE connections (
+  user_id     TEXT NOT NULL REFERENCES users (id),
+  other_id    TEXT NOT NULL REFERENCES users (id),
+  id          TEXT NOT NULL,
+  status      TEXT NOT NULL CHECK (status IN ('pending', 'accepted')),
+  direction   TEXT NOT NULL CHECK (direction IN ('sent', 'received')),
+  created_at  INTEGER NOT NULL,
+  accepted_at INTEGER CHECK ((accepted_at IS NULL) = (status = 'pending')),
+  message     TEXT NOT NULL,
+  PRIMARY KEY (user_id, other_id),
+  CHECK (user_id <> other_id)
+) STRICT, WITHOUT ROWID;
+-- The list of a person, newest first, with what it is filtered by.
+CREATE INDEX connections_by_user ON connections (user_id, id, status, direction);
+-- What their bounds are counted in.
+CREATE INDEX connections_by_status ON connections (user_id, status, direction);
+
+-- Requests that were declined, or withdrawn, lately: apart, because nobody is shown
+-- them. They hold back whoever would ask the same person again and again.
+CREATE TABLE ended_requests (
+  requester_id TEXT NOT NULL REFERENCES users (id),
+  addressee_id TEXT NOT NULL REFERENCES users (id),
+  declined     INTEGER NOT NULL CHECK (declined IN (0, 1)),
+  ended_at     INTEGER NOT NULL,
+  PRIMARY KEY (requester_id, addressee_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ended_requests_by_time ON ended_requests (ended_at);
+
 CREATE TABLE meetings (
   id               TEXT PRIMARY KEY,
   state            TEXT NOT NULL CHECK (state IN ('scheduled', 'active', 'concluded', 'cancelled')),
@@ -198,6 +327,19 @@ BEGIN
   UPDATE participants SET scheduled_at = NEW.scheduled_at WHERE meeting_id = NEW.id;
 END;
 
+-- Meetings that have ended and are still remembered as they were, the one that
+-- ended first at the beginning; what they leave is deleted by it.
+CREATE TABLE concluded (
+  ended_at   INTEGER NOT NULL,
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  PRIMARY KEY (ended_at, meeting_id)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER meetings_concluded AFTER UPDATE OF state ON meetings
+WHEN OLD.state <> 'concluded' AND NEW.state = 'concluded' AND NEW.ended_at IS NOT NULL
+BEGIN
+  INSERT INTO concluded (ended_at, meeting_id) VALUES (NEW.ended_at, NEW.id) ON CONFLICT DO NOTHING;
+END;
+
 -- What happened in a meeting, append-only: rows arrive in order of their key,
 -- so a commit touches the last page only.
 CREATE TABLE events (
@@ -210,6 +352,11 @@ CREATE TABLE events (
 ) STRICT;
 -- An index entry ends in the row's key, so this one is in order of position.
 CREATE INDEX events_by_meeting ON events (meeting_id);
+CREATE TRIGGER events_gone AFTER DELETE ON events
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.meeting_id, 'events', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- Chat. seq is the number of the creation, position that of the last change,
 -- thread the seq of the message that the thread began with, its own for one that
@@ -232,6 +379,25 @@ CREATE INDEX messages_by_seq ON messages (meeting_id); -- and seq, the row's key
 CREATE INDEX messages_by_position ON messages (meeting_id, position);
 CREATE INDEX messages_by_thread ON messages (thread); -- and seq, the row's key
 CREATE INDEX messages_by_thread_position ON messages (thread, position);
+
+-- Chats that hold messages, by the oldest in each: organizations keep theirs for
+-- different times, so what is past its time is looked for in one of them.
+CREATE TABLE chats (
+  meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
+  org_id     TEXT NOT NULL,
+  oldest_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX chats_by_age ON chats (org_id, oldest_at);
+CREATE TRIGGER chats_opened AFTER INSERT ON messages
+WHEN NOT EXISTS (SELECT 1 FROM chats WHERE meeting_id = NEW.meeting_id)
+BEGIN
+  INSERT INTO chats (meeting_id, org_id, oldest_at) SELECT id, org_id, NEW.created_at FROM meetings WHERE id = NEW.meeting_id;
+END;
+CREATE TRIGGER messages_expired AFTER DELETE ON messages
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.meeting_id, 'messages', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- The words of the chat. A meeting is one word, so that a search reads its
 -- messages and no others. secure-delete takes a deleted word out of the index at
@@ -370,12 +536,23 @@ CREATE TABLE notifications (
 ) STRICT;
 CREATE INDEX notifications_by_user ON notifications (user_id); -- and position, the row's key
 CREATE UNIQUE INDEX notifications_by_cause ON notifications (meeting_id, type, cause, user_id);
+CREATE TRIGGER notifications_gone AFTER DELETE ON notifications
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.user_id, 'notifications', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- How far people have read what they were told: a row for each, so that reading
 -- a hundred is one write.
 CREATE TABLE notification_marks (
   user_id    TEXT PRIMARY KEY REFERENCES users (id),
   read_up_to INTEGER NOT NULL CHECK (read_up_to > 0)
+) STRICT, WITHOUT ROWID;
+
+-- The ways in which notifications leave, as the server was last started: the others
+-- lead nowhere, so that no work is left to be done for them.
+CREATE TABLE channels (
+  name TEXT PRIMARY KEY CHECK (name IN ('email', 'push', 'sms'))
 ) STRICT, WITHOUT ROWID;
 
 -- Work to be done later, enqueued in the transaction that causes it. Done jobs
@@ -437,6 +614,12 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_org ON audit (org_id, position, actor_id, action, at);
 -- Who touched one thing: too rare among a year's rows to be looked for.
 CREATE INDEX audit_by_resource ON audit (org_id, resource); -- and position, the row's key
+CREATE TRIGGER audit_gone AFTER DELETE ON audit
+WHEN OLD.org_id <> ''
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.org_id, 'audit', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
 
 -- What the admins of an organization have made of a flag in an environment,
 -- append-only: the newest row of a flag is its setting, or says that it is what the

@@ -19,18 +19,23 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notes"
 	"connvo/domain/notifications"
+	"connvo/domain/profiles"
+	"connvo/domain/settings"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
 	"connvo/ratelimit"
+	"connvo/retention"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -80,6 +85,9 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, s.close)
+	if err := newSweeper(d).Start(ctx); err != nil {
+		return err
+	}
 	if err := s.inbox.Start(ctx); err != nil {
 		return err
 	}
@@ -131,8 +139,9 @@ type service struct {
 	audit *audit.Log
 	jobs  *jobs.Runner
 	door
-	inbox  *auth.Inbox
-	limits *ratelimit.Limits // nil where there are none
+	inbox   *auth.Inbox
+	limits  *ratelimit.Limits // nil where there are none
+	letters *delivery
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
@@ -153,7 +162,11 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	if err != nil {
 		return nil, err
 	}
-	runner := jobs.NewRunner(d, log, withAll(after, handlersOf(meets, inbox)))
+	letters, err := c.delivery(ctx, d, log)
+	if err != nil {
+		return nil, err
+	}
+	runner := jobs.NewRunner(d, log, withSweeps(d, withAll(after, handlersOf(meets, inbox, letters))))
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
@@ -165,13 +178,14 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Notes: notes.NewStore(d, happened), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
+		Notifications: notifications.NewStore(d), Notes: notes.NewStore(d, happened), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
+		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d),
 		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, door: in, inbox: inbox, limits: limits}, nil
+	return &service{log: log, api: api, audit: record, jobs: runner, door: in, inbox: inbox, limits: limits, letters: letters}, nil
 }
 
 // inbox returns what takes the events of WorkOS, where it signs people in. It has
@@ -283,6 +297,7 @@ func (s *service) close() error {
 	}
 	s.verifier.Close()
 	s.inbox.Close()
+	s.letters.close()
 	s.config.Client.CloseIdleConnections()
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 	MeetingTransferred Action = "meeting.transferred"
 
 	ParticipantInvited     Action = "participant.invited"
+	ParticipantClaimed     Action = "participant.claimed" // an invitation by e-mail became a membership
 	ParticipantRoleChanged Action = "participant.role_changed"
 	ParticipantRemoved     Action = "participant.removed"
 
@@ -32,12 +33,16 @@ const (
 	NotesRolledBack Action = "notes.rolled_back"
 	NotesExported   Action = "notes.exported"
 
-	FlagChanged Action = "flag.changed" // a flag was set, or given its default again
-	JobRetried  Action = "job.retried"  // a job that had failed for good was brought back
+	FlagChanged      Action = "flag.changed"      // a flag was set, or given its default again
+	RetentionChanged Action = "retention.changed" // how long an organization keeps things was decided
+
+	UserDeactivated Action = "user.deactivated"
+	UserActivated   Action = "user.activated" // somebody deactivated may come back
+
+	JobRetried Action = "job.retried" // a job that had failed for good was brought back
 
 	// What the identity provider tells by itself has no actor.
 	MembershipChanged Action = "membership.changed" // the role in the organization that somebody acts for
-	UserDeactivated   Action = "user.deactivated"
 
 	AdminRead     Action = "admin.read" // figures or records of an organization were read; told once in ReadsEvery
 	AuditExported Action = "audit.exported"

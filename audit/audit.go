@@ -60,6 +60,7 @@ type Filter struct {
 	Actor    domain.UserID
 	Resource string
 	Action   Action
+	Outcome  Outcome
 	From     time.Time
 	To       time.Time // before this
 }
@@ -70,18 +71,23 @@ var endOfTime = time.Date(10_000, time.January, 1, 0, 0, 0, 0, time.UTC)
 // Feed returns a part of what happened in the organization, nothing for "", to
 // which those belong who have none. It joins the caller's transaction, which has
 // checked that the record may be read.
-func Feed(tx db.Reader, org string, f Filter, span domain.Span) (domain.Part[Line], error) {
+func Feed(tx db.Reader, org string, f Filter, span domain.Span) (part domain.Part[Line], err error) {
 	if org == "" {
 		return domain.Part[Line]{Items: []Line{}}, nil
 	}
 	if f.To.IsZero() {
 		f.To = endOfTime
 	}
-	args := []any{org, f.Actor, f.Action, f.From.UnixMilli(), f.To.UnixMilli()}
+	args := []any{org, f.Actor, f.Action, f.From.UnixMilli(), f.To.UnixMilli(), f.Outcome}
 	if f.Resource == "" {
-		return db.Part(tx, span, scanLine, db.Feed{After: selectLinesAfter, Before: selectLinesBefore}, args...)
+		part, err = db.Part(tx, span, scanLine, db.Feed{After: selectLinesAfter, Before: selectLinesBefore}, args...)
+	} else {
+		part, err = db.Part(tx, span, scanLine, db.Feed{After: selectTouchesAfter, Before: selectTouchesBefore}, append(args, f.Resource)...)
 	}
-	return db.Part(tx, span, scanLine, db.Feed{After: selectTouchesAfter, Before: selectTouchesBefore}, append(args, f.Resource)...)
+	if err == nil {
+		part.Gone, err = db.Gone(tx, span, "audit", org)
+	}
+	return part, err
 }
 
 func insert(tx *db.WriteTx, at time.Time, e Entry) error {

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -45,7 +46,11 @@ func newOffice(t testing.TB, api *auth.WorkOSDirectory) *office {
 	o.db = dbtest.Open(t, func(c *db.Options) { c.Now = o.clock.Now })
 	o.people = users.NewStore(o.db)
 	o.inbox = auth.NewInbox(o.db, o.people, hookSecret, api, log)
-	runner := jobs.NewRunner(o.db, log, map[string]jobs.Handler{auth.ApplyEvent: o.inbox.Apply, auth.CatchUp: o.inbox.CatchUp})
+	nothing := func(context.Context, jobs.Task) (jobs.Effect, error) { return nil, nil }
+	runner := jobs.NewRunner(o.db, log, map[string]jobs.Handler{
+		auth.ApplyEvent: o.inbox.Apply, auth.CatchUp: o.inbox.CatchUp,
+		users.Deactivated: nothing, // what becomes of their meetings is told elsewhere
+	})
 	o.db.OnCommit(func(db.ChangeSet) {
 		select {
 		case o.committed <- struct{}{}:

@@ -37,3 +37,20 @@ func Part[T any](tx Reader, span domain.Span, scan func(Row) (T, error), f Feed,
 	}
 	return part, nil
 }
+
+// Gone returns the position up to which items of a feed are deleted, since their time
+// was over, for whoever asks with the span for what follows one; 0 where none are, and
+// for every other span. The row is kept by triggers, under the name of the collection
+// and the id of the meeting, person or organization whose feed it is.
+func Gone(tx Reader, span domain.Span, collection, owner string) (int64, error) {
+	if span.After == nil {
+		return 0, nil
+	}
+	return One(tx, Int, selectGone, owner, collection)
+}
+
+const selectGone = `
+SELECT coalesce(max(gone), 0)
+FROM horizons
+WHERE owner = ?1 AND collection = ?2
+-- scope: horizons.owner=?1`

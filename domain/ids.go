@@ -17,12 +17,17 @@ type InvitationID string
 // MessageID names a message, "msg_" followed by its number in base 32.
 type MessageID string
 
+// ConnectionID names a connection of two people, or a request for one, "con_"
+// followed by a ULID.
+type ConnectionID string
+
 // The prefixes of ids, so that a reader of a log or a URL knows what it sees.
 const (
 	UserPrefix       = "usr_"
 	MeetingPrefix    = "mtg_"
 	InvitationPrefix = "inv_"
 	MessagePrefix    = "msg_"
+	ConnectionPrefix = "con_"
 )
 
 // NewMeetingID returns the id of a meeting that lives in the region home; ulid

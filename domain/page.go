@@ -64,7 +64,20 @@ type Span struct {
 type Part[T any] struct {
 	Items []T
 	More  bool // there are more: beyond the last with After, else before the first
-	// Truncated says that some of those after After are gone, since they were older
-	// than what is kept.
-	Truncated bool
+	// Gone is, with After, the position up to which items may be deleted, since their
+	// time was over: whoever goes on from below it may have missed some.
+	Gone int64
+}
+
+// Truncated reports whether items may be missing in a part that was asked for with
+// the span, since their time was over.
+func (s Span) Truncated(gone int64) bool { return s.After != nil && *s.After < gone }
+
+// Parts returns the part with each of its items converted.
+func Parts[From, To any](p Part[From], convert func(From) To) Part[To] {
+	items := make([]To, len(p.Items))
+	for i, item := range p.Items {
+		items[i] = convert(item)
+	}
+	return Part[To]{Items: items, More: p.More, Gone: p.Gone}
 }

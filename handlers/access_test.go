@@ -22,9 +22,29 @@ var access = map[string][4]string{
 	"GET /v1/notifications/unread": always("everyone 200"),
 	"POST /v1/notifications/read":  always("everyone 204"),
 
-	"GET /v1/users/{userId}": always("everyone 200"),
-	"GET /v1/meetings":       always("everyone 200"),
-	"POST /v1/meetings":      always("everyone 201"),
+	"GET /v1/users/{userId}":         always("everyone 200"),
+	"GET /v1/users/{userId}/profile": always("everyone 200"), // whom settings refuse is in testdata/profiles.txt
+	"GET /v1/users":                  always("everyone 200"),
+	"GET /v1/interests":              always("everyone 200"),
+	"GET /v1/me/profile":             always("everyone 200"),
+	"PATCH /v1/me/profile":           always("everyone 200"),
+	"GET /v1/me/settings":            always("everyone 200"),
+	"PATCH /v1/me/settings":          always("everyone 200"),
+	"GET /v1/me/interests":           always("everyone 200"),
+	"PUT /v1/me/interests":           always("everyone 200"),
+	"GET /v1/me/onboarding":          always("everyone 200"),
+	"PUT /v1/me/onboarding":          always("everyone 200"),
+
+	"GET /v1/meetings":                  always("everyone 200"),
+	"POST /v1/meetings":                 always("everyone 201"),
+	"GET /v1/connections":               always("everyone 200"),
+	"POST /v1/connections":              always("everyone 201"),
+	"POST /v1/connections/{id}/accept":  always("everyone 200"), // those of the caller, see related; who of the two is in connections_test.go
+	"POST /v1/connections/{id}/decline": always("everyone 204"),
+	"DELETE /v1/connections/{id}":       always("everyone 403 forbidden"), // a request that the caller has received
+	"GET /v1/blocks":                    always("everyone 200"),
+	"POST /v1/blocks":                   always("everyone 201"),
+	"DELETE /v1/blocks/{userId}":        always("everyone 204"),
 
 	"GET /v1/live":                  always("everyone 200"),
 	"PATCH /v1/live/{connectionId}": always("everyone 404 not_found"), // the caller's own is in multiplex_test.go
@@ -32,6 +52,11 @@ var access = map[string][4]string{
 	"GET /v1/admin/streams":         always("admins 200"),
 	"GET /v1/admin/audit":           always("admins 200"),
 	"GET /v1/admin/audit/export":    always("admins 200"),
+
+	"POST /v1/users/{userId}/deactivate": always("org-admins 204"),
+	"POST /v1/users/{userId}/activate":   always("org-admins 204"),
+	"GET /v1/admin/retention":            always("admins 200"),
+	"PUT /v1/admin/retention":            always("admins 200"),
 
 	"GET /v1/flags":                     always("everyone 200"),
 	"GET /v1/admin/flags":               always("admins 200"),
@@ -84,13 +109,20 @@ func always(rule string) [4]string { return [4]string{rule, rule, rule, rule} }
 // bodies are what the writes are sent with.
 var bodies = map[string]string{
 	"PATCH /v1/me":                                         `{"displayName":"Me"}`,
+	"PATCH /v1/me/profile":                                 `{"bio":"Mathematics, and tea."}`,
+	"PATCH /v1/me/settings":                                `{"emailNotifications":false}`,
+	"PUT /v1/me/interests":                                 `{"interests":["music"]}`,
+	"PUT /v1/me/onboarding":                                `{"displayName":"Me","profile":{},"interests":[]}`,
 	"POST /v1/notifications/read":                          `{"upTo":1}`,
+	"POST /v1/connections":                                 `{"userId":"$guest"}`,
+	"POST /v1/blocks":                                      `{"userId":"$guest"}`,
 	"POST /v1/meetings":                                    `{"title":"Mine"}`,
 	"PATCH /v1/meetings/{meetingId}":                       `{"title":"Changed"}`,
 	"POST /v1/meetings/{meetingId}/participants":           `{"email":"somebody@example.org","role":"participant"}`,
 	"PATCH /v1/meetings/{meetingId}/participants/{userId}": `{"role":"participant"}`,
 	"POST /v1/meetings/{meetingId}/transfer":               `{"userId":"$guest"}`,
 	"PUT /v1/admin/flags/{key}":                            `{"enabled":true,"percentage":50,"organizations":[],"users":[],"reason":"a trial"}`,
+	"PUT /v1/admin/retention":                              `{"messagesDays":30,"transcriptsDays":60}`,
 	"PATCH /v1/live/{connectionId}":                        `{"subscribe":["/v1/me"]}`,
 	"PUT /v1/meetings/{meetingId}/presence":                `{"typing":true}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
@@ -103,7 +135,7 @@ var bodies = map[string]string{
 }
 
 // queries are the parameters that requests need.
-var queries = map[string]string{"DELETE /v1/admin/flags/{key}": "?reason=over"}
+var queries = map[string]string{"DELETE /v1/admin/flags/{key}": "?reason=over", "GET /v1/users": "?org=mine"}
 
 // callerKind is what somebody is in a meeting, with no role when no member.
 type callerKind struct{ name, role, status string }
@@ -133,7 +165,7 @@ var callerKinds = []callerKind{
 func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
-		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
+		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "org-admins": k.name == "admin", "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
 		"joined-writers": joined && writes, "joined-hosts": joined && k.role == "host", "invited": k.status == "invited", "attended": joined || k.status == "left",
 	}[word]
 }
@@ -145,7 +177,7 @@ func (k callerKind) answered(rule string) (status int, code string) {
 		return 401, "unauthenticated"
 	case k.name == "deactivated":
 		return 403, "forbidden"
-	case k.role == "" && !strings.HasPrefix(rule, "everyone ") && !strings.HasPrefix(rule, "admins "):
+	case k.role == "" && !strings.HasPrefix(rule, "everyone ") && !strings.HasPrefix(rule, "admins ") && !strings.HasPrefix(rule, "org-admins "):
 		return 404, "not_found"
 	}
 	rule, exception, _ := strings.Cut(rule, ", ")
@@ -200,12 +232,19 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 // meetingOf makes a meeting in the state, with the guest, the caller and a message
 // of theirs in it, and returns the route's path for it.
 func (p *person) meetingOf(route, state string, k callerKind, caller, guest *person) string {
+	if strings.HasSuffix(route, "/deactivate") || strings.HasSuffix(route, "/activate") {
+		p.s.exec(`UPDATE users SET active = 1 WHERE email LIKE 'pawn%'`)
+		route = strings.ReplaceAll(route, "{userId}", string(p.s.signInAs("pawn", "org_1", domain.OrgMember).ID))
+	}
 	route = strings.ReplaceAll(route, "/participants/{userId}", "/participants/"+string(guest.ID))
 	if strings.HasSuffix(route, "/search") {
 		route += "?q=hello"
 	}
 	if strings.Contains(route, "{jobId}") {
 		route = strings.ReplaceAll(route, "{jobId}", p.s.deadJob(map[bool]string{true: "org_2", false: "org_1"}[k.name == "foreign admin"]))
+	}
+	if strings.HasPrefix(route, "/v1/connections") || strings.HasPrefix(route, "/v1/blocks") {
+		return p.related(route, caller)
 	}
 	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none", "{key}", "insights").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
@@ -235,6 +274,23 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 		route = strings.ReplaceAll(route, "{version}", strconv.FormatInt(version, 10))
 	}
 	return strings.ReplaceAll(route, "{meetingId}", id)
+}
+
+// related makes the caller somebody whom p has asked to connect, or who blocks p,
+// and nothing else to anybody, and returns the route's path for it.
+func (p *person) related(route string, caller *person) string {
+	p.s.exec(`DELETE FROM connections`)
+	p.s.exec(`DELETE FROM blocks`)
+	const id = "con_1"
+	switch {
+	case caller.ID == "":
+	case strings.HasPrefix(route, "/v1/connections/"):
+		p.s.exec(`INSERT INTO connections (user_id, other_id, id, status, direction, created_at, message)
+			VALUES (?1, ?2, ?3, 'pending', 'sent', 0, ''), (?2, ?1, ?3, 'pending', 'received', 0, '')`, p.ID, caller.ID, id)
+	case strings.HasPrefix(route, "/v1/blocks/"):
+		p.s.exec(`INSERT INTO blocks (user_id, other_id, mine, created_at) VALUES (?1, ?2, 1, 0), (?2, ?1, 0, 0)`, caller.ID, p.ID)
+	}
+	return strings.NewReplacer("{id}", id, "{userId}", string(p.ID)).Replace(route)
 }
 
 // accessCase is one request of one caller, and what it must be answered with.
@@ -271,7 +327,7 @@ func (c accessCase) check(t *testing.T) {
 	// The live GET is open to the same people.
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	response, err := c.caller.s.transport.RoundTrip(c.caller.request(ctx, c.method, c.path, nil, "Accept", "text/event-stream"))
+	response, err := c.caller.s.transport.RoundTrip(c.caller.request(ctx, c.method, c.path+queries[c.name], nil, "Accept", "text/event-stream"))
 	if err != nil {
 		t.Fatal(err)
 	}

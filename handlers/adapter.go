@@ -119,8 +119,8 @@ type feedBody[Item any] struct {
 	First int64  `json:"first" doc:"What to pass as before for the page before; 0 when the page is empty."`
 	Last  int64  `json:"last" doc:"What to pass as after next, also when the page is empty."`
 	More  bool   `json:"more" doc:"There are more: after the last with after, else before the first."`
-
-	Truncated bool `json:"truncated,omitempty" doc:"Some of what followed after is older than what is kept, and missing."`
+	// Truncated is left out where it is false.
+	Truncated bool `json:"truncated,omitempty" doc:"What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too."`
 }
 
 // feed registers an append-only collection.
@@ -141,23 +141,20 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 				}
 				return encode(pageOf(part, span))
 			}
-			live := &realtime.Feed{After: span.After, Limit: span.Limit, Read: func(ctx context.Context, span domain.Span) ([]realtime.Item, bool, error) {
+			live := &realtime.Feed{After: span.After, Limit: span.Limit, Read: func(ctx context.Context, span domain.Span) (realtime.Part, error) {
 				part, err := ask(ctx, who, in, span)
-				if err == nil && part.Truncated {
-					err = domain.Fail(domain.Conflict, "what follows the position is partly older than what is kept; load anew")
-				}
 				if err != nil {
-					return nil, false, err
+					return realtime.Part{}, err
 				}
 				items, err := encodeItems(part.Items)
-				return items, part.More, err
+				return realtime.Part{Items: items, More: part.More, Gone: part.Gone}, err
 			}}
 			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared}), nil
 		})
 }
 
 func pageOf[Item feedItem](part domain.Part[Item], span domain.Span) feedBody[Item] {
-	page := feedBody[Item]{Items: part.Items, More: part.More, Truncated: part.Truncated}
+	page := feedBody[Item]{Items: part.Items, More: part.More, Truncated: span.Truncated(part.Gone)}
 	if span.After != nil {
 		page.Last = *span.After
 	}
@@ -166,6 +163,9 @@ func pageOf[Item feedItem](part domain.Part[Item], span domain.Span) feedBody[It
 			page.First = item.order()
 		}
 		page.Last = max(page.Last, item.position())
+	}
+	if page.Truncated && !page.More {
+		page.Last = max(page.Last, part.Gone) // whoever goes on from here has missed nothing more
 	}
 	return page
 }

@@ -86,6 +86,9 @@ func (s *Server) listStreams(ctx context.Context, who domain.Actor, in *streamsI
 	}
 	figures.Items = make([]streamFigure, len(all))
 	for i, c := range all {
+		for j, path := range c.Paths {
+			c.Paths[j] = discreet(path)
+		}
 		figures.Items[i] = streamFigure{
 			ConnectionID: c.ID, UserID: c.User, OpenedAt: instant(c.Opened), Paths: c.Paths, Commit: c.Commit,
 			Runs: c.Runs, Reruns: c.Reruns, Unchanged: c.Unchanged, Shared: c.Shared, LagMs: milliseconds(c.Lag),

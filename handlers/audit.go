@@ -41,6 +41,7 @@ type AuditParams struct {
 	Actor    string    `query:"actor" maxLength:"128" doc:"Only what this user has done."`
 	Resource string    `query:"resource" maxLength:"512" doc:"Only what was done to this: the id of a meeting, else a path."`
 	Action   string    `query:"action" maxLength:"64" doc:"Only this, such as meeting.joined."`
+	Outcome  string    `query:"outcome" enum:"allowed,refused" doc:"Only what ended so."`
 	From     time.Time `query:"from" doc:"Only what happened then or later."`
 	To       time.Time `query:"to" doc:"Only what happened before then."`
 }
@@ -49,7 +50,7 @@ func (p AuditParams) filter() (audit.Filter, error) {
 	if !p.To.IsZero() && p.To.Before(p.From) {
 		return audit.Filter{}, domain.FailField("query.to", "must not be before from")
 	}
-	return audit.Filter{Actor: domain.UserID(p.Actor), Resource: p.Resource, Action: audit.Action(p.Action), From: p.From, To: p.To}, nil
+	return audit.Filter{Actor: domain.UserID(p.Actor), Resource: p.Resource, Action: audit.Action(p.Action), Outcome: audit.Outcome(p.Outcome), From: p.From, To: p.To}, nil
 }
 
 type auditInput struct {
@@ -77,11 +78,7 @@ func (s *Server) listAudit(ctx context.Context, who domain.Actor, in *auditInput
 		return domain.Part[auditLine]{}, err
 	}
 	part, err := s.users.Audit(ctx, who, f, span)
-	items := make([]auditLine, len(part.Items))
-	for i, l := range part.Items {
-		items[i] = auditLineOf(l)
-	}
-	return domain.Part[auditLine]{Items: items, More: part.More}, err
+	return domain.Parts(part, auditLineOf), err
 }
 
 // exportAudit writes the record page by page, so that neither memory nor a read

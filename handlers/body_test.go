@@ -153,3 +153,20 @@ func TestRefusedRequestWritesNothing(t *testing.T) {
 		t.Errorf("before: %s, after: %s; commits %d to %d", before, after, commit, s.DB.Committed())
 	}
 }
+
+func TestNullIsNoValue(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	meeting := ada.plan("Plan")
+	for _, c := range []struct{ method, path, body, at string }{
+		{"PATCH", meeting, `{"scheduledAt":null}`, "body.scheduledAt"},
+		{"PATCH", "/v1/me", `{"displayName":null}`, "body.displayName"},
+		{"PATCH", meeting, `{"title":"x","kind":null}`, "body.kind"},
+	} {
+		a := ada.do(c.method, c.path, c.body)
+		if a.Status != 422 || !strings.Contains(string(a.Body), c.at) {
+			t.Errorf("%s %s: %d %s", c.path, c.body, a.Status, a.Body)
+		}
+	}
+	ada.must("POST", meeting+"/messages", `{"content":"null"}`)
+}

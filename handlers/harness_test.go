@@ -27,17 +27,22 @@ import (
 	"connvo/db/dbtest"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	talk "connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notes"
 	"connvo/domain/notifications"
+	"connvo/domain/profiles"
+	"connvo/domain/settings"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/retention"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -127,8 +132,9 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened), Notes: notes.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
-		Notifications: notifications.NewStore(s.DB),
-		Flags:         flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
+		Notifications: notifications.NewStore(s.DB), Connections: connections.NewStore(s.DB), Retention: retention.NewStore(s.DB),
+		Profiles: profiles.NewStore(s.DB, interests.NewStore(s.DB)), Settings: settings.NewStore(s.DB), Interests: interests.NewStore(s.DB),
+		Flags: flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
 		Inbox: s.Inbox, Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	}
 	for _, change := range changes {
@@ -219,6 +225,7 @@ func (s *server) rows() string {
 	for _, query := range []string{
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
 		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM ratings`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
+		`SELECT count(*) FROM connections`, `SELECT count(*) FROM ended_requests`, `SELECT count(*) FROM blocks`,
 		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM note_ops`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))

@@ -94,6 +94,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 	rated := ada.plan("Rated")
 	ada.must("POST", rated+"/start", nil)
 	ada.must("POST", rated+"/end", nil)
+	accepted, declined, removed := s.signIn("anna").asks(ada), s.signIn("boris").asks(ada), ada.asks(s.signIn("clara"))
+	dora, emil := s.signIn("dora"), s.signIn("emil")
+	ada.must("POST", "/v1/blocks", `{"userId":"`+string(dora.ID)+`"}`)
 	var edited, deleted struct{ ID string }
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &edited)
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &deleted)
@@ -102,8 +105,21 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		path string
 		body any
 	}{
+		"PUT /v1/admin/retention":                  {"/v1/admin/retention", `{"messagesDays":30,"transcriptsDays":30}`},
+		"POST /v1/users/{userId}/deactivate":       {"/v1/users/" + string(s.signInAs("pawn", "org_1", domain.OrgMember).ID) + "/deactivate", nil},
+		"POST /v1/users/{userId}/activate":         {"/v1/users/" + string(s.signInAs("knight", "org_1", domain.OrgMember).ID) + "/activate", nil},
 		"PATCH /v1/me":                             {"/v1/me", `{"displayName":"Ada"}`},
+		"PATCH /v1/me/profile":                     {"/v1/me/profile", `{"bio":"Mathematics, and tea."}`},
+		"PATCH /v1/me/settings":                    {"/v1/me/settings", `{"dataSharing":true}`},
+		"PUT /v1/me/interests":                     {"/v1/me/interests", `{"interests":["music"]}`},
+		"PUT /v1/me/onboarding":                    {"/v1/me/onboarding", `{"displayName":"Ada","profile":{"age":30},"interests":["books"]}`},
 		"POST /v1/notifications/read":              {"/v1/notifications/read", `{"upTo":1}`},
+		"POST /v1/connections":                     {"/v1/connections", `{"userId":"` + string(grace.ID) + `","message":"Hello"}`},
+		"POST /v1/connections/{id}/accept":         {"/v1/connections/" + accepted + "/accept", nil},
+		"POST /v1/connections/{id}/decline":        {"/v1/connections/" + declined + "/decline", nil},
+		"DELETE /v1/connections/{id}":              {"/v1/connections/" + removed, nil},
+		"POST /v1/blocks":                          {"/v1/blocks", `{"userId":"` + string(emil.ID) + `"}`},
+		"DELETE /v1/blocks/{userId}":               {"/v1/blocks/" + string(dora.ID), nil},
 		"POST /v1/meetings":                        {"/v1/meetings", `{"title":"Plan"}`},
 		"PATCH " + one:                             {full, `{"title":"Changed"}`},
 		"POST " + one + "/participants":            {full + "/participants", `{"email":"vera@example.org","role":"observer"}`},

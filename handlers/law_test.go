@@ -35,6 +35,7 @@ func TestLiveEqualsFresh(t *testing.T) {
 			"remove":     w.remove,
 			"arrive":     w.arrive,
 			"hear":       w.hear,
+			"expire":     w.expire,
 			"":           func(*rapid.T) {},
 		})
 		w.settle(t)
@@ -44,15 +45,31 @@ func TestLiveEqualsFresh(t *testing.T) {
 // lawPaths is, for each GET, the paths that the law follows. A GET that is not
 // here fails the test: add what a stream of it may ask for.
 var lawPaths = map[string]func(w *lawWorld) []string{
-	"/v1/me":                   func(*lawWorld) []string { return []string{"/v1/me"} },
-	"/v1/users/{userId}":       func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
+	"/v1/me":                     func(*lawWorld) []string { return []string{"/v1/me"} },
+	"/v1/users/{userId}":         func(w *lawWorld) []string { return each(w.people, "/v1/users/%s") },
+	"/v1/users/{userId}/profile": func(w *lawWorld) []string { return each(w.people, "/v1/users/%s/profile") },
+	"/v1/users": func(*lawWorld) []string {
+		return []string{"/v1/users?org=mine", "/v1/users?org=mine&limit=1", "/v1/users?org=mine&name=a"}
+	},
+	"/v1/interests": func(*lawWorld) []string {
+		return []string{"/v1/interests?limit=2", "/v1/interests?category=personal&limit=3"}
+	},
+	"/v1/me/profile":           func(*lawWorld) []string { return []string{"/v1/me/profile"} },
+	"/v1/me/settings":          func(*lawWorld) []string { return []string{"/v1/me/settings"} },
+	"/v1/me/interests":         func(*lawWorld) []string { return []string{"/v1/me/interests"} },
+	"/v1/me/onboarding":        func(*lawWorld) []string { return []string{"/v1/me/onboarding"} },
 	"/v1/flags":                func(*lawWorld) []string { return []string{"/v1/flags", "/v1/flags?limit=2"} },
 	"/v1/admin/flags":          func(*lawWorld) []string { return []string{"/v1/admin/flags"} },
 	"/v1/admin/flags/{key}":    func(*lawWorld) []string { return []string{"/v1/admin/flags/incall", "/v1/admin/flags/precall"} },
+	"/v1/admin/retention":      func(*lawWorld) []string { return []string{"/v1/admin/retention"} },
 	"/v1/notifications/unread": func(*lawWorld) []string { return []string{"/v1/notifications/unread"} },
 	"/v1/notifications": func(*lawWorld) []string {
 		return []string{"/v1/notifications", "/v1/notifications?limit=1", "/v1/notifications?after=0"}
 	},
+	"/v1/connections": func(*lawWorld) []string {
+		return []string{"/v1/connections", "/v1/connections?limit=1", "/v1/connections?status=pending&direction=received", "/v1/connections?status=accepted"}
+	},
+	"/v1/blocks": func(*lawWorld) []string { return []string{"/v1/blocks", "/v1/blocks?limit=1"} },
 	"/v1/meetings": func(*lawWorld) []string {
 		return []string{"/v1/meetings", "/v1/meetings?limit=2", "/v1/meetings?state=active", "/v1/meetings?state=scheduled&limit=1",
 			"/v1/meetings?scheduledFrom=2990-01-01T00:00:00Z", "/v1/meetings?scheduledTo=2999-06-01T00:00:00Z&state=scheduled&limit=1"}
@@ -78,8 +95,8 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	// What is stored in the transactions that it is about; the rest is stored in
 	// its own time, by the very requests that compare.
 	"/v1/admin/audit": func(w *lawWorld) []string {
-		return append(each(w.meetings, "/v1/admin/audit?action=meeting.joined&resource=%s"), "/v1/admin/audit?action=participant.invited",
-			"/v1/admin/audit?after=0&action=meeting.created&actor="+w.people[0])
+		return append(each(w.meetings, "/v1/admin/audit?action=meeting.joined&outcome=allowed&resource=%s"), "/v1/admin/audit?action=participant.invited&outcome=allowed",
+			"/v1/admin/audit?after=0&action=meeting.created&outcome=allowed&actor="+w.people[0])
 	},
 	"/v1/meetings/{meetingId}/messages/search": func(w *lawWorld) []string {
 		return append(each(w.meetings, "/v1/meetings/%s/messages/search?q=hel"), each(w.meetings, "/v1/meetings/%s/messages/search?q=x&limit=1")...)
@@ -92,6 +109,20 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"PATCH /v1/me": func(t *rapid.T, _ *lawWorld) (string, string) {
 		return "/v1/me", rapid.SampledFrom([]string{`{"displayName":"A"}`, `{"displayName":"B"}`, `{"avatarUrl":"https://example.com/a.png"}`, `{}`}).Draw(t, "change")
 	},
+	"PATCH /v1/me/profile": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/profile", rapid.SampledFrom([]string{`{"bio":"b"}`, `{"bio":"","skills":["chess"]}`, `{"age":30,"timeZone":"Europe/Berlin"}`, `{}`}).Draw(t, "change")
+	},
+	"PATCH /v1/me/settings": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/settings", rapid.SampledFrom([]string{`{"profileVisibility":"private"}`, `{"profileVisibility":"organization","activityTracking":false}`,
+			`{"profileVisibility":"public","activityTracking":true}`, `{"smsNotifications":true}`}).Draw(t, "change")
+	},
+	"PUT /v1/me/interests": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/interests", rapid.SampledFrom([]string{`{"interests":[]}`, `{"interests":["music","travel"]}`, `{"interests":["travel","yoga"]}`}).Draw(t, "interests")
+	},
+	"PUT /v1/me/onboarding": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/me/onboarding", rapid.SampledFrom([]string{`{"displayName":"A","profile":{"bio":"o"},"interests":["yoga"]}`,
+			`{"displayName":"C","profile":{},"settings":{"dataSharing":true},"interests":["music"]}`}).Draw(t, "onboarding")
+	},
 	"PUT /v1/admin/flags/{key}": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/admin/flags/" + drawFlag(t), fmt.Sprintf(`{"enabled":%v,"percentage":%d,"organizations":[],"users":[%q],"reason":"law"}`,
 			rapid.Bool().Draw(t, "enabled"), rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "percentage"), rapid.SampledFrom(w.people).Draw(t, "who"))
@@ -102,6 +133,23 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/admin/jobs/{jobId}/retry": func(t *rapid.T, w *lawWorld) (string, string) { return "/v1/admin/jobs/1/retry", "" },
 	"POST /v1/notifications/read": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/notifications/read", fmt.Sprintf(`{"upTo":%d}`, rapid.Int64Range(max(0, w.commit-30), w.commit).Draw(t, "upTo"))
+	},
+	"PUT /v1/admin/retention": func(t *rapid.T, _ *lawWorld) (string, string) {
+		return "/v1/admin/retention", fmt.Sprintf(`{"messagesDays":%d,"transcriptsDays":90}`, rapid.SampledFrom([]int{1, 90, 3650}).Draw(t, "days"))
+	},
+	"POST /v1/users/{userId}/deactivate": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/users/" + rapid.SampledFrom([]string{"usr_nobody", "usr_none", w.people[len(w.people)-1]}).Draw(t, "whom") + "/deactivate", ""
+	},
+	"POST /v1/users/{userId}/activate": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/users/" + w.people[len(w.people)-1] + "/activate", ""
+	},
+	"POST /v1/connections":              lawPerson("/v1/connections"),
+	"POST /v1/connections/{id}/accept":  lawConnection("/accept"),
+	"POST /v1/connections/{id}/decline": lawConnection("/decline"),
+	"DELETE /v1/connections/{id}":       lawConnection(""),
+	"POST /v1/blocks":                   lawPerson("/v1/blocks"),
+	"DELETE /v1/blocks/{userId}": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/blocks/" + rapid.SampledFrom(w.people).Draw(t, "whom"), ""
 	},
 	"POST /v1/meetings": func(t *rapid.T, w *lawWorld) (string, string) {
 		guest := rapid.SampledFrom(w.people).Draw(t, "guest")
@@ -148,6 +196,18 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 func lawStep(name string) func(t *rapid.T, w *lawWorld) (string, string) {
 	return func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/meetings/" + rapid.SampledFrom(w.meetings).Draw(t, "meeting") + "/" + name, ""
+	}
+}
+
+func lawPerson(path string) func(t *rapid.T, w *lawWorld) (string, string) {
+	return func(t *rapid.T, w *lawWorld) (string, string) {
+		return path, fmt.Sprintf(`{"userId":%q}`, rapid.SampledFrom(w.people).Draw(t, "whom"))
+	}
+}
+
+func lawConnection(step string) func(t *rapid.T, w *lawWorld) (string, string) {
+	return func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/connections/" + rapid.SampledFrom(append(w.connections, "con_none")).Draw(t, "connection") + step, ""
 	}
 }
 
@@ -210,9 +270,10 @@ type lawWorld struct {
 	messages    []string // their paths
 	invitations []string
 	lawNotes
-	streams []*lawStream
-	commit  int64 // of the last write
-	gone    []string
+	connections []string
+	streams     []*lawStream
+	commit      int64 // of the last write
+	gone        []string
 }
 
 const (
@@ -261,6 +322,8 @@ func (w *lawWorld) send(t *rapid.T, who, method, path, body string) {
 	switch {
 	case path == "/v1/meetings":
 		w.meetings = append(w.meetings, made.ID)
+	case path == "/v1/connections":
+		w.connections = append(w.connections, made.ID)
 	case made.InvitationID != "":
 		w.invitations = append(w.invitations, made.InvitationID)
 	case made.ID != "":
@@ -360,6 +423,16 @@ func (w *lawWorld) deactivate(t *rapid.T) {
 func (w *lawWorld) remove(t *rapid.T) {
 	w.exec(t, `DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`,
 		rapid.SampledFrom(w.meetings).Draw(t, "meeting"), rapid.SampledFrom(w.people[1:]).Draw(t, "who"))
+}
+
+// expire deletes the beginning of a feed, below the API, as its time does.
+func (w *lawWorld) expire(t *rapid.T) {
+	w.server.expired.Store(true)
+	w.exec(t, rapid.SampledFrom([]string{
+		`DELETE FROM messages WHERE seq IN (SELECT seq FROM messages WHERE meeting_id = ?1 ORDER BY seq LIMIT 2)`,
+		`DELETE FROM events WHERE position IN (SELECT position FROM events WHERE meeting_id = ?1 ORDER BY position LIMIT 3)`,
+		`DELETE FROM notifications WHERE position IN (SELECT position FROM notifications WHERE meeting_id = ?1 ORDER BY position LIMIT 1)`,
+	}).Draw(t, "collection"), rapid.SampledFrom(w.meetings).Draw(t, "meeting"))
 }
 
 // arrive signs in somebody new, who may have been invited by e-mail.

@@ -21,12 +21,13 @@ import (
 // lawServer is a server as the law drives it: what fails, fails the run of
 // random actions, so that rapid finds the shortest one that does.
 type lawServer struct {
-	ctx    context.Context
-	url    string
-	client *http.Client
-	db     *db.DB
-	routes []handlers.Route
-	people atomic.Int64
+	ctx     context.Context
+	url     string
+	client  *http.Client
+	db      *db.DB
+	routes  []handlers.Route
+	people  atomic.Int64
+	expired atomic.Bool // something of a feed was deleted
 }
 
 func newLawServer(t *testing.T) *lawServer {

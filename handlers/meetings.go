@@ -83,7 +83,7 @@ type meetingDraft struct {
 	Body struct {
 		Title           string       `json:"title" minLength:"1" maxLength:"200"`
 		Description     string       `json:"description,omitempty" maxLength:"5000"`
-		ScheduledAt     time.Time    `json:"scheduledAt,omitzero" format:"date-time" doc:"When it is planned to begin, not in the past."`
+		ScheduledAt     *time.Time   `json:"scheduledAt,omitempty" format:"date-time" doc:"When it is planned to begin, not in the past."`
 		DurationMs      int64        `json:"durationMs,omitempty" minimum:"60000" maximum:"86400000" doc:"How long it is planned to last; half an hour when left out."`
 		Kind            string       `json:"kind,omitempty" enum:"one-on-one,small-group,large-meeting,webinar" doc:"small-group when left out."`
 		MaxParticipants int          `json:"maxParticipants,omitempty" minimum:"1" maximum:"1000" doc:"How many may be in it at once; 10 when left out."`
@@ -243,14 +243,15 @@ func (s *Server) updateMeeting(ctx context.Context, who domain.Actor, in *meetin
 
 func (s *Server) listEvents(ctx context.Context, who domain.Actor, in *meetingFeedInput, span domain.Span) (domain.Part[event], error) {
 	part, err := s.meetings.Events(ctx, who, in.meeting(), span)
-	items := make([]event, len(part.Items))
-	for i, e := range part.Items {
-		items[i] = event{Position: e.Position, Type: e.Type, SubjectID: text(e.Subject), CreatedAt: instant(e.CreatedAt)}
-		if e.Actor != "" {
-			items[i].ActorID = &e.Actor
-		}
+	return domain.Parts(part, eventOf), err
+}
+
+func eventOf(e events.Event) event {
+	out := event{Position: e.Position, Type: e.Type, SubjectID: text(e.Subject), CreatedAt: instant(e.CreatedAt)}
+	if e.Actor != "" {
+		out.ActorID = &e.Actor
 	}
-	return domain.Part[event]{Items: items, More: part.More}, err
+	return out
 }
 
 func meetingOf(m meetings.Meeting) meeting {

@@ -84,15 +84,23 @@ type messageEdit struct {
 	}
 }
 
+func (m Message) name() string { return string(m.ID) }
+
 func (s *Server) messageRoutes() {
 	const all, one = "/v1/meetings/{meetingId}/messages", "/v1/meetings/{meetingId}/messages/{messageId}"
-	write(s, route{path: all, id: "postMessage", tag: "Messages", status: http.StatusCreated, limit: ratelimit.Messages,
-		summary: "Say something", about: "Not observers. Before a meeting any member, while it is active who has joined, and for 30 days after its end any member."}, s.postMessage)
+	say(s, route{path: all, id: "postMessage", tag: "Messages", status: http.StatusCreated, limit: ratelimit.Messages,
+		summary: "Say something", about: "Not observers. Before a meeting any member, while it is active who has joined, and for 30 days after its end any member."},
+		func(ctx context.Context, who domain.Actor, in *messageDraft, id string) (Message, error) {
+			return s.messageAgain(ctx, who, in.meeting(), id)
+		}, s.postMessage)
 	feed(s, route{path: all, id: "listMessages", tag: "Messages",
 		summary: "The chat of a meeting", about: "Pages without after go by seq; after goes by position.", shared: true}, s.listMessages)
 	get(s, route{path: all + "/search", id: "searchMessages", tag: "Messages", limit: ratelimit.Search,
 		summary: "Look for words in the chat", about: "Newest first, by creation. What is deleted, and what the server says itself, is not found.", shared: true}, s.searchMessages)
-	write(s, route{method: http.MethodPatch, path: one, id: "editMessage", tag: "Messages", summary: "Edit my message", about: "Its attachments stay."}, s.editMessage)
+	say(s, route{method: http.MethodPatch, path: one, id: "editMessage", tag: "Messages", summary: "Edit my message", about: "Its attachments stay."},
+		func(ctx context.Context, who domain.Actor, in *messageEdit, id string) (Message, error) {
+			return s.messageAgain(ctx, who, in.meeting(), id)
+		}, s.editMessage)
 	write(s, route{method: http.MethodDelete, path: one, id: "deleteMessage", audits: audit.MessageDeleted, tag: "Messages",
 		summary: "Delete a message", about: "The author's own; host and cohosts delete anyone's."}, s.deleteMessage)
 }
@@ -106,13 +114,14 @@ func (s *Server) postMessage(ctx context.Context, who domain.Actor, in *messageD
 	return messageOf(m), err
 }
 
+func (s *Server) messageAgain(ctx context.Context, who domain.Actor, meeting domain.MeetingID, id string) (Message, error) {
+	m, err := s.messages.Get(ctx, who, meeting, domain.MessageID(id))
+	return messageOf(m), err
+}
+
 func (s *Server) listMessages(ctx context.Context, who domain.Actor, in *messagesInput, span domain.Span) (domain.Part[Message], error) {
 	part, err := s.messages.Feed(ctx, who, in.meeting(), domain.MessageID(in.Thread), span)
-	items := make([]Message, len(part.Items))
-	for i, m := range part.Items {
-		items[i] = messageOf(m)
-	}
-	return domain.Part[Message]{Items: items, More: part.More}, err
+	return domain.Parts(part, messageOf), err
 }
 
 func (s *Server) searchMessages(ctx context.Context, who domain.Actor, in *searchInput) (foundMessages, error) {

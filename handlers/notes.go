@@ -178,14 +178,15 @@ func (s *Server) editNotes(ctx context.Context, who domain.Actor, in *noteEdits)
 
 func (s *Server) listNoteEdits(ctx context.Context, who domain.Actor, in *noteOpsInput, span domain.Span) (domain.Part[noteRevision], error) {
 	part, err := s.notes.Feed(ctx, who, in.meeting(), span)
-	items := make([]noteRevision, len(part.Items))
-	for i, l := range part.Items {
-		items[i] = noteRevision{Version: l.Version, UserID: l.User, Ops: opsOf(l.Delta), CreatedAt: instant(l.CreatedAt)}
-		if l.Client != "" {
-			items[i].ClientID, items[i].ClientSeq = &l.Client, &l.Seq
-		}
+	return domain.Parts(part, noteRevisionOf), err
+}
+
+func noteRevisionOf(l notes.Logged) noteRevision {
+	r := noteRevision{Version: l.Version, UserID: l.User, Ops: opsOf(l.Delta), CreatedAt: instant(l.CreatedAt)}
+	if l.Client != "" {
+		r.ClientID, r.ClientSeq = &l.Client, &l.Seq
 	}
-	return domain.Part[noteRevision]{Items: items, More: part.More, Truncated: part.Truncated}, err
+	return r
 }
 
 func (s *Server) rollBackNotes(ctx context.Context, who domain.Actor, in *noteRollback) (note, error) {

@@ -5,16 +5,17 @@ import (
 	"strconv"
 
 	"connvo/domain"
+	"connvo/domain/notifications"
 )
 
 // notification is one thing that the caller was told.
 type notification struct {
-	Position  int64            `json:"position"`
-	Type      string           `json:"type" enum:"meeting.invited,meeting.starting,meeting.started,meeting.cancelled,role.changed,message.mentioned"`
-	MeetingID domain.MeetingID `json:"meetingId"`
-	ActorID   *domain.UserID   `json:"actorId" doc:"Whose deed it was; null when time did it, and where an invitation by e-mail was claimed."`
-	Subject   *string          `json:"subject,omitempty" doc:"The new role of role.changed, the message's id of message.mentioned."`
-	CreatedAt string           `json:"createdAt" format:"date-time"`
+	Position  int64          `json:"position"`
+	Type      string         `json:"type" enum:"meeting.invited,meeting.starting,meeting.started,meeting.cancelled,role.changed,message.mentioned,connection.requested,connection.accepted"`
+	MeetingID *string        `json:"meetingId" doc:"Null where it is about none."`
+	ActorID   *domain.UserID `json:"actorId" doc:"Whose deed it was; null when time did it, and where an invitation by e-mail was claimed."`
+	Subject   *string        `json:"subject,omitempty" doc:"The new role of role.changed, the message's id of message.mentioned, the connection's of connection.requested and connection.accepted."`
+	CreatedAt string         `json:"createdAt" format:"date-time"`
 }
 
 func (n notification) key() string     { return strconv.FormatInt(n.Position, 10) }
@@ -40,7 +41,7 @@ type notificationsRead struct {
 func (s *Server) notificationRoutes() {
 	const all = "/v1/notifications"
 	feed(s, route{path: all, id: "listNotifications", tag: "Notifications", summary: "What I am told",
-		about: "meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once). Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/notifications/unread. They are kept for 90 days."}, s.listNotifications)
+		about: "meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once); connection.requested and connection.accepted. Nobody is told that somebody turns to them from whom a block keeps them. Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/notifications/unread. They are kept for 90 days."}, s.listNotifications)
 	write(s, route{path: all + "/read", id: "readNotifications", tag: "Notifications", summary: "I have read them",
 		about: "The caller's other devices learn it from GET /v1/notifications/unread."}, s.readNotifications)
 	// Apart from GET /v1/me, whose ETag would otherwise change with each of them.
@@ -49,14 +50,15 @@ func (s *Server) notificationRoutes() {
 
 func (s *Server) listNotifications(ctx context.Context, who domain.Actor, _ *notificationsInput, span domain.Span) (domain.Part[notification], error) {
 	part, err := s.notifications.Feed(ctx, who, span)
-	items := make([]notification, len(part.Items))
-	for i, n := range part.Items {
-		items[i] = notification{Position: n.Position, Type: string(n.Type), MeetingID: n.Meeting, Subject: text(n.Subject), CreatedAt: instant(n.CreatedAt)}
-		if n.Actor != "" {
-			items[i].ActorID = &n.Actor
-		}
+	return domain.Parts(part, notificationOf), err
+}
+
+func notificationOf(n notifications.Notification) notification {
+	out := notification{Position: n.Position, Type: string(n.Type), MeetingID: text(string(n.Meeting)), Subject: text(n.Subject), CreatedAt: instant(n.CreatedAt)}
+	if n.Actor != "" {
+		out.ActorID = &n.Actor
 	}
-	return domain.Part[notification]{Items: items, More: part.More}, err
+	return out
 }
 
 func (s *Server) readNotifications(ctx context.Context, who domain.Actor, in *notificationsRead) (nothing, error) {

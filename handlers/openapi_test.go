@@ -187,6 +187,8 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
 	version := ada.notesOf(meeting).write(1, "Hello")
 	ada.must("POST", meeting+"/notes/rollback", `{"version":0,"reason":"a mistake"}`)
+	ada.asks(s.signIn("grace"))
+	ada.must("POST", "/v1/blocks", `{"userId":"`+string(s.signIn("mallory").ID)+`"}`)
 	s.deadJob("org_1")
 	ada.must("PUT", "/v1/admin/flags/insights", `{"enabled":true,"percentage":5,"organizations":["org_1"],"users":["usr_1"],"reason":"a trial"}`)
 	ada.must("PUT", meeting+"/presence", `{"typing":true,"cursor":{"version":1,"anchor":2,"head":3}}`)
@@ -202,6 +204,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		if strings.HasSuffix(path, "/search") {
 			path += "?q=hello"
 		}
+		path += queries["GET "+r.Path]
 		var body any
 		ada.must("GET", path, nil).into(t, &body)
 		described(t, d, r.Path, part(d, "paths", r.Path, "get", "responses", "200", "content", "application/json", "schema"), body)

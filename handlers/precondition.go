@@ -19,7 +19,7 @@ import (
 // how to name the new one. current is the query of the document's GET, do answers
 // with the document as it is afterwards.
 func edit[In, Out any](s *Server, r route, current, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
-	register(s, r, current, do)
+	register(s, r, operation[In, Out]{do: do, current: current})
 }
 
 // tagOf returns the strong ETag of an answer.
@@ -31,11 +31,11 @@ func tagOf(body []byte) string {
 // matches reports whether an If-None-Match header names the tag; the comparison
 // is the weak one of RFC 9110, section 13.1.2.
 func matches(headers []string, tag string) bool {
-	return named(headers, func(part string) bool { return strings.TrimPrefix(part, "W/") == tag })
+	return oneOf(headers, func(part string) bool { return strings.TrimPrefix(part, "W/") == tag })
 }
 
-// named reports whether one of the headers' tags is the one, or all are.
-func named(headers []string, is func(part string) bool) bool {
+// oneOf reports whether one of the headers' tags is the one, or all are.
+func oneOf(headers []string, is func(part string) bool) bool {
 	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
 		if part = strings.TrimSpace(part); part == "*" || is(part) {
 			return true
@@ -56,7 +56,7 @@ func (w writing) requireCurrent(ctx context.Context, conditions []string) error 
 		return err
 	}
 	tag := tagOf(body)
-	if named(conditions, func(part string) bool { return part == tag }) {
+	if oneOf(conditions, func(part string) bool { return part == tag }) {
 		return nil
 	}
 	return newProblem(http.StatusPreconditionFailed, "it has changed since; read it again and decide anew")

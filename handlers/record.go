@@ -2,12 +2,15 @@ package handlers
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
 	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/meetings"
+	"connvo/domain/participants"
 	"connvo/realtime"
 )
 
@@ -24,6 +27,41 @@ func resourceOf(path string) string {
 		return meeting
 	}
 	return path
+}
+
+// discreet returns a path as admins are told it: of one in a meeting without the
+// parameters. The words that somebody looks for in a chat are for its members.
+func discreet(path string) string {
+	bare, _, _ := strings.Cut(path, "?")
+	if resourceOf(path) != bare {
+		return bare
+	}
+	return path
+}
+
+// owner returns whose admins may read what the record says of the resource: those
+// of a meeting's organization, where it has one, else those of the caller's.
+func (c *call) owner(tx db.Reader, resource string) string {
+	if !strings.HasPrefix(resource, domain.MeetingPrefix) {
+		return c.who.Org
+	}
+	org, err := meetings.OrgOf(tx, domain.MeetingID(resource))
+	if err != nil || org == "" {
+		return c.who.Org
+	}
+	return org
+}
+
+// note records what no write carries.
+func (s *Server) note(r *http.Request, c *call, action audit.Action, outcome audit.Outcome, resource string, detail any) error {
+	e := c.entry(r, action, outcome, resource, detail)
+	if err := s.db.Read(r.Context(), func(tx db.Reader) error {
+		e.Org = c.owner(tx, resource)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return s.audit.Note(e)
 }
 
 // entry returns what the record says of a request.
@@ -50,7 +88,9 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 			detail[name] = value
 		}
 	}
-	return audit.Record(tx, c.entry(r, c.audits, audit.Allowed, resourceOf(at), detail))
+	e := c.entry(r, c.audits, audit.Allowed, resourceOf(at), detail)
+	e.Org = c.owner(tx, e.Resource)
+	return audit.Record(tx, e)
 }
 
 // noteRead records a plain GET of something in a meeting, or of what only admins
@@ -67,7 +107,7 @@ func (s *Server) noteRead(r *http.Request) error {
 	if !s.reads.First(c.who.User, resource, s.db.Now()) {
 		return nil
 	}
-	err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string]string{"path": r.URL.RequestURI()}))
+	err := s.note(r, c, action, audit.Allowed, resource, map[string]string{"path": discreet(r.URL.RequestURI())})
 	if err != nil {
 		s.reads.Undo(c.who.User, resource)
 	}
@@ -77,7 +117,7 @@ func (s *Server) noteRead(r *http.Request) error {
 // noteRefusal records a request that was refused for who asks: without right, or
 // with a credential that is not believed. It is refused whether it can be
 // recorded or not.
-func (s *Server) noteRefusal(r *http.Request, p *problem) {
+func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 	c := callOf(r.Context())
 	if c == nil || !strings.HasPrefix(r.URL.Path, apiPrefix) {
 		return
@@ -90,8 +130,7 @@ func (s *Server) noteRefusal(r *http.Request, p *problem) {
 			return // whoever shows nothing is nobody, and learns nothing
 		}
 	case http.StatusNotFound:
-		// Who is no member of a meeting is told that there is none.
-		if c.who.User == "" || resource == r.URL.Path {
+		if !errors.Is(err, participants.ErrNoMember) {
 			return
 		}
 	default:
@@ -101,7 +140,7 @@ func (s *Server) noteRefusal(r *http.Request, p *problem) {
 	if action == "" {
 		action = audit.RequestMade
 	}
-	_ = s.audit.Note(c.entry(r, action, audit.Refused, resource, map[string]string{"method": r.Method, "path": r.URL.Path, "code": p.Code})) // see above
+	_ = s.note(r, c, action, audit.Refused, resource, map[string]string{"method": r.Method, "path": r.URL.Path, "code": p.Code}) // see above
 }
 
 // presents reports whether the request shows a credential.
@@ -125,12 +164,12 @@ func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realti
 		if of[resource] == nil {
 			resources = append(resources, resource)
 		}
-		of[resource] = append(of[resource], p.Name)
+		of[resource] = append(of[resource], discreet(p.Name))
 	}
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {
 			n := fitting(names)
-			if err := s.audit.Note(c.entry(r, action, audit.Allowed, resource, map[string][]string{"paths": names[:n]})); err != nil {
+			if err := s.note(r, c, action, audit.Allowed, resource, map[string][]string{"paths": names[:n]}); err != nil {
 				return err
 			}
 			names = names[n:]

@@ -20,11 +20,15 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/connections"
 	"connvo/domain/conversation"
+	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notes"
 	"connvo/domain/notifications"
+	"connvo/domain/profiles"
+	"connvo/domain/settings"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
@@ -32,6 +36,7 @@ import (
 	"connvo/presence"
 	"connvo/ratelimit"
 	"connvo/realtime"
+	"connvo/retention"
 )
 
 // Config is what a Server is made of. DB to Inbox are required.
@@ -51,9 +56,17 @@ type Config struct {
 	Version  string
 	// Notifications is what people are told.
 	Notifications *notifications.Store
+	// Connections is what people are to one another.
+	Connections *connections.Store
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
+	// Retention is how long organizations keep things.
+	Retention *retention.Store
+	// Profiles, Settings and Interests are what people tell about themselves.
+	Profiles  *profiles.Store
+	Settings  *settings.Store
+	Interests *interests.Store
 	// Inbox takes webhooks of WorkOS.
 	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
@@ -122,6 +135,11 @@ type Server struct {
 	bodyTimeout   time.Duration
 	notifications *notifications.Store
 	notes         *notes.Store
+	retention     *retention.Store
+	connections   *connections.Store
+	profiles      *profiles.Store
+	settings      *settings.Store
+	interests     *interests.Store
 }
 
 // New returns a server. Close it before the database.
@@ -130,9 +148,10 @@ func New(c Config) (*Server, error) {
 		db: c.DB, log: c.Log, auth: c.Auth, browsers: c.Browsers, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
 		flags: c.Flags, jobs: c.Jobs,
 		conversation: c.Conversation, analytics: c.Analytics,
+		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes, connections: c.Connections, retention: c.Retention,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -141,6 +160,8 @@ func New(c Config) (*Server, error) {
 	s.sessionRoutes()
 	s.loginRoutes()
 	s.userRoutes()
+	s.profileRoutes()
+	s.settingsRoutes()
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
@@ -148,11 +169,14 @@ func New(c Config) (*Server, error) {
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
+	s.connectionRoutes()
+	s.blockRoutes()
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
 	s.flagRoutes()
 	s.jobRoutes()
+	s.retentionRoutes()
 	s.presenceRoutes()
 	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	document, err := s.describe()
@@ -326,7 +350,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	p := s.problem(r.Context(), err)
-	s.noteRefusal(r, p)
+	s.noteRefusal(r, err, p)
 	p.write(w)
 }
 
@@ -344,57 +368,4 @@ func (s *Server) problem(ctx context.Context, err error) *problem {
 		s.log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
 	}
 	return p
-}
-
-// answer notes the status of an answer, for the log.
-type answer struct {
-	http.ResponseWriter
-	call   *call
-	status int
-}
-
-// WriteHeader notes the status.
-func (a *answer) WriteHeader(status int) {
-	a.begin(status)
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Write notes the status that it implies.
-func (a *answer) Write(b []byte) (int, error) {
-	a.begin(http.StatusOK)
-	return a.ResponseWriter.Write(b)
-}
-
-func (a *answer) begin(status int) {
-	if a.status != 0 {
-		return
-	}
-	if a.status = status; a.call.cookieless {
-		a.Header().Del("Set-Cookie")
-	}
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// discarded is an answer that nobody gets.
-type discarded struct {
-	header http.Header
-	status int
-	body   []byte // its beginning
-}
-
-// maxDiscarded is more than a problem document has.
-const maxDiscarded = 64 << 10
-
-// Header returns the header that is thrown away.
-func (d *discarded) Header() http.Header { return d.header }
-
-// WriteHeader notes the status.
-func (d *discarded) WriteHeader(status int) { d.status = status }
-
-// Write takes everything.
-func (d *discarded) Write(b []byte) (int, error) {
-	d.body = append(d.body, b[:min(len(b), maxDiscarded-len(d.body))]...)
-	return len(b), nil
 }

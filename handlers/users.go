@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/users"
 )
@@ -17,6 +18,7 @@ type me struct {
 	AvatarURL   *string       `json:"avatarUrl"`
 	OrgID       *string       `json:"orgId"`
 	OrgRole     *string       `json:"orgRole"`
+	OnboardedAt *string       `json:"onboardedAt" format:"date-time" doc:"When PUT /v1/me/onboarding was first sent; null until then."`
 	CreatedAt   string        `json:"createdAt" format:"date-time"`
 	UpdatedAt   string        `json:"updatedAt" format:"date-time"`
 }
@@ -37,8 +39,25 @@ type meChange struct {
 	}
 }
 
+// cards is a page of a directory.
+type cards struct {
+	Items      []card  `json:"items"`
+	NextCursor *string `json:"nextCursor"`
+}
+
+type directoryInput struct {
+	ListParams
+	Org  string `query:"org" required:"true" enum:"mine" doc:"Whose people: those of the caller's organization."`
+	Name string `query:"name" maxLength:"100" doc:"What the names begin with, whatever their case."`
+}
+
 type userInput struct {
 	LiveParams
+	UserParam
+}
+
+// UserParam names the person in the path.
+type UserParam struct {
 	UserID string `path:"userId" maxLength:"128" doc:"The user's id."`
 }
 
@@ -46,7 +65,14 @@ func (s *Server) userRoutes() {
 	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
 	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"},
 		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
-	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card", shared: true}, s.getUser)
+	get(s, route{path: "/v1/users", id: "listUsers", tag: "Users", summary: "The active people of my organization",
+		about: "By name, the caller among them. Whom a block keeps from the caller is left out; who belongs to no organization sees nobody."}, s.listUsers)
+	get(s, route{path: "/v1/users/{userId}", id: "getUser", tag: "Users", summary: "A person's card",
+		about: "404 also where one of the two blocks the other.", shared: true}, s.getUser)
+	write(s, route{path: "/v1/users/{userId}/deactivate", id: "deactivateUser", tag: "Users", audits: audit.UserDeactivated, summary: "Deactivate a person",
+		about: "Oneself, or for admins somebody of their organization. Their streams end, and they are refused. Meetings that they were to host are handed over to the cohost whose account is the oldest, or cancelled where there is none; who is concerned is told. An admin can undo it, but for the meetings."}, s.deactivateUser)
+	write(s, route{path: "/v1/users/{userId}/activate", id: "activateUser", tag: "Users", audits: audit.UserActivated, summary: "Let a deactivated person come back",
+		about: "For admins of their organization. Meetings that were handed over or cancelled stay so."}, s.activateUser)
 }
 
 func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {
@@ -59,15 +85,33 @@ func (s *Server) updateMe(ctx context.Context, who domain.Actor, in *meChange) (
 	return meOf(u), err
 }
 
+func (s *Server) listUsers(ctx context.Context, who domain.Actor, in *directoryInput) (cards, error) {
+	page, next, err := s.users.Directory(ctx, who, users.Query{Prefix: in.Name, Cursor: domain.Cursor(in.Cursor), Limit: in.Limit})
+	items := make([]card, len(page))
+	for i, c := range page {
+		items[i] = cardOf(c)
+	}
+	return cards{Items: items, NextCursor: text(string(next))}, err
+}
+
 func (s *Server) getUser(ctx context.Context, who domain.Actor, in *userInput) (card, error) {
 	c, err := s.users.Card(ctx, who, domain.UserID(in.UserID))
 	return cardOf(c), err
 }
 
+func (s *Server) deactivateUser(ctx context.Context, who domain.Actor, in *UserParam) (nothing, error) {
+	return nothing{}, s.users.Deactivate(ctx, who, domain.UserID(in.UserID))
+}
+
+func (s *Server) activateUser(ctx context.Context, who domain.Actor, in *UserParam) (nothing, error) {
+	return nothing{}, s.users.Activate(ctx, who, domain.UserID(in.UserID))
+}
+
 func meOf(u users.User) me {
 	return me{
 		ID: u.ID, Email: u.Email, DisplayName: u.DisplayName, AvatarURL: text(u.AvatarURL), OrgID: text(u.Org), OrgRole: text(u.OrgRole),
-		CreatedAt: instant(u.CreatedAt), UpdatedAt: instant(u.UpdatedAt),
+		OnboardedAt: maybe(u.OnboardedAt),
+		CreatedAt:   instant(u.CreatedAt), UpdatedAt: instant(u.UpdatedAt),
 	}
 }
 

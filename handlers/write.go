@@ -1,11 +1,15 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,12 +33,31 @@ var errReplayed = errors.New("the answer is known")
 // write registers an operation that changes the database. do runs inside the
 // writer's transaction: it decodes, calls one Store once, and waits for nothing.
 func write[In, Out any](s *Server, r route, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
-	register(s, r, nil, do)
+	register(s, r, operation[In, Out]{do: do})
 }
 
-// register registers a write. current, when not nil, is what the caller's GET of
-// the document that it changes would answer now: If-Match is compared with it.
-func register[In, Out any](s *Server, r route, current, do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
+// say registers a write whose answer holds what somebody says, which may be
+// deleted while the answer is kept for repetitions. So its name is kept alone, and
+// a repetition is answered with it as it is then: again returns it.
+func say[In any, Out named](s *Server, r route, again func(ctx context.Context, who domain.Actor, in *In, name string) (Out, error),
+	do func(ctx context.Context, who domain.Actor, in *In) (Out, error)) {
+	register(s, r, operation[In, Out]{do: do, again: again})
+}
+
+// named is an answer that can be found again.
+type named interface{ name() string }
+
+// operation is what a write does.
+type operation[In, Out any] struct {
+	do func(ctx context.Context, who domain.Actor, in *In) (Out, error)
+	// current, when not nil, is what the caller's GET of the document that it
+	// changes would answer now: If-Match is compared with it.
+	current func(ctx context.Context, who domain.Actor, in *In) (Out, error)
+	// again, when not nil, answers a repetition; see say.
+	again func(ctx context.Context, who domain.Actor, in *In, name string) (Out, error)
+}
+
+func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 	if r.method == "" {
 		r.method = http.MethodPost
 	}
@@ -49,7 +72,7 @@ func register[In, Out any](s *Server, r route, current, do func(ctx context.Cont
 	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
 	s.audited[r.method+" "+r.path] = r.audits
 	op := s.operation(r, reflect.TypeFor[Out](), "")
-	if current != nil {
+	if o.current != nil {
 		describePrecondition(&op, r.status)
 	}
 	huma.Register(s.api, op,
@@ -58,21 +81,27 @@ func register[In, Out any](s *Server, r route, current, do func(ctx context.Cont
 			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
 				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
 			}
-			w := writing{in: in}
-			if current != nil {
-				w.current = func(ctx context.Context) (any, error) { return current(ctx, c.who, in) }
+			if at := nullIn(c.body); at != "" && r.method == http.MethodPatch {
+				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{at, "must not be null; leave out what is to stay as it is"})
 			}
-			w.run = func(ctx context.Context) (idempotency.Answer, error) {
-				out, err := do(ctx, c.who, in)
-				if err != nil || silent {
-					return idempotency.Answer{Status: r.status}, err
-				}
+			w := writing{in: in}
+			if o.current != nil {
+				w.current = func(ctx context.Context) (any, error) { return o.current(ctx, c.who, in) }
+			}
+			if o.again != nil {
+				w.again = func(ctx context.Context, name string) (any, error) { return o.again(ctx, c.who, in, name) }
+			}
+			w.run = func(ctx context.Context) (any, idempotency.Answer, error) {
+				out, err := o.do(ctx, c.who, in)
 				a := idempotency.Answer{Status: r.status}
+				if err != nil || silent {
+					return out, a, err
+				}
 				if at, ok := any(out).(located); ok && r.status == http.StatusCreated {
 					a.Header.Location = at.location()
 				}
 				a.Body, err = json.Marshal(out)
-				return a, err
+				return out, a, err
 			}
 			return &huma.StreamResponse{Body: func(hc huma.Context) {
 				request, answer := humago.Unwrap(hc)
@@ -83,8 +112,11 @@ func register[In, Out any](s *Server, r route, current, do func(ctx context.Cont
 
 // writing is a write whose input is valid.
 type writing struct {
-	run func(ctx context.Context) (idempotency.Answer, error)
+	// run does it and returns what it answers, as the handler has and as it is sent.
+	run func(ctx context.Context) (any, idempotency.Answer, error)
 	in  any // what was sent, for the record
+	// again returns what a repetition is answered with; nil where that is kept.
+	again func(ctx context.Context, name string) (any, error)
 	// current is the document that is edited, as the caller's GET answers it; nil
 	// where none is.
 	current func(ctx context.Context) (any, error)
@@ -138,6 +170,9 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 			if key != "" {
 				answer, replayed, err = s.kept.Find(tx, tx.Now, kept, request)
 			}
+			if replayed && do.again != nil {
+				err = do.retell(joined, &answer)
+			}
 			switch {
 			case err != nil:
 				return err
@@ -148,7 +183,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 			}
 			return nil
 		})
-		fresh, err := do.run(joined)
+		out, fresh, err := do.run(joined)
 		if err != nil {
 			return err
 		}
@@ -163,10 +198,62 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		if key == "" {
 			return nil
 		}
-		return s.kept.Keep(tx, kept, request, answer)
+		return s.kept.Keep(tx, kept, request, do.kept(out, answer))
 	})
 	if replayed && errors.Is(err, errReplayed) {
 		err = nil
 	}
 	return answer, replayed, err
+}
+
+// kept returns what is kept of an answer: of one that says something, its name.
+func (w writing) kept(out any, a idempotency.Answer) idempotency.Answer {
+	if w.again != nil {
+		a.Body = []byte(out.(named).name())
+	}
+	return a
+}
+
+// retell puts into a kept answer what its name stands for now.
+func (w writing) retell(ctx context.Context, a *idempotency.Answer) error {
+	out, err := w.again(ctx, string(a.Body))
+	if err != nil {
+		return err
+	}
+	a.Body, err = json.Marshal(out)
+	return err
+}
+
+// nullIn returns where the body, which is valid JSON, has a null, "" for nowhere.
+// huma lets one pass where a member may be left out. What is made may be made with
+// it, but a change to null would seem to take something away, and change nothing.
+func nullIn(body []byte) string {
+	if !bytes.Contains(body, []byte("null")) {
+		return ""
+	}
+	var v any
+	if err := json.Unmarshal(body, &v); err != nil {
+		return ""
+	}
+	return nullAt("body", v)
+}
+
+func nullAt(at string, v any) string {
+	switch v := v.(type) {
+	case nil:
+		return at
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if found := nullAt(at+"."+name, v[name]); found != "" {
+				return found
+			}
+		}
+	case []any:
+		for i, one := range v {
+			if found := nullAt(fmt.Sprintf("%s[%d]", at, i), one); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
 }

@@ -81,6 +81,22 @@ func Dead(tx db.Reader, limit int) ([]Letter, error) {
 	return db.All(tx, scanLetter, selectDead, limit)
 }
 
+// Lifetime is how long dead jobs are kept.
+const Lifetime = 90 * 24 * time.Hour
+
+// deleted is how many dead jobs Delete deletes at once, in about a millisecond.
+const deleted = 50
+
+// Oldest returns the instant at which the first of the dead jobs has died, or
+// db.ErrNone. It joins the caller's transaction.
+func Oldest(tx db.Reader) (time.Time, error) { return db.One(tx, scanInstant, selectOldestDead) }
+
+// Delete deletes a few jobs that had died by the instant, the first to die first,
+// and returns how many, 0 when none is left. It joins the caller's transaction.
+func Delete(tx *db.WriteTx, until time.Time) (int64, error) {
+	return tx.Exec(deleteDead, until.UnixMilli(), deleted)
+}
+
 // Retry brings a dead job back as if it had never failed. Errors: NotFound when
 // no dead job has the id, Conflict when another of its name waits.
 func Retry(tx *db.WriteTx, id int64) error {

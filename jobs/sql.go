@@ -63,6 +63,23 @@ WHERE dead = 1
 ORDER BY run_at DESC, id DESC
 LIMIT ?1`
 
+const selectOldestDead = `
+SELECT run_at
+FROM jobs
+WHERE dead = 1
+ORDER BY run_at
+LIMIT 1`
+
+const deleteDead = `
+DELETE FROM jobs
+WHERE id IN (
+  SELECT id
+  FROM jobs
+  WHERE dead = 1 AND run_at <= ?1
+  ORDER BY run_at
+  LIMIT ?2
+)`
+
 const selectFigures = `
 SELECT (SELECT count(*) FROM jobs WHERE dead = 0),
        (SELECT count(*) FROM jobs WHERE dead = 1)`

@@ -169,17 +169,17 @@ func (f *feed) beyond(commit, position int64) (items []Item) {
 }
 
 // read is the feed as it is now, for the run of a path.
-func (f *feed) read(_ context.Context, span domain.Span) ([]Item, bool, error) {
+func (f *feed) read(_ context.Context, span domain.Span) (Part, error) {
 	if span.After == nil {
 		page := f.beyond(f.world.now().commit, 0)
 		more := len(page) > span.Limit
-		return page[max(0, len(page)-span.Limit):], more, nil
+		return Part{Items: page[max(0, len(page)-span.Limit):], More: more}, nil
 	}
 	part := f.beyond(f.world.now().commit, *span.After)
 	if len(part) > span.Limit {
-		return part[:span.Limit], true, nil
+		return Part{Items: part[:span.Limit], More: true}, nil
 	}
-	return part, false, nil
+	return Part{Items: part}, nil
 }
 
 // same reports whether two parts of the feed are the same.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -153,6 +154,14 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 		}
 	}
 	t, err := s.look(ctx)
+	if err == nil && resumed && slices.ContainsFunc(t.updates, func(u update) bool { return u.short }) {
+		// What the client holds of a feed is not what is left of it.
+		resumed = false
+		for _, sub := range s.subs {
+			sub.resume(0, false, s.multiplexed)
+		}
+		t, err = s.look(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -174,8 +183,8 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 		first.id = strconv.FormatInt(t.commit, 10)
 	}
 	s.header()
+	s.figures.told(t.commit, 0, time.Now()) // before it is, so that nobody who has read it looks too early
 	s.send(append([]event{first}, events...)...)
-	s.figures.told(t.commit, 0, time.Now())
 	return nil
 }
 

@@ -29,11 +29,14 @@ type Item struct {
 	Data     []byte
 }
 
+// Part is a part of a feed, ascending.
+type Part = domain.Part[Item]
+
 // Feed is a live query over an append-only collection, of which only what is
 // new is sent.
 type Feed struct {
-	// Read returns a part of the feed, ascending, and whether there is more.
-	Read func(ctx context.Context, span domain.Span) ([]Item, bool, error)
+	// Read returns a part of the feed.
+	Read func(ctx context.Context, span domain.Span) (Part, error)
 	// After is where to begin, nil for the newest page.
 	After *int64
 	// Limit is the size of the newest page.
@@ -113,6 +116,7 @@ func (s *sub) resume(position int64, known, shared bool) {
 	}
 	after := s.path.Feed.After
 	s.cursor, s.paged = 0, true
+	s.asked = false // what was found for another position is not told
 	switch {
 	case known && shared && after != nil:
 		s.cursor = max(position, *after)
@@ -153,7 +157,24 @@ type update struct {
 	items []Item // of a feed
 	first bool   // they are the newest page
 	more  bool   // there are more than these
+	gone  int64  // of what had a position up to it, something is deleted
+	short bool   // and had one beyond the position that these items follow
 	err   error
+}
+
+// truncated reports whether the client must be told that something is missing; a
+// part of no items tells it only when it is the last.
+func (u *update) truncated() bool { return u.short && (len(u.items) > 0 || !u.more) }
+
+// last is the position up to which the update brings everything there is.
+func (u *update) last() (position int64) {
+	for _, item := range u.items {
+		position = max(position, item.Position)
+	}
+	if u.short && !u.more {
+		position = max(position, u.gone)
+	}
+	return position
 }
 
 // changed reports whether the update brings anything that was not sent.
@@ -162,7 +183,7 @@ func (u *update) changed() bool {
 		return true
 	}
 	if u.sub.path.Feed != nil {
-		return len(u.items) > 0
+		return len(u.items) > 0 || u.truncated()
 	}
 	return u.sum != u.sub.sum || !bytes.Equal(u.own, u.sub.own)
 }
@@ -201,7 +222,8 @@ func (s *sub) ask(ctx context.Context, commit int64) update {
 		if u.first = !s.paged; s.paged {
 			span = domain.Span{After: &s.cursor, Limit: domain.MaxFeedPage}
 		}
-		u.items, u.more, err = s.path.Feed.Read(ctx, span)
+		part, err := s.path.Feed.Read(ctx, span)
+		u.items, u.more, u.gone, u.short = part.Items, part.More, part.Gone, span.Truncated(part.Gone)
 		return err
 	})
 	return u
@@ -228,9 +250,9 @@ func (s *sub) learn(h *hub, u update) {
 	case s.path.Feed == nil:
 		watched = s.topic.learnAnswer(h, data, u)
 	case u.first:
-		watched = s.topic.learnItems(h, data, u.commit, u.commit, nil, true)
+		watched = s.topic.learnItems(h, data, u.commit, u.commit, Part{})
 	default:
-		watched = s.topic.learnItems(h, data, u.commit, s.cursor, u.items, !u.more)
+		watched = s.topic.learnItems(h, data, u.commit, s.cursor, Part{Items: u.items, More: u.more, Gone: u.gone})
 	}
 	s.asked, s.again, s.decidedAt = true, !watched, u.commit
 }
@@ -250,8 +272,8 @@ func (s *sub) advance(u update) {
 		// The newest page shows the feed as it is at this commit; what comes after
 		// it is what changes later, whether it is on the page or not.
 		s.cursor, s.paged, s.cut = u.commit, true, false
-	case len(u.items) > 0:
-		s.cursor = u.items[len(u.items)-1].Position
+	default:
+		s.cursor = max(s.cursor, u.last())
 	}
 }
 
@@ -270,11 +292,7 @@ func (u *update) fit(horizon int64, size int) {
 // event returns what is told of the update on a connection of its own.
 func (u *update) event() event {
 	if u.sub.path.Feed != nil {
-		var last int64
-		for _, item := range u.items {
-			last = max(last, item.Position)
-		}
-		return event{name: "items", id: strconv.FormatInt(last, 10), data: u.encode()}
+		return event{name: "items", id: strconv.FormatInt(u.last(), 10), data: u.encode()}
 	}
 	return event{name: "snapshot", id: strconv.FormatInt(u.commit, 10), data: u.encode()}
 }
@@ -297,6 +315,9 @@ func (u *update) encode() []byte {
 			body = append(body, ',')
 		}
 		body = append(body, item.Data...)
+	}
+	if u.truncated() {
+		return append(body, `],"truncated":true}`...)
 	}
 	return append(body, `]}`...)
 }

@@ -115,14 +115,15 @@ func (t *topic) learnAnswer(h *hub, deps []db.Dependency, u update) bool {
 	return true
 }
 
-// learnItems is learnAnswer for a feed: items are all beyond after, when they are
-// complete as of the commit.
-func (t *topic) learnItems(h *hub, deps []db.Dependency, commit, after int64, items []Item, complete bool) bool {
+// learnItems is learnAnswer for a feed: part is what is beyond after as of the
+// commit.
+func (t *topic) learnItems(h *hub, deps []db.Dependency, commit, after int64, part Part) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := h.depend(&t.watched, deps, commit)
 	compared := h.processed.Load() // before asking whether anything has changed
-	follows := complete && after <= t.at && t.sharers.Load() > 1 && t.held.Load() < maxHeldBytes
+	t.forget(part.Gone)
+	follows := !part.More && after <= t.at && t.sharers.Load() > 1 && t.held.Load() < maxHeldBytes
 	switch {
 	case r == outrun:
 		return false
@@ -138,8 +139,8 @@ func (t *topic) learnItems(h *hub, deps []db.Dependency, commit, after int64, it
 		t.at, t.from = commit, commit
 		return true
 	}
-	fresh := items[:0:0]
-	for _, item := range items {
+	fresh := part.Items[:0:0]
+	for _, item := range part.Items {
 		if item.Position > t.at {
 			fresh = append(fresh, item)
 		}
@@ -176,6 +177,26 @@ func (t *topic) add(fresh []Item) {
 		drop++
 	}
 	t.items = kept[drop:]
+	t.held.Add(int64(t.bytes - before))
+}
+
+// forget lets go of the items up to a position among which some are deleted:
+// whoever is to go on from there asks for itself. t.mu is held.
+func (t *topic) forget(gone int64) {
+	if gone <= t.from {
+		return
+	}
+	t.from = gone
+	kept := make([]Item, 0, len(t.items))
+	before := t.bytes
+	for _, item := range t.items {
+		if item.Position > gone {
+			kept = append(kept, item)
+			continue
+		}
+		t.bytes -= len(item.Data)
+	}
+	t.items = kept
 	t.held.Add(int64(t.bytes - before))
 }
 

@@ -17,6 +17,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/participants"
+	"connvo/domain/settings"
 	"connvo/domain/users"
 )
 
@@ -302,5 +303,20 @@ func BenchmarkState(b *testing.B) {
 				r.state()
 			}
 		})
+	}
+}
+
+func TestWhoIsNotToBeTrackedIsNotNamed(t *testing.T) {
+	r := newRoom(t)
+	no := false
+	_, err := settings.NewStore(r.db).Update(t.Context(), r.host, settings.Change{Tracking: &no})
+	r.must(err)
+	r.write(func(tx *db.WriteTx) error {
+		return conversation.Speak(tx, r.id, conversation.Utterance{Speaker: r.host.User, End: time.Second}, conversation.Utterance{Speaker: r.guest.User, End: time.Second})
+	})
+	state, err := r.talk.State(t.Context(), r.host, r.id)
+	r.must(err)
+	if s := state.Speaking; s.TotalMs != 2000 || len(s.ByUserMs) != 1 || s.ByUserMs[r.guest.User] != 1000 || len(s.WindowByUserMs) != 1 {
+		t.Errorf("%+v", s)
 	}
 }

@@ -2,11 +2,13 @@ package conversation
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/participants"
+	"connvo/domain/settings"
 )
 
 // The bounds of speaking.
@@ -60,9 +62,16 @@ type Speaking struct {
 // added, for one that is not from 0 to MaxOffset or ends before it starts, and for fewer
 // than no words.
 func Speak(tx *db.WriteTx, m domain.MeetingID, said ...Utterance) error {
+	untracked, err := unnamed(tx, said)
+	if err != nil {
+		return err
+	}
 	speakers := map[domain.UserID][]Utterance{}
 	var order []domain.UserID
 	for _, u := range said {
+		if untracked[u.Speaker] {
+			u.Speaker = Unnamed
+		}
 		if u.Start < 0 || u.End < u.Start || u.End > MaxOffset || u.Words < 0 {
 			return domain.Fail(domain.Invalid, "an utterance is from 0 to %d ms and ends after it starts", MaxOffset.Milliseconds())
 		}
@@ -77,6 +86,20 @@ func Speak(tx *db.WriteTx, m domain.MeetingID, said ...Utterance) error {
 		}
 	}
 	return nil
+}
+
+// unnamed returns the speakers who do not want to be named.
+func unnamed(tx db.Reader, said []Utterance) (map[domain.UserID]bool, error) {
+	var people []domain.UserID
+	for _, u := range said {
+		if u.Speaker != Unnamed && !slices.Contains(people, u.Speaker) {
+			people = append(people, u.Speaker)
+		}
+	}
+	if len(people) == 0 {
+		return nil, nil
+	}
+	return settings.Untracked(tx, people)
 }
 
 // add adds to the row of one speaker, and makes it where they are new.

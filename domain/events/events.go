@@ -72,13 +72,37 @@ func (l *Log) Append(tx *db.WriteTx, e Event) (int64, error) {
 	return e.Position, nil
 }
 
+// Lifetime is how long events are kept.
+const Lifetime = 365 * 24 * time.Hour
+
+// deleted is how many events Delete deletes at once, in about a millisecond.
+const deleted = 50
+
+// Oldest returns the instant of the oldest event, or db.ErrNone. It joins the
+// caller's transaction.
+func Oldest(tx db.Reader) (time.Time, error) {
+	ms, err := db.One(tx, db.Int, selectOldest)
+	return time.UnixMilli(ms).UTC(), err
+}
+
+// Delete deletes a few events that are not younger than the instant, the oldest
+// first, and returns how many, 0 when none is left. It joins the caller's
+// transaction.
+func Delete(tx *db.WriteTx, until time.Time) (int64, error) {
+	return tx.Exec(deleteOldest, until.UnixMilli(), deleted)
+}
+
 // Feed returns a part of the meeting's log. It joins the caller's transaction,
 // which has checked that the log may be read.
 func Feed(tx db.Reader, m domain.MeetingID, span domain.Span) (domain.Part[Event], error) {
-	return db.Part(tx, span, scanEvent, db.Feed{
+	part, err := db.Part(tx, span, scanEvent, db.Feed{
 		After:  selectEventsAfter,
 		Before: selectEventsBefore,
 	}, m)
+	if err == nil {
+		part.Gone, err = db.Gone(tx, span, "events", string(m))
+	}
+	return part, err
 }
 
 // LastAt returns the instant of the meeting's newest event, the zero time when

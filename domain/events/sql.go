@@ -40,6 +40,25 @@ WHERE position <= coalesce((SELECT min(CASE type WHEN ?3 THEN position END) FROM
 GROUP BY type
 -- scope: events.meeting_id=?1`
 
+// selectOldest is the instant of the first row.
+// whole table: it ends at the first row that it reads.
+const selectOldest = `
+SELECT created_at
+FROM events
+ORDER BY position
+LIMIT 1`
+
+// deleteOldest looks at the first rows only: instants ascend with positions.
+// whole table: the limit ends it.
+const deleteOldest = `
+DELETE FROM events
+WHERE created_at <= ?1 AND position IN (
+  SELECT position
+  FROM events
+  ORDER BY position
+  LIMIT ?2
+)`
+
 type count struct {
 	of      Type
 	n, last int64

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/blocks"
 	"connvo/domain/events"
 	"connvo/domain/participants"
 	"connvo/domain/users"
@@ -104,7 +106,7 @@ func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, i Invitation, 
 		if !ok {
 			return none, domain.FailField(field, "must be an e-mail address without a name, such as ada@example.com")
 		}
-		user, err := users.ByAddress(tx, address)
+		user, err := byAddress(tx, who, address)
 		if errors.Is(err, db.ErrNone) {
 			return participants.Invite(tx, m, who.User, address, i.Role)
 		}
@@ -112,7 +114,7 @@ func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, i Invitation, 
 			return none, err
 		}
 		i.User = user
-	} else if err := users.RequireInvitable(tx, i.User, field); err != nil {
+	} else if err := users.RequireReachable(tx, who, i.User, field); err != nil {
 		return none, err
 	}
 	if i.User == who.User {
@@ -120,6 +122,21 @@ func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, i Invitation, 
 	}
 	p := participants.Person{User: i.User, Role: i.Role, Status: participants.Invited}
 	return p, participants.Add(tx, m, i.User, i.Role)
+}
+
+// byAddress returns the active user whose address it is, or db.ErrNone; also where
+// a block is between them and the caller, to whom the address then says as little as
+// that of somebody who is deactivated.
+func byAddress(tx *db.WriteTx, who domain.Actor, address string) (domain.UserID, error) {
+	user, err := users.ByAddress(tx, address)
+	if err != nil {
+		return "", err
+	}
+	hidden, err := blocks.Between(tx, who.User, user)
+	if err == nil && hidden {
+		err = db.ErrNone
+	}
+	return user, err
 }
 
 // Claim makes the user a member wherever their address is invited, and reports
@@ -131,6 +148,12 @@ func (s *Store) Claim(tx *db.WriteTx, user domain.UserID, address string) (more 
 		return false, err
 	}
 	for _, c := range claimed {
+		if !c.New {
+			continue // they were a member already
+		}
+		if err := record(tx, user, c.Meeting, audit.ParticipantClaimed, `{}`); err != nil {
+			return false, err
+		}
 		if err := s.appendAbout(tx, domain.Actor{User: user}, c.Meeting, events.ParticipantClaimed, string(c.Invitation)); err != nil {
 			return false, err
 		}

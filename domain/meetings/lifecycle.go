@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/events"
@@ -127,8 +128,7 @@ func (s *Store) step(ctx context.Context, who domain.Actor, id domain.MeetingID,
 // OrgOf returns the organization that the meeting belongs to, "" for none. It joins
 // the caller's transaction.
 func OrgOf(tx db.Reader, id domain.MeetingID) (string, error) {
-	m, err := db.One(tx, scanMeeting, selectMeeting, id)
-	return m.Org, err
+	return db.One(tx, scanOrg, selectOrg, id)
 }
 
 // AbandonedAt returns when an active meeting is to be ended for its members, if
@@ -163,5 +163,17 @@ func (s *Store) EndAbandoned(tx *db.WriteTx, id domain.MeetingID, heard time.Tim
 	if tx.Now.Before(at) {
 		return at, nil
 	}
-	return time.Time{}, s.conclude(tx, domain.Actor{}, id)
+	if err := s.conclude(tx, domain.Actor{}, id); err != nil {
+		return time.Time{}, err
+	}
+	return time.Time{}, record(tx, "", id, audit.MeetingEnded, `{"by":"time"}`)
+}
+
+// record records what is done to the meeting by no request of its own.
+func record(tx *db.WriteTx, actor domain.UserID, id domain.MeetingID, action audit.Action, detail string) error {
+	org, err := OrgOf(tx, id)
+	if err != nil {
+		return err
+	}
+	return audit.Record(tx, audit.Entry{Actor: actor, Org: org, Action: action, Resource: string(id), Outcome: audit.Allowed, Detail: detail})
 }

@@ -184,7 +184,7 @@ func TestNeitherDeactivatedNorOldNewsClaims(t *testing.T) {
 	}
 	w.exec(`UPDATE users SET active = 1 WHERE id = ?`, grace.User)
 	w.arriveAs(id)
-	if got := w.in(m, ada); got != "ada host,  cohost" {
+	if got := w.in(m, ada); got != "ada host, User cohost" {
 		t.Errorf("active again: %s", got)
 	}
 }

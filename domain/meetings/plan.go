@@ -18,7 +18,7 @@ type Draft struct {
 	ID              domain.MeetingID // "" makes a new one
 	Title           string
 	Description     string
-	ScheduledAt     time.Time     // zero for none
+	ScheduledAt     *time.Time    // nil for none
 	Duration        time.Duration // 0 for DefaultDuration
 	Kind            Kind          // "" for SmallGroup
 	MaxParticipants int           // 0 for DefaultCapacity
@@ -60,7 +60,7 @@ func (s *Store) Create(ctx context.Context, who domain.Actor, d Draft) (Meeting,
 func (d Draft) plan(now time.Time) (Meeting, error) {
 	m := Meeting{
 		ID: d.ID, State: participants.Scheduled, Kind: d.Kind, Title: strings.TrimSpace(d.Title),
-		Description: strings.TrimSpace(d.Description), ScheduledAt: d.ScheduledAt, Duration: d.Duration,
+		Description: strings.TrimSpace(d.Description), Duration: d.Duration,
 		MaxParticipants: d.MaxParticipants, Recording: d.Recording, Transcription: d.Transcription,
 		CreatedAt: now, UpdatedAt: now,
 	}
@@ -73,8 +73,10 @@ func (d Draft) plan(now time.Time) (Meeting, error) {
 	if m.MaxParticipants == 0 {
 		m.MaxParticipants = DefaultCapacity
 	}
-	if !m.ScheduledAt.IsZero() && m.ScheduledAt.Before(now) {
-		return m, errPast
+	if d.ScheduledAt != nil {
+		if m.ScheduledAt = *d.ScheduledAt; m.ScheduledAt.Before(now) {
+			return m, errPast
+		}
 	}
 	return m, m.check()
 }
@@ -91,6 +93,8 @@ func (m Meeting) check() error {
 		return domain.FailField("body.title", "must have at most %d characters", MaxTitle)
 	case utf8.RuneCountInString(m.Description) > MaxDescription:
 		return domain.FailField("body.description", "must have at most %d characters", MaxDescription)
+	case !m.ScheduledAt.Before(endOfTime):
+		return domain.FailField("body.scheduledAt", "must be before the year 10000, in UTC")
 	case m.Duration < MinDuration, m.Duration > MaxDuration:
 		return domain.FailField("body.durationMs", "must be from %d to %d", MinDuration.Milliseconds(), MaxDuration.Milliseconds())
 	case m.MaxParticipants < 1, m.MaxParticipants > MaxCapacity:

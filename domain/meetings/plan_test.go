@@ -15,6 +15,8 @@ func TestPlanIsChecked(t *testing.T) {
 	w := newTown(t)
 	ada := w.arrive("ada")
 	m := w.plan(ada)
+	// It can be written down with an offset, and would be answered with a year of five digits.
+	lastSecond := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.FixedZone("", -3600))
 	for _, c := range []struct {
 		change meetings.Change
 		says   string
@@ -34,6 +36,7 @@ func TestPlanIsChecked(t *testing.T) {
 		{meetings.Change{ScheduledAt: new(noon.Add(-time.Millisecond))}, "in the past"},
 		{meetings.Change{ScheduledAt: new(noon)}, ""},
 		{meetings.Change{ScheduledAt: new(time.Time{})}, "in the past"},
+		{meetings.Change{ScheduledAt: new(lastSecond)}, "before the year 10000"},
 	} {
 		_, err := w.meets.Update(t.Context(), ada, m, c.change)
 		if c.says == "" {
@@ -43,12 +46,14 @@ func TestPlanIsChecked(t *testing.T) {
 		}
 	}
 	for says, d := range map[string]meetings.Draft{
-		"in the past":           {Title: "Plan", ScheduledAt: noon.Add(-time.Millisecond)},
-		"must be from 60000":    {Title: "Plan", Duration: -time.Hour},
-		"must be from 1":        {Title: "Plan", MaxParticipants: -1},
-		"at most 200":           {Title: strings.Repeat("x", 10_000)},
-		"must not be empty":     {Title: "\t"},
-		"at most 5000 characte": {Title: "Plan", Description: strings.Repeat("x", 10_000)},
+		"in the past":            {Title: "Plan", ScheduledAt: new(noon.Add(-time.Millisecond))},
+		"must not be in the pas": {Title: "Plan", ScheduledAt: new(time.Time{})}, // the year 1, not no time
+		"before the year 10000":  {Title: "Plan", ScheduledAt: new(lastSecond)},
+		"must be from 60000":     {Title: "Plan", Duration: -time.Hour},
+		"must be from 1":         {Title: "Plan", MaxParticipants: -1},
+		"at most 200":            {Title: strings.Repeat("x", 10_000)},
+		"must not be empty":      {Title: "\t"},
+		"at most 5000 characte":  {Title: "Plan", Description: strings.Repeat("x", 10_000)},
 	} {
 		_, err := w.meets.Create(t.Context(), ada, d)
 		refused(t, err, domain.Invalid, says)

@@ -27,6 +27,12 @@ FROM meetings
 WHERE id IN (SELECT value FROM json_each(?1))
 -- scope: meetings.id=each(?1)`
 
+const selectOrg = `
+SELECT org_id
+FROM meetings
+WHERE id = ?1
+-- scope: meetings.id=?1`
+
 const updateStarted = `
 UPDATE meetings
 SET state = 'active', started_by = ?2, started_at = ?3, updated_at = ?3
@@ -95,6 +101,11 @@ func readEach(tx db.Reader, mine []participants.Meeting) ([]Meeting, error) {
 		list[i] = m
 	}
 	return list, nil
+}
+
+func scanOrg(r db.Row) (org string, err error) {
+	err = r.Scan(&org)
+	return org, err
 }
 
 func scanMeeting(r db.Row) (Meeting, error) {

@@ -174,6 +174,18 @@ func (s *Store) change(ctx context.Context, who domain.Actor, meeting domain.Mee
 	return m, err
 }
 
+// Get returns a message of the meeting as it is now; NotFound when there is none.
+func (s *Store) Get(ctx context.Context, who domain.Actor, meeting domain.MeetingID, id domain.MessageID) (m Message, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if _, err := participants.Require(tx, who, meeting, participants.ReadContent); err != nil {
+			return err
+		}
+		m, err = find(tx, meeting, id)
+		return err
+	})
+	return m, err
+}
+
 // Feed returns a part of the chat: by the position of the last change with
 // After, else by the order of creation. With a thread, which any of its messages
 // names, it is a part of that thread, the message it began with included;
@@ -183,18 +195,27 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, meeting domain.Meeti
 		if _, err := participants.Require(tx, who, meeting, participants.ReadContent); err != nil {
 			return err
 		}
-		if thread == "" {
-			part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore}, meeting)
-			return err
-		}
-		root, err := threadOf(tx, meeting, thread)
+		gone, err := db.Gone(tx, span, "messages", string(meeting))
 		if err != nil {
 			return err
 		}
-		part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectThreadAfter, Before: selectThreadBefore}, root)
+		if thread == "" {
+			part, err = db.Part(tx, span, scanMessage, db.Feed{After: selectMessagesAfter, Before: selectMessagesBefore}, meeting)
+		} else {
+			part, err = threadPart(tx, meeting, thread, span)
+		}
+		part.Gone = gone
 		return err
 	})
 	return part, err
+}
+
+func threadPart(tx db.Reader, meeting domain.MeetingID, thread domain.MessageID, span domain.Span) (domain.Part[Message], error) {
+	root, err := threadOf(tx, meeting, thread)
+	if err != nil {
+		return domain.Part[Message]{}, err
+	}
+	return db.Part(tx, span, scanMessage, db.Feed{After: selectThreadAfter, Before: selectThreadBefore}, root)
 }
 
 // threadOf returns the thread of a message of the meeting.

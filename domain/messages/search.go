@@ -62,10 +62,27 @@ func expression(meeting domain.MeetingID, query string) string {
 	for _, w := range words {
 		b.WriteString(` "` + strings.ReplaceAll(w, `"`, `""`) + `"`)
 	}
-	last := words[len(words)-1]
-	if utf8.RuneCountInString(last) >= minPrefix {
+	if endLength(words[len(words)-1]) >= minPrefix {
 		b.WriteString(" *")
 	}
 	b.WriteString(" )")
 	return b.String()
+}
+
+// endLength returns how many characters the word at the end of the text has in
+// the index, to which everything but letters and digits separates words: that of
+// "..a" is "a". Accents are no characters there.
+func endLength(text string) (n int) {
+	inside := false
+	for text != "" {
+		r, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+		switch {
+		case unicode.IsLetter(r), unicode.IsNumber(r):
+			n, inside = n+1, true
+		case inside && !unicode.Is(unicode.Mn, r):
+			return n
+		}
+	}
+	return n
 }

@@ -94,8 +94,8 @@ func (s *Store) At(ctx context.Context, who domain.Actor, m domain.MeetingID, ve
 	return n, err
 }
 
-// Feed returns a part of the history of the notes, by version. It is Truncated
-// when edits that follow After are older than Lifetime and gone.
+// Feed returns a part of the history of the notes, by version. Edits
+// older than Lifetime are gone.
 func (s *Store) Feed(ctx context.Context, who domain.Actor, m domain.MeetingID, span domain.Span) (part domain.Part[Logged], err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
 		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
@@ -105,11 +105,10 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, m domain.MeetingID, 
 		if err != nil || span.After == nil {
 			return err
 		}
-		floor, err := db.One(tx, db.Int, selectFloor, m)
+		part.Gone, err = db.One(tx, db.Int, selectFloor, m)
 		if errors.Is(err, db.ErrNone) {
 			return nil
 		}
-		part.Truncated = *span.After < floor
 		return err
 	})
 	return part, err

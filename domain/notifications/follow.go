@@ -41,6 +41,10 @@ func Follow(tx *db.WriteTx, e events.Event) error {
 		n.Type = MeetingInvited
 		return tellSubject(tx, n, e.Subject)
 	case events.ParticipantClaimed:
+		// Nobody is asked to a meeting that was over before they came.
+		if p, err := db.One(tx, scanPlan, selectPlan, e.Meeting); err != nil || p.over() {
+			return err
+		}
 		// Who has invited them is not in the event, only that it was not they.
 		n.Type, n.Actor = MeetingInvited, ""
 		return Tell(tx, n, e.Actor)
@@ -98,6 +102,11 @@ func TellStarting(tx *db.WriteTx, m domain.MeetingID) error {
 // ahead reports whether the meeting is to begin after now.
 func (p plan) ahead(now time.Time) bool {
 	return p.state == participants.Scheduled && p.at.After(now) // never where it is zero
+}
+
+// over reports whether nobody can be in the meeting any more.
+func (p plan) over() bool {
+	return p.state == participants.Concluded || p.state == participants.Cancelled
 }
 
 // cause names the news that the meeting is about to begin.

@@ -1,4 +1,4 @@
-// Package notifications is what people are told about their meetings.
+// Package notifications is what people are told about their meetings and connections.
 package notifications
 
 import (
@@ -25,15 +25,25 @@ const (
 	MeetingCancelled Type = "meeting.cancelled"
 	RoleChanged      Type = "role.changed"      // the subject is the new role
 	MessageMentioned Type = "message.mentioned" // the subject is the message
+	// In these the subject is the connection, and there is no meeting.
+	ConnectionRequested Type = "connection.requested"
+	ConnectionAccepted  Type = "connection.accepted"
 )
+
+// personal reports whether what is told is that one person turns to another: a
+// block holds it back. What a meeting does to its members is told all the same,
+// whoever did it: it changes what they can do, or where they have to be.
+func (t Type) personal() bool {
+	return t == MeetingInvited || t == MessageMentioned || t == ConnectionRequested || t == ConnectionAccepted
+}
 
 // Notification is one thing that somebody was told. It does not change.
 type Notification struct {
 	Position  int64
 	Type      Type
-	Meeting   domain.MeetingID
-	Actor     domain.UserID // "" when time did it, or it is not known who
-	Subject   string        // "" where the type has none
+	Meeting   domain.MeetingID // "" where it is about none
+	Actor     domain.UserID    // "" when time did it, or it is not known who
+	Subject   string           // "" where the type has none
 	CreatedAt time.Time
 }
 
@@ -56,6 +66,9 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, span domain.Span) (p
 			return err
 		}
 		part, err = db.Part(tx, span, scanNotification, db.Feed{After: selectAfter, Before: selectBefore}, who.User)
+		if err == nil {
+			part.Gone, err = db.Gone(tx, span, "notifications", string(who.User))
+		}
 		return err
 	})
 	return part, err

@@ -142,13 +142,23 @@ func TestWhoIsNobodyReadsNothing(t *testing.T) {
 	}
 }
 
-func TestYoungDayIsNotDeleted(t *testing.T) {
+func TestYoungNotificationIsNotDeleted(t *testing.T) {
 	d := dbtest.Open(t)
-	day := d.Now().UnixMilli() / (24 * time.Hour).Milliseconds()
-	for before, refused := range map[int64]bool{0: true, 90: true, 91: false} {
-		err := d.Write(t.Context(), func(tx *db.WriteTx) error { return notifications.DeleteUntil(tx, day-before) })
-		if (err != nil) != refused {
-			t.Errorf("%d days ago: %v", before, err)
+	ada := arrive(t, d, "ada")
+	if err := tell(t, d, 2, "", ada.User); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		until time.Duration // from now
+		want  int64
+	}{{-time.Minute, 0}, {time.Minute, 2}, {time.Minute, 0}} {
+		var n int64
+		err := d.Write(t.Context(), func(tx *db.WriteTx) (err error) {
+			n, err = notifications.Delete(tx, tx.Now.Add(c.until))
+			return err
+		})
+		if err != nil || n != c.want {
+			t.Errorf("until %v from now: %d deleted, want %d, %v", c.until, n, c.want, err)
 		}
 	}
 }

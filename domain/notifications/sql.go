@@ -68,19 +68,19 @@ SELECT state, scheduled_at
 FROM meetings
 WHERE id = ?1`
 
-// selectNewest is the instant of the last row.
+// selectOldest is the instant of the first row.
 // whole table: it ends at the first row that it reads.
-const selectNewest = `
+const selectOldest = `
 SELECT created_at
 FROM notifications
-ORDER BY position DESC
+ORDER BY position
 LIMIT 1`
 
 // deletePortion looks at the oldest rows only: instants ascend with positions.
 // whole table: the limit ends it.
 const deletePortion = `
 DELETE FROM notifications
-WHERE created_at < ?1 AND position IN (
+WHERE created_at <= ?1 AND position IN (
   SELECT position
   FROM notifications
   ORDER BY position
@@ -119,4 +119,57 @@ func scanPlan(r db.Row) (plan, error) {
 	err := r.Scan(&p.state, &at)
 	p.at = db.Instant(at)
 	return p, err
+}
+
+// whole table: channels has three rows at most.
+const deleteChannels = `
+DELETE FROM channels
+WHERE name NOT IN (SELECT value FROM json_each(?1))`
+
+const insertChannels = `
+INSERT INTO channels (name)
+SELECT value
+FROM json_each(?1)
+WHERE TRUE
+ON CONFLICT DO NOTHING`
+
+// selectWishes takes what those want who have set nothing.
+// whole table: channels has three rows at most, mostly none.
+const selectWishes = `
+SELECT u.value, c.name
+FROM channels AS c
+CROSS JOIN json_each(?1) AS u
+LEFT JOIN settings AS s ON s.user_id = u.value
+WHERE CASE c.name
+  WHEN 'email' THEN coalesce(s.email, ?2)
+  WHEN 'push' THEN coalesce(s.push, ?3)
+  WHEN 'sms' THEN coalesce(s.sms, ?4)
+END = 1`
+
+// selectLetter answers nothing for who may not know of it any more.
+const selectLetter = `
+SELECT n.position, n.type, n.meeting_id, n.actor_id, n.subject, n.created_at,
+  u.id, u.display_name, u.address, coalesce(m.title, ''), coalesce(a.display_name, '')
+FROM notifications AS n
+JOIN users AS u ON u.id = n.user_id AND u.active = 1
+LEFT JOIN participants AS p ON p.meeting_id = n.meeting_id AND p.user_id = n.user_id
+LEFT JOIN meetings AS m ON m.id = n.meeting_id
+LEFT JOIN users AS a ON a.id = n.actor_id
+WHERE n.position = ?1 AND (n.meeting_id = '' OR p.user_id IS NOT NULL)`
+
+// wish is that somebody wants to be told by a channel.
+type wish struct {
+	user    domain.UserID
+	channel Channel
+}
+
+func scanWish(r db.Row) (w wish, err error) {
+	return w, r.Scan(&w.user, &w.channel)
+}
+
+func scanLetter(r db.Row) (l Letter, err error) {
+	var at int64
+	err = r.Scan(&l.Position, &l.Type, &l.Meeting, &l.Actor, &l.Subject, &at, &l.User, &l.Name, &l.Address, &l.Title, &l.ActorName)
+	l.CreatedAt = time.UnixMilli(at).UTC()
+	return l, err
 }

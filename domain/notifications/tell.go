@@ -1,12 +1,12 @@
 package notifications
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/blocks"
 	"connvo/jobs"
 )
 
@@ -21,8 +21,8 @@ const TellRest = "notifications.tell"
 // News is something to be told. Its fields are the payload of a job.
 type News struct {
 	Type    Type
-	Meeting domain.MeetingID
-	Actor   domain.UserID // who did it, and is not told; "" for time
+	Meeting domain.MeetingID // "" for none
+	Actor   domain.UserID    // who did it, and is not told; "" for time
 	Subject string
 	// Cause makes it the only news of its type: whoever was told of the type, the
 	// meeting and the cause is not told again.
@@ -49,79 +49,53 @@ func TellMembers(tx *db.WriteTx, n News) error {
 	return jobs.Enqueue(tx, jobs.Job{Kind: TellRest, Payload: n})
 }
 
-// Tell tells the people, of whom there are at most MaxTold. Its actor is not told.
+// Tell tells the people, of whom there are at most MaxTold, and lets it leave by
+// the channels that they want. Its actor is not told, and of what is personal nobody
+// whom a block keeps from the actor.
 func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 	if len(people) > MaxTold {
 		return fmt.Errorf("tell %s: %d people, more than %d", n.Type, len(people), MaxTold)
 	}
-	if len(people) > 0 {
-		if err := ensureExpiry(tx); err != nil {
+	told := map[domain.UserID]int64{}
+	var hidden map[domain.UserID]bool
+	if n.Type.personal() && n.Actor != "" {
+		var err error
+		if hidden, err = blocks.Among(tx, n.Actor, people); err != nil {
 			return err
 		}
 	}
 	for _, user := range people {
-		if user == n.Actor {
+		if user == n.Actor || hidden[user] {
 			continue
 		}
-		_, err := tx.Exec(insertNotification, tx.Next(), user, n.Type, n.Cause, n.Meeting, n.Actor, n.Subject, tx.Now.UnixMilli())
+		position := tx.Next()
+		inserted, err := tx.Exec(insertNotification, position, user, n.Type, n.Cause, n.Meeting, n.Actor, n.Subject, tx.Now.UnixMilli())
 		if err != nil {
 			return err
 		}
+		if inserted > 0 {
+			told[user] = position
+		}
 	}
-	return nil
+	return leave(tx, told)
 }
 
-// Lifetime is how long notifications are kept, to within a day.
+// Lifetime is how long notifications are kept.
 const Lifetime = 90 * 24 * time.Hour
 
-// Expire is the kind of the jobs that delete the notifications of a day at the
-// end of their Lifetime; their payload is the number of the day.
-const Expire = "notifications.expire"
+// deleted is how many notifications Delete deletes at once, in about a millisecond.
+const deleted = 50
 
-// maxExpired is how many notifications one transaction deletes: a few
-// milliseconds of the writer's time.
-const maxExpired = 250
-
-// ensureExpiry arranges, before the first notification of a day, that the day's
-// are deleted. Each day has a job, so that one that fails for good is made up for
-// by the next.
-func ensureExpiry(tx *db.WriteTx) error {
-	newest, err := db.One(tx, db.Int, selectNewest)
-	if err != nil && !errors.Is(err, db.ErrNone) {
-		return err
-	}
-	day := dayOf(tx.Now)
-	if err == nil && dayOf(time.UnixMilli(newest)) == day {
-		return nil
-	}
-	return expire(tx, day, expiryOf(day))
+// Oldest returns the instant of the oldest notification, or db.ErrNone. It joins the
+// caller's transaction.
+func Oldest(tx db.Reader) (time.Time, error) {
+	ms, err := db.One(tx, db.Int, selectOldest)
+	return time.UnixMilli(ms).UTC(), err
 }
 
-func expire(tx *db.WriteTx, day int64, at time.Time) error {
-	return jobs.Enqueue(tx, jobs.Job{Kind: Expire, Name: fmt.Sprintf("%s:%d", Expire, day), Payload: day, RunAt: at})
+// Delete deletes a few notifications that are not younger than the instant, the
+// oldest first, and returns how many, 0 when none is left. It joins the caller's
+// transaction.
+func Delete(tx *db.WriteTx, until time.Time) (int64, error) {
+	return tx.Exec(deletePortion, until.UnixMilli(), deleted)
 }
-
-// DeleteUntil deletes the notifications of the day, and of all before, and leaves
-// to another job what is too much for tx. It refuses a day that is not past its
-// Lifetime.
-func DeleteUntil(tx *db.WriteTx, day int64) error {
-	if at := expiryOf(day); tx.Now.Before(at) {
-		return fmt.Errorf("the notifications of day %d are kept until %s", day, at.Format(time.RFC3339))
-	}
-	n, err := tx.Exec(deletePortion, endOf(day).UnixMilli(), maxExpired)
-	if err != nil || n < maxExpired {
-		return err
-	}
-	return expire(tx, day, tx.Now)
-}
-
-const msPerDay = int64(24 * time.Hour / time.Millisecond)
-
-// dayOf returns the number of the day in UTC, counted from 1970.
-func dayOf(at time.Time) int64 { return at.UnixMilli() / msPerDay }
-
-// endOf returns the first instant after the day.
-func endOf(day int64) time.Time { return time.UnixMilli((day + 1) * msPerDay).UTC() }
-
-// expiryOf returns the instant at which all of the day are past their Lifetime.
-func expiryOf(day int64) time.Time { return endOf(day).Add(Lifetime) }

@@ -13,6 +13,7 @@ const MaxClaimed = 100
 type Claimed struct {
 	Meeting    domain.MeetingID
 	Invitation domain.InvitationID
+	New        bool // they were no member before
 }
 
 // Invite keeps a place in the meeting for whoever signs in with the address,
@@ -25,19 +26,22 @@ func Invite(tx *db.WriteTx, m domain.MeetingID, by domain.UserID, address string
 
 // Claim makes the user a member wherever the address is invited, in at most
 // MaxClaimed meetings, and reports whether there are more. Who is a member
-// already stays what they are.
+// already stays what they are. An invitation by somebody whom a block keeps from
+// the user waits on: the inviter does not learn of it.
 func Claim(tx *db.WriteTx, user domain.UserID, address string) (claimed []Claimed, more bool, err error) {
-	claimed, err = db.All(tx, scanClaimed, selectClaimable, address, MaxClaimed+1)
+	claimed, err = db.All(tx, scanClaimed, selectClaimable, address, MaxClaimed+1, user)
 	if err != nil {
 		return nil, false, err
 	}
 	if more = len(claimed) > MaxClaimed; more {
 		claimed = claimed[:MaxClaimed]
 	}
-	for _, c := range claimed {
-		if _, err := tx.Exec(insertClaimed, c.Meeting, c.Invitation, user); err != nil {
+	for i, c := range claimed {
+		added, err := tx.Exec(insertClaimed, c.Meeting, c.Invitation, user)
+		if err != nil {
 			return nil, false, err
 		}
+		claimed[i].New = added > 0
 		if _, err := tx.Exec(deleteInvitation, c.Meeting, c.Invitation); err != nil {
 			return nil, false, err
 		}
@@ -59,11 +63,16 @@ ON CONFLICT (meeting_id, user_id) DO NOTHING`
 
 const selectClaimable = `
 SELECT meeting_id, id
-FROM invitations
-WHERE email = ?1
+FROM invitations AS i
+WHERE email = ?1 AND NOT EXISTS (
+  SELECT 1
+  FROM blocks
+  WHERE user_id = ?3 AND other_id = i.invited_by
+)
 ORDER BY meeting_id
 LIMIT ?2
--- scope: invitations.email=?1`
+-- scope: invitations.email=?1
+-- scope: blocks.user_id=?3`
 
 const selectInvitation = `
 SELECT id, role

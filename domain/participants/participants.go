@@ -70,6 +70,10 @@ const (
 	Preside                   // over the notes: roll them back, lock them
 )
 
+// ErrNoMember is the cause of a NotFound for whoever is not, or no longer, a member
+// of the meeting, be there one or not. The caller is not told it.
+var ErrNoMember = errors.New("no member of the meeting")
+
 // Require refuses whoever may not do what right names in the meeting, and
 // returns the caller's membership. It only decides, and it is the first
 // statement of every transaction about a meeting.
@@ -83,7 +87,7 @@ func Require(tx db.Reader, who domain.Actor, m domain.MeetingID, right Right) (M
 	case !row.active:
 		return Membership{}, domain.Fail(domain.Forbidden, "this user is deactivated")
 	case row.Role == "":
-		return Membership{}, domain.Fail(domain.NotFound, "there is no such meeting")
+		return Membership{}, &domain.Error{Kind: domain.NotFound, Detail: "there is no such meeting", Cause: ErrNoMember}
 	}
 	if err := row.allows(right); err != nil {
 		return Membership{}, err

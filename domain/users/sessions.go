@@ -58,23 +58,25 @@ func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 	if who.Session == "" {
 		return domain.Fail(domain.Conflict, "the token belongs to no session, so that it is valid until it expires")
 	}
-	return s.db.Write(ctx, func(tx *db.WriteTx) error {
-		last := tx.Now
-		if who.Expires.After(last) {
-			last = who.Expires
-		}
-		forget := last.Add(endedFor).UnixMilli()
-		if _, err := tx.Exec(insertEndedNames, who.Session, forget, tx.Now.UnixMilli()); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(deleteSession, who.Session); err != nil {
-			return err
-		}
-		added, err := tx.Exec(insertEnded, who.Session, forget, tx.Now.UnixMilli())
-		if err != nil || added == 0 {
-			return err
-		}
-		_, err = tx.Exec(deleteForgotten, tx.Now.UnixMilli(), maxForgotten)
+	return s.db.Write(ctx, func(tx *db.WriteTx) error { return endSession(tx, who) })
+}
+
+func endSession(tx *db.WriteTx, who domain.Actor) error {
+	last := tx.Now
+	if who.Expires.After(last) {
+		last = who.Expires
+	}
+	forget := last.Add(endedFor).UnixMilli()
+	if _, err := tx.Exec(insertEndedNames, who.Session, forget, tx.Now.UnixMilli()); err != nil {
 		return err
-	})
+	}
+	if _, err := tx.Exec(deleteSession, who.Session); err != nil {
+		return err
+	}
+	added, err := tx.Exec(insertEnded, who.Session, forget, tx.Now.UnixMilli())
+	if err != nil || added == 0 {
+		return err
+	}
+	_, err = tx.Exec(deleteForgotten, tx.Now.UnixMilli(), maxForgotten)
+	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/text"
 )
 
 // Arrival is what else happens, in the same transaction, when an active person is
@@ -31,6 +32,13 @@ func Address(email string) (string, bool) {
 // of several, who came first. It joins the caller's transaction.
 func ByAddress(tx db.Reader, address string) (domain.UserID, error) {
 	return db.One(tx, scanID, selectByAddress, address)
+}
+
+// Holds reports whether the user is active and the address is still theirs. It
+// joins the caller's transaction.
+func Holds(tx db.Reader, user domain.UserID, address string) (bool, error) {
+	n, err := db.One(tx, db.Int, countHolder, user, address)
+	return n > 0, err
 }
 
 // SignIn stores what the provider tells about a person and returns the account,
@@ -86,7 +94,7 @@ func arrive(tx *db.WriteTx, id Identity) (Account, error) {
 	a := Account{User: domain.UserID(domain.UserPrefix + tx.ULID()), Active: true, Org: org, OrgRole: role, ClaimsAt: id.At}
 	name := displayName(id)
 	_, err = tx.Exec(insertUser, a.User, id.Subject, org, role, id.At.UnixMilli(), id.Email,
-		name, id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
+		name, nameKey(name), id.AvatarURL, tx.Now.UnixMilli(), tx.Now.UnixMilli())
 	if err != nil {
 		return Account{}, err
 	}
@@ -136,13 +144,16 @@ func (s *Store) verified(tx *db.WriteTx, a Account, id Identity) error {
 	return nil
 }
 
-// displayName is the provider's name, or what stands before the @.
+// displayName is the provider's name, else what stands before the @: the first
+// that somebody might choose, cut to what is kept.
 func displayName(id Identity) string {
-	name := strings.TrimSpace(id.Name)
-	if name == "" {
-		name, _, _ = strings.Cut(id.Email, "@")
+	local, _, _ := strings.Cut(id.Email, "@")
+	for _, name := range []string{id.Name, local} {
+		if name, err := text.Name("", ShortName(name), MaxDisplayName); err == nil {
+			return name
+		}
 	}
-	return ShortName(name)
+	return "User"
 }
 
 // ShortName returns the name, cut to MaxDisplayName characters.

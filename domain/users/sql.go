@@ -29,10 +29,15 @@ WHERE u.id = ?1
 -- decides`
 
 const selectUser = `
-SELECT id, email, display_name, avatar_url, org_id, org_role, created_at, updated_at
+SELECT id, email, display_name, avatar_url, org_id, org_role, created_at, updated_at, (
+  SELECT completed_at
+  FROM onboardings
+  WHERE user_id = ?1
+)
 FROM users
 WHERE id = ?1
--- scope: users.id=?1`
+-- scope: users.id=?1
+-- scope: onboardings.user_id=?1`
 
 const selectCard = `
 SELECT id, display_name, avatar_url
@@ -53,8 +58,8 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND active = 1
 -- scope: users.id=each(?1)`
 
 const insertUser = `
-INSERT INTO users (id, subject, org_id, org_role, claims_at, email, display_name, avatar_url, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+INSERT INTO users (id, subject, org_id, org_role, claims_at, email, display_name, name_key, avatar_url, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 const selectByAddress = `
 SELECT id
@@ -63,6 +68,12 @@ WHERE address = ?1 AND active = 1
 ORDER BY id
 LIMIT 1
 -- scope: users.address=?1`
+
+const countHolder = `
+SELECT count(*)
+FROM users
+WHERE id = ?1 AND address = ?2 AND active = 1
+-- scope: users.id=?1`
 
 const updateAddress = `
 UPDATE users
@@ -82,7 +93,7 @@ WHERE id = ?`
 
 const updateUser = `
 UPDATE users
-SET display_name = ?, avatar_url = ?, updated_at = ?
+SET display_name = ?, name_key = ?, avatar_url = ?, updated_at = ?
 WHERE id = ?`
 
 const insertEnded = `
@@ -155,13 +166,14 @@ WHERE session IN (
 )`
 
 // upsertSeen takes an object of instants by user. Who is no user, or not any
-// more, is left out.
+// more, and who does not want it, is left out.
 const upsertSeen = `
 INSERT INTO last_seen (user_id, seen_at)
 SELECT u.id, s.value
 FROM json_each(?1) AS s
 JOIN users AS u ON u.id = s.key
-WHERE TRUE
+LEFT JOIN settings AS w ON w.user_id = u.id
+WHERE coalesce(w.tracking, 1) = 1
 ON CONFLICT (user_id) DO UPDATE
 SET seen_at = excluded.seen_at
 WHERE excluded.seen_at >= last_seen.seen_at + ?2`
@@ -193,8 +205,9 @@ func scanStanding(r db.Row) (standing, error) {
 func scanUser(r db.Row) (User, error) {
 	var u User
 	var created, updated int64
-	err := r.Scan(&u.ID, &u.Email, &u.DisplayName, &u.AvatarURL, &u.Org, &u.OrgRole, &created, &updated)
-	u.CreatedAt, u.UpdatedAt = time.UnixMilli(created).UTC(), time.UnixMilli(updated).UTC()
+	var onboarded *int64
+	err := r.Scan(&u.ID, &u.Email, &u.DisplayName, &u.AvatarURL, &u.Org, &u.OrgRole, &created, &updated, &onboarded)
+	u.CreatedAt, u.UpdatedAt, u.OnboardedAt = time.UnixMilli(created).UTC(), time.UnixMilli(updated).UTC(), db.Instant(onboarded)
 	return u, err
 }
 

@@ -76,7 +76,7 @@ func (s *Store) Renew(tx *db.WriteTx, id Identity) error {
 		now.address = "" // which verified may set
 	}
 	if now != k {
-		_, err := tx.Exec(updateKnown, now.email, now.address, now.name, now.avatar, tx.Now.UnixMilli(), k.user)
+		_, err := tx.Exec(updateKnown, now.email, now.address, now.name, nameKey(now.name), now.avatar, tx.Now.UnixMilli(), k.user)
 		if err != nil {
 			return err
 		}
@@ -143,6 +143,9 @@ func (s *Store) Remove(tx *db.WriteTx, subject string, at time.Time) error {
 	if _, err := tx.Exec(deactivateUser, tx.Now.UnixMilli(), a.User); err != nil {
 		return err
 	}
+	if err := leave(tx, Departure{User: a.User}); err != nil {
+		return err
+	}
 	return audit.Record(tx, audit.Entry{Org: a.Org, Action: audit.UserDeactivated, Resource: string(a.User), Outcome: audit.Allowed})
 }
 
@@ -182,7 +185,7 @@ WHERE subject = ?1
 
 const updateKnown = `
 UPDATE users
-SET email = ?, address = ?, display_name = ?, avatar_url = ?, updated_at = ?
+SET email = ?, address = ?, display_name = ?, name_key = ?, avatar_url = ?, updated_at = ?
 WHERE id = ?`
 
 const deactivateUser = `

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
-	"strings"
 	"time"
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/blocks"
+	"connvo/domain/text"
 )
 
 // The bounds of what people say about themselves, in characters and bytes.
@@ -30,6 +31,7 @@ type User struct {
 	OrgRole     string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	OnboardedAt time.Time // zero until then
 }
 
 // Card is a person as everyone sees them.
@@ -97,9 +99,26 @@ func RequireActive(tx db.Reader, who domain.Actor) error {
 func RequireInvitable(tx db.Reader, id domain.UserID, field string) error {
 	active, err := db.One(tx, db.Int, selectActive, id)
 	if errors.Is(err, db.ErrNone) || (err == nil && active == 0) {
-		return domain.FailField(field, "names no user who can be invited; it is an id such as usr_…")
+		return errNotInvitable(field)
 	}
 	return err
+}
+
+// RequireReachable is RequireInvitable, and refuses in the same words whoever a
+// block keeps from the caller, who does not learn of it.
+func RequireReachable(tx db.Reader, who domain.Actor, id domain.UserID, field string) error {
+	if err := RequireInvitable(tx, id, field); err != nil {
+		return err
+	}
+	hidden, err := blocks.Between(tx, who.User, id)
+	if err == nil && hidden {
+		return errNotInvitable(field)
+	}
+	return err
+}
+
+func errNotInvitable(field string) error {
+	return domain.FailField(field, "names no user who can be invited; it is an id such as usr_…")
 }
 
 // Cards returns the cards of the people with these ids; unknown ids have none.
@@ -150,42 +169,53 @@ func (s *Store) Me(ctx context.Context, who domain.Actor) (User, error) {
 		if err := RequireActive(tx, who); err != nil {
 			return err
 		}
-		u, err = db.One(tx, scanUser, selectUser, who.User)
+		u, err = Find(tx, who.User)
 		return err
 	})
 	return u, err
 }
 
-// Update changes what c holds and returns the caller. A name is trimmed and
-// must not be empty; an avatar is an http or https URL, or "" for none.
+// Find returns a person as they see themselves, or db.ErrNone. It joins the
+// caller's transaction, which has checked that they may be read.
+func Find(tx db.Reader, id domain.UserID) (User, error) {
+	return db.One(tx, scanUser, selectUser, id)
+}
+
+// Update changes what c holds and returns the caller. A name is as text.Name
+// makes it; an avatar is an http or https URL, or "" for none.
 func (s *Store) Update(ctx context.Context, who domain.Actor, c Change) (User, error) {
 	var u User
 	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
 		if err := RequireActive(tx, who); err != nil {
 			return err
 		}
-		if u, err = db.One(tx, scanUser, selectUser, who.User); err != nil {
-			return err
-		}
-		before := u
-		if err := c.apply(&u); err != nil {
-			return err
-		}
-		if u == before {
-			return nil
-		}
-		u.UpdatedAt = tx.Now
-		_, err = tx.Exec(updateUser, u.DisplayName, u.AvatarURL, u.UpdatedAt.UnixMilli(), u.ID)
+		u, err = Apply(tx, who.User, c)
 		return err
 	})
 	return u, err
 }
 
+// Apply is Update for the person. It joins the caller's transaction, which has
+// checked that they may be changed.
+func Apply(tx *db.WriteTx, id domain.UserID, c Change) (User, error) {
+	before, err := Find(tx, id)
+	if err != nil {
+		return before, err
+	}
+	u := before
+	if err := c.apply(&u); err != nil || u == before {
+		return before, err
+	}
+	u.UpdatedAt = tx.Now
+	_, err = tx.Exec(updateUser, u.DisplayName, nameKey(u.DisplayName), u.AvatarURL, u.UpdatedAt.UnixMilli(), u.ID)
+	return u, err
+}
+
 func (c Change) apply(u *User) error {
 	if c.DisplayName != nil {
-		name := strings.TrimSpace(*c.DisplayName)
-		if name == "" {
-			return domain.FailField("body.displayName", "must not be empty")
+		name, err := text.Name("body.displayName", *c.DisplayName, MaxDisplayName)
+		if err != nil {
+			return err
 		}
 		u.DisplayName = name
 	}
@@ -201,11 +231,15 @@ func (c Change) apply(u *User) error {
 	return nil
 }
 
-// Card returns what everyone who is signed in may see of a person.
+// Card returns what everyone who is signed in may see of a person. Errors:
+// NotFound, also where a block is between the two.
 func (s *Store) Card(ctx context.Context, who domain.Actor, id domain.UserID) (Card, error) {
 	var c Card
 	err := s.db.Read(ctx, func(tx db.Reader) (err error) {
 		if err := RequireActive(tx, who); err != nil {
+			return err
+		}
+		if err := blocks.RequireVisible(tx, who, id); err != nil {
 			return err
 		}
 		c, err = db.One(tx, scanCard, selectCard, id)

@@ -1,0 +1,81 @@
+package notifications_test
+
+import (
+	"fmt"
+	"testing"
+
+	"connvo/db"
+	"connvo/db/dbtest"
+	"connvo/domain"
+	"connvo/domain/notifications"
+)
+
+// BenchmarkTell tells as many people as one transaction may, who leave what is the
+// default as it is.
+func BenchmarkTell(b *testing.B) {
+	for name, open := range map[string][]notifications.Channel{
+		"nothing leaves": nil, "mail and push leave": {notifications.Email, notifications.Push},
+	} {
+		b.Run(name, func(b *testing.B) {
+			d := dbtest.Open(b)
+			people := make([]domain.UserID, notifications.MaxTold)
+			for i := range people {
+				people[i] = domain.UserID(fmt.Sprint("usr_", i))
+			}
+			if err := d.Write(b.Context(), func(tx *db.WriteTx) error { return notifications.SetChannels(tx, open...) }); err != nil {
+				b.Fatal(err)
+			}
+			for cause := int64(1); b.Loop(); cause++ {
+				err := d.Write(b.Context(), func(tx *db.WriteTx) error {
+					return notifications.Tell(tx, notifications.News{Type: notifications.MeetingStarted, Meeting: "mtg_loc_1", Cause: cause}, people...)
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestChannelsAreThoseOfTheLastStart(t *testing.T) {
+	d := dbtest.Open(t)
+	ada := arrive(t, d, "ada")
+	waiting := func() (n int64) {
+		t.Helper()
+		err := d.Read(t.Context(), func(tx db.Reader) (err error) {
+			n, err = db.One(tx, db.Int, `SELECT count(*) FROM jobs WHERE kind = ?`, notifications.Send)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	var cause, before int64
+	for _, c := range []struct {
+		open []notifications.Channel
+		want int64 // by which somebody hears who has set nothing
+	}{
+		{nil, 0},
+		{[]notifications.Channel{notifications.Email, notifications.Email}, 1},
+		{[]notifications.Channel{notifications.Push, notifications.Email, notifications.SMS}, 2},
+		{[]notifications.Channel{notifications.SMS}, 0},
+		{nil, 0},
+	} {
+		for range 2 { // told twice of the same, it leaves once
+			err := d.Write(t.Context(), func(tx *db.WriteTx) error {
+				if err := notifications.SetChannels(tx, c.open...); err != nil {
+					return err
+				}
+				return notifications.Tell(tx, notifications.News{Type: notifications.MeetingStarted, Meeting: "mtg_loc_1", Cause: cause}, ada.User)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := waiting(); n != before+c.want {
+			t.Errorf("%v: %d more jobs, want %d", c.open, n-before, c.want)
+		}
+		before, cause = waiting(), cause+1
+	}
+}

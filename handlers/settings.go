@@ -1,0 +1,58 @@
+package handlers
+
+import (
+	"context"
+	"net/http"
+
+	"connvo/domain"
+	"connvo/domain/settings"
+)
+
+// preference is the caller's settings.
+type preference struct {
+	ProfileVisibility settings.Visibility `json:"profileVisibility" enum:"public,organization,connections,private"`
+	DataSharing       bool                `json:"dataSharing"`
+	ActivityTracking  bool                `json:"activityTracking"`
+	Email             bool                `json:"emailNotifications"`
+	Push              bool                `json:"pushNotifications"`
+	SMS               bool                `json:"smsNotifications"`
+}
+
+// SettingsSet is what is to be set anew: settings.Change on the wire. (Exported,
+// because huma looks into exported structs only.)
+type SettingsSet struct {
+	Visibility *settings.Visibility `json:"profileVisibility,omitempty" enum:"public,organization,connections,private" doc:"Who may read GET /v1/users/{userId}/profile: everyone, the people of the same organization, those I am connected with, nobody else."`
+	Sharing    *bool                `json:"dataSharing,omitempty" doc:"What is known about me may be used in what others are shown."`
+	Tracking   *bool                `json:"activityTracking,omitempty" doc:"It is noted when I was last seen, and how long I spoke by my name."`
+	Email      *bool                `json:"emailNotifications,omitempty" doc:"Notifications are sent by e-mail too."`
+	Push       *bool                `json:"pushNotifications,omitempty" doc:"Notifications are pushed to my devices too."`
+	SMS        *bool                `json:"smsNotifications,omitempty" doc:"Notifications are sent as short messages too."`
+}
+
+type settingsChange struct{ Body SettingsSet }
+
+func (s *Server) settingsRoutes() {
+	const mine = "/v1/me/settings"
+	get(s, route{path: mine, id: "getMySettings", tag: "Users", summary: "What I want done with what is known about me"}, s.getMySettings)
+	edit(s, route{method: http.MethodPatch, path: mine, id: "updateMySettings", tag: "Users", summary: "Change my settings",
+		about: "What is left out stays. What each of them does is in docs/settings.md."},
+		func(ctx context.Context, who domain.Actor, _ *settingsChange) (preference, error) {
+			return s.getMySettings(ctx, who, nil)
+		}, s.updateMySettings)
+}
+
+func (s *Server) getMySettings(ctx context.Context, who domain.Actor, _ *meInput) (preference, error) {
+	set, err := s.settings.Get(ctx, who)
+	return preferenceOf(set), err
+}
+
+func (s *Server) updateMySettings(ctx context.Context, who domain.Actor, in *settingsChange) (preference, error) {
+	set, err := s.settings.Update(ctx, who, settings.Change(in.Body))
+	return preferenceOf(set), err
+}
+
+func preferenceOf(s settings.Settings) preference {
+	return preference{
+		ProfileVisibility: s.Visibility, DataSharing: s.Sharing, ActivityTracking: s.Tracking, Email: s.Email, Push: s.Push, SMS: s.SMS,
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"time"
+
+	"connvo/audit"
+	"connvo/db"
+	"connvo/domain/analytics"
+	"connvo/domain/conversation"
+	"connvo/domain/events"
+	"connvo/domain/meetings"
+	"connvo/domain/messages"
+	"connvo/domain/notifications"
+	"connvo/jobs"
+	"connvo/retention"
+)
+
+// collections is everything that is kept for a time only, but for kept answers,
+// which live a day and expire by it.
+func collections() []retention.Collection {
+	return []retention.Collection{
+		{Name: "messages", Lifetime: retention.Policy.Messages, NextOrg: messages.NextOrg, Oldest: messages.Oldest, Delete: messages.Delete, Swept: purgeLater},
+		retention.Fixed("events", events.Lifetime, events.Oldest, events.Delete),
+		retention.Fixed("audit", audit.Lifetime, audit.Oldest, audit.Delete),
+		retention.Fixed("notifications", notifications.Lifetime, notifications.Oldest, notifications.Delete),
+		retention.Fixed("dead-jobs", jobs.Lifetime, jobs.Oldest, jobs.Delete),
+		retention.Fixed("meetings", meetings.Remembered, meetings.OldestConcluded,
+			meetings.ForgetConcluded(conversation.Forget, analytics.Forget)),
+	}
+}
+
+// newSweeper returns what deletes them.
+func newSweeper(d *db.DB) *retention.Sweeper { return retention.NewSweeper(d, collections()...) }
+
+// withSweeps returns the handlers together with those that delete.
+func withSweeps(d *db.DB, handlers map[string]jobs.Handler) map[string]jobs.Handler {
+	sweeper, handlers := newSweeper(d), maps.Clone(handlers)
+	handlers[retention.Sweep], handlers[retention.Review] = sweeper.Sweep, sweeper.Review
+	handlers[purgeWords] = purge(d)
+	return handlers
+}
+
+const (
+	// purgeWords is the kind of the jobs that take the words of deleted messages out
+	// of the index; the payload says whether one has only begun.
+	purgeWords = "messages.purge"
+	// purgeEvery is how long these words stay at most: taking them out writes the
+	// whole index, which is worth it once a day.
+	purgeEvery = 24 * time.Hour
+	// maxPurged is how many transactions such a job does, of about a millisecond each.
+	maxPurged = 1000
+)
+
+// purgeLater is what follows a sweep of messages.
+func purgeLater(tx *db.WriteTx) error {
+	return jobs.Enqueue(tx, jobs.Job{Kind: purgeWords, Name: purgeWords, Payload: true, RunAt: tx.Now.Add(purgeEvery)})
+}
+
+// purge returns the handler of the jobs of that kind.
+func purge(d *db.DB) jobs.Handler {
+	return func(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
+		var begin bool
+		if err := json.Unmarshal(t.Payload, &begin); err != nil {
+			return nil, err
+		}
+		for range maxPurged {
+			more := false
+			err := d.WriteBackground(ctx, func(tx *db.WriteTx) (err error) {
+				more, err = messages.Purge(tx, begin)
+				return err
+			})
+			if err != nil || !more {
+				return nil, err
+			}
+			begin = false
+		}
+		return func(tx *db.WriteTx) error {
+			return jobs.Enqueue(tx, jobs.Job{Kind: t.Kind, Name: t.Name, Payload: false})
+		}, nil
+	}
+}
