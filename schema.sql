@@ -477,6 +477,7 @@ CREATE TABLE note_clients (
   base       INTEGER NOT NULL,
   known      TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX note_clients_by_meeting ON note_clients (meeting_id);
 
 -- What goes on in a meeting besides its speaking. One of which there is nothing to
 -- tell has no row. lull_since is null while there is no lull; topics are a JSON array.

@@ -7,6 +7,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/meetings"
 	"connvo/domain/participants"
 )
 
@@ -36,13 +37,27 @@ func (h head) store(tx *db.WriteTx, m domain.MeetingID) error {
 	return err
 }
 
-// requireOpen refuses notes that nobody may edit now.
-func (h head) requireOpen(viewer participants.Membership) error {
-	switch {
-	case viewer.State == participants.Cancelled:
-		return errCancelled
-	case h.locked:
+// checkOpen refuses notes that nobody may edit now.
+func (h head) checkOpen(tx *db.WriteTx, m domain.MeetingID, viewer participants.Membership) error {
+	if h.locked {
 		return domain.Fail(domain.Conflict, "the notes are locked")
+	}
+	return checkKept(tx, m, viewer)
+}
+
+// checkKept refuses meetings whose notes are forgotten, or soon will be.
+func checkKept(tx *db.WriteTx, m domain.MeetingID, viewer participants.Membership) error {
+	switch viewer.State {
+	case participants.Cancelled:
+		return errCancelled
+	case participants.Concluded:
+		ended, err := db.One(tx, db.Int, selectEndedAt, m)
+		if err != nil {
+			return err
+		}
+		if tx.Now.Sub(time.UnixMilli(ended)) >= meetings.Remembered {
+			return domain.Fail(domain.MeetingNotActive, "the meeting ended more than a year ago")
+		}
 	}
 	return nil
 }

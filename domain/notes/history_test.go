@@ -2,6 +2,7 @@ package notes_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/meetings"
 	"connvo/domain/notes"
 )
 
@@ -136,6 +138,39 @@ func TestRollbackIsAnEditThatUndoes(t *testing.T) {
 	}
 	if n := k.number(`SELECT count(*) FROM events WHERE type = 'notes.rolled_back'`); n != 2 {
 		t.Errorf("%d events", n)
+	}
+}
+
+func TestNotesAreForgottenWhole(t *testing.T) {
+	k := newDesk(t)
+	for client := range 150 {
+		k.accepted(fmt.Sprint("c", client), 0, 1, insert(0, "x"))
+	}
+	_, err := k.meets.End(t.Context(), k.host, k.id)
+	k.must(err)
+	k.ahead = meetings.Remembered - time.Hour
+	k.accepted("late", 0, 1, insert(0, "x"))
+	k.ahead = meetings.Remembered
+	if _, err := k.submit("late", 0, 2, insert(0, "x")); domain.KindOf(err) != domain.MeetingNotActive {
+		t.Error(err)
+	}
+	if err := k.notes.Lock(t.Context(), k.host, k.id, true); domain.KindOf(err) != domain.MeetingNotActive {
+		t.Error(err)
+	}
+	deleted := int64(0)
+	for n := int64(1); n > 0; deleted += n {
+		k.must(k.db.Write(t.Context(), func(tx *db.WriteTx) (err error) {
+			n, err = notes.Forget(tx, k.id)
+			return err
+		}))
+	}
+	for _, table := range []string{`SELECT count(*) FROM notes`, `SELECT count(*) FROM note_ops`, `SELECT count(*) FROM note_snapshots`, `SELECT count(*) FROM note_clients`} {
+		if n := k.number(table); n != 0 {
+			t.Errorf("%s: %d", table, n)
+		}
+	}
+	if n := k.get(); n != (notes.Note{}) || deleted < 303 {
+		t.Errorf("%+v after %d", n, deleted)
 	}
 }
 

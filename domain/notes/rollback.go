@@ -28,7 +28,7 @@ func (s *Store) Rollback(ctx context.Context, who domain.Actor, m domain.Meeting
 		if err != nil {
 			return err
 		}
-		if err := h.requireOpen(viewer); err != nil {
+		if err := h.checkOpen(tx, m, viewer); err != nil {
 			return err
 		}
 		then, err := h.noteAt(tx, m, version)
@@ -63,8 +63,8 @@ func (s *Store) Lock(ctx context.Context, who domain.Actor, m domain.MeetingID, 
 		if err != nil {
 			return err
 		}
-		if viewer.State == participants.Cancelled {
-			return errCancelled
+		if err := checkKept(tx, m, viewer); err != nil {
+			return err
 		}
 		h, err := headOf(tx, m)
 		if err != nil || h.locked == locked {

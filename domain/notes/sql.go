@@ -99,6 +99,45 @@ WHERE meeting_id = ?1 AND version IN (
   LIMIT ?3
 )`
 
+const deleteOpsOf = `
+DELETE FROM note_ops
+WHERE meeting_id = ?1 AND version IN (
+  SELECT version
+  FROM note_ops
+  WHERE meeting_id = ?1
+  ORDER BY version
+  LIMIT ?2
+)`
+
+const deleteSnapshots = `
+DELETE FROM note_snapshots
+WHERE meeting_id = ?1 AND version IN (
+  SELECT version
+  FROM note_snapshots
+  WHERE meeting_id = ?1
+  ORDER BY version
+  LIMIT ?2
+)`
+
+const deleteClients = `
+DELETE FROM note_clients
+WHERE client_id IN (
+  SELECT client_id
+  FROM note_clients
+  WHERE meeting_id = ?1
+  LIMIT ?2
+)`
+
+const deleteHead = `
+DELETE FROM notes
+WHERE meeting_id = ?1`
+
+const selectEndedAt = `
+SELECT ended_at
+FROM meetings
+WHERE id = ?1
+-- scope: meetings.id=?1`
+
 const insertSnapshot = `
 INSERT INTO note_snapshots (meeting_id, version, created_at, user_id, content)
 VALUES (?, ?, ?, ?, ?)

@@ -77,7 +77,7 @@ func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID
 			return err
 		}
 		if fresh := sub.Edits[repeated:]; len(fresh) > 0 {
-			if err := h.requireOpen(viewer); err != nil {
+			if err := h.checkOpen(tx, m, viewer); err != nil {
 				return err
 			}
 			applied, err := s.apply(tx, who, m, h, c, sub, fresh)
