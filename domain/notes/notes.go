@@ -23,7 +23,7 @@ import (
 const (
 	MaxDocument = 100_000   // of a document, some 40 pages
 	MaxInsert   = 20_000    // of all that one edit inserts, a pasted article
-	MaxOps      = 2_000     // in one edit: everything replaced in a document, word by word, takes several
+	MaxOps      = 20_000    // in one edit: a deletion has two for each place where others write meanwhile
 	MaxEdits    = 500       // in one request: a minute of typing
 	MaxJSON     = 256 << 10 // bytes of one edit: MaxInsert units as \u escapes, and MaxOps lengths
 )
