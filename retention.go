@@ -13,6 +13,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/jobs"
 	"connvo/retention"
@@ -28,7 +29,7 @@ func collections() []retention.Collection {
 		retention.Fixed("notifications", notifications.Lifetime, notifications.Oldest, notifications.Delete),
 		retention.Fixed("dead-jobs", jobs.Lifetime, jobs.Oldest, jobs.Delete),
 		retention.Fixed("meetings", meetings.Remembered, meetings.OldestConcluded,
-			meetings.ForgetConcluded(conversation.Forget, analytics.Forget)),
+			meetings.ForgetConcluded(conversation.Forget, notes.Forget, analytics.Forget)),
 	}
 }
 

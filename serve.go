@@ -25,6 +25,7 @@ import (
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
@@ -177,7 +178,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
+		Notifications: notifications.NewStore(d), Notes: notes.NewStore(d, happened), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
 		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d),
 		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
 	})

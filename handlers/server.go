@@ -25,6 +25,7 @@ import (
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
@@ -49,6 +50,7 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Notes    *notes.Store
 	Flags    *flags.Store
 	Jobs     *jobs.Board
 	Version  string
@@ -130,9 +132,9 @@ type Server struct {
 	origins       []string
 	secure        bool
 
-	bodyTimeout time.Duration
-
+	bodyTimeout   time.Duration
 	notifications *notifications.Store
+	notes         *notes.Store
 	retention     *retention.Store
 	connections   *connections.Store
 	profiles      *profiles.Store
@@ -149,7 +151,7 @@ func New(c Config) (*Server, error) {
 		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections, retention: c.Retention,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes, connections: c.Connections, retention: c.Retention,
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -163,6 +165,7 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.noteRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
