@@ -105,6 +105,11 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		finished:  make(chan struct{}, 1),
 	}
 	log := slog.New(slog.NewTextHandler(s.Log, nil))
+	t.Cleanup(func() {
+		if at := strings.Index(s.Log.String(), "msg=panic"); at >= 0 {
+			t.Errorf("a request panicked: %.4000s", s.Log.String()[at:])
+		}
+	})
 	s.DB = dbtest.Open(t, func(o *db.Options) { o.Now, o.Log = s.Clock.Now, log })
 	s.Jobs = jobs.NewRunner(s.DB, log, map[string]jobs.Handler{auth.ApplyEvent: s.applyEvent})
 	s.exec(`INSERT INTO dev_keys (id, private_key, created_at) VALUES ('signing', ?, 0)`, signingKey())
