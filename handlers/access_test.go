@@ -53,6 +53,8 @@ var access = map[string][4]string{
 	"GET /v1/admin/audit":           always("admins 200"),
 	"GET /v1/admin/audit/export":    always("admins 200"),
 
+	"GET /v1/me/export":                  always("everyone 200"),
+	"DELETE /v1/me":                      always("everyone 202"),
 	"POST /v1/users/{userId}/deactivate": always("org-admins 204"),
 	"POST /v1/users/{userId}/activate":   always("org-admins 204"),
 	"GET /v1/admin/retention":            always("admins 200"),

@@ -39,6 +39,22 @@ WHERE day = ?1 AND key IN (
   WHERE before < ?3
 )`
 
+const selectNextDay = `
+SELECT day
+FROM idempotency
+WHERE day > ?1
+ORDER BY day
+LIMIT 1`
+
+const deleteOf = `
+DELETE FROM idempotency
+WHERE day = ?1 AND key IN (
+  SELECT key
+  FROM idempotency
+  WHERE day = ?1 AND key BETWEEN ?2 AND ?3
+  LIMIT ?4
+)`
+
 func scanKept(r db.Row) (kept, error) {
 	var k kept
 	err := r.Scan(&k.request, &k.answer.Status, &k.header, &k.answer.Body)
