@@ -136,9 +136,6 @@ func DeleteDay(tx *db.WriteTx, day int64) (more bool, err error) {
 	return n > 0, nil
 }
 
-// maxErased is how many answers DeleteOf deletes at once, of a few kilobytes each.
-const maxErased = 100
-
 // DeleteOf deletes some of what a user was answered, whatever its age, and reports
 // whether more may remain. It joins the caller's transaction.
 func DeleteOf(tx *db.WriteTx, user domain.UserID) (more bool, err error) {
@@ -151,7 +148,7 @@ func DeleteOf(tx *db.WriteTx, user domain.UserID) (more bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("delete the answers of a user: %w", err)
 		}
-		n, err := tx.Exec(deleteOf, day, first[:], last[:], maxErased)
+		n, err := tx.Exec(deleteOf, day, maxPortion, portionBytes, first[:], last[:])
 		if err != nil || n > 0 {
 			return n > 0, err
 		}

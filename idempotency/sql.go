@@ -46,13 +46,22 @@ WHERE day > ?1
 ORDER BY day
 LIMIT 1`
 
+// deleteOf is deletePortion within a range of keys.
 const deleteOf = `
 DELETE FROM idempotency
 WHERE day = ?1 AND key IN (
   SELECT key
-  FROM idempotency
-  WHERE day = ?1 AND key BETWEEN ?2 AND ?3
-  LIMIT ?4
+  FROM (
+    SELECT key, sum(size) OVER (ORDER BY key) - size AS before
+    FROM (
+      SELECT key, length(body) AS size
+      FROM idempotency
+      WHERE day = ?1 AND key BETWEEN ?4 AND ?5
+      ORDER BY key
+      LIMIT ?2
+    )
+  )
+  WHERE before < ?3
 )`
 
 func scanKept(r db.Row) (kept, error) {
