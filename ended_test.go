@@ -22,7 +22,7 @@ import (
 // stage is the server as serve wires it, on a file that outlives it.
 type stage struct {
 	*service
-	t         *testing.T
+	t         testing.TB
 	db        *db.DB
 	http      *httptest.Server
 	committed chan struct{} // holds one: there was a commit
@@ -48,7 +48,7 @@ func (c *clock) set(at time.Time) {
 }
 
 // newStage opens the file. The jobs do not run until they are started.
-func newStage(t *testing.T, path string, now func() time.Time) *stage {
+func newStage(t testing.TB, path string, now func() time.Time) *stage {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	d, err := db.Open(t.Context(), db.Options{Path: path, Schema: schema, Now: now, Log: log})

@@ -6,6 +6,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/jobs"
@@ -38,6 +39,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map
 
 		notifications.TellRest: effect(notifications.TellMembers),
 		notifications.Starting: effect(notifications.TellStarting),
+		notes.Compaction:       effect(notes.Compact),
 		users.Deactivated:      effect(handOver(meets)),
 		notifications.Send:     letters.send,
 		auth.ApplyEvent:        inbox.Apply,

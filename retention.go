@@ -13,6 +13,7 @@ import (
 	"connvo/domain/events"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/users"
 	"connvo/jobs"
@@ -30,7 +31,7 @@ func collections() []retention.Collection {
 		retention.Fixed("notifications", notifications.Lifetime, notifications.Oldest, notifications.Delete),
 		retention.Fixed("dead-jobs", jobs.Lifetime, jobs.Oldest, jobs.Delete),
 		retention.Fixed("meetings", meetings.Remembered, meetings.OldestConcluded,
-			meetings.ForgetConcluded(conversation.Forget, analytics.Forget)),
+			meetings.ForgetConcluded(conversation.Forget, notes.Forget, analytics.Forget)),
 		retention.Fixed("erased-subjects", users.ErasedLifetime, users.OldestErased, users.ForgetSubjects),
 	}
 }

@@ -442,6 +442,60 @@ BEGIN
   INSERT INTO message_words (message_words, rowid, meeting, content) VALUES ('delete', OLD.seq, hex(OLD.meeting_id), OLD.content);
 END;
 
+-- The notes of a meeting; those that nobody has touched have no row. What they say
+-- is the newest of note_snapshots and the edits since, so that an edit of a long
+-- text does not write it all. Versions up to floor, which is one, are gone from
+-- note_ops; 0 when none is. units are the UTF-16 code units of the text.
+CREATE TABLE notes (
+  meeting_id  TEXT PRIMARY KEY REFERENCES meetings (id),
+  version     INTEGER NOT NULL,
+  floor       INTEGER NOT NULL DEFAULT 0,
+  locked      INTEGER NOT NULL DEFAULT 0 CHECK (locked IN (0, 1)),
+  edits_since INTEGER NOT NULL DEFAULT 0,
+  bytes_since INTEGER NOT NULL DEFAULT 0,
+  units       INTEGER NOT NULL DEFAULT 0,
+  updated_at  INTEGER,
+  updated_by  TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+-- Every edit of notes as it was applied, append-only. version is its number of the
+-- one sequence. ops are a Delta in JSON. client_id is '' for what the server does.
+CREATE TABLE note_ops (
+  meeting_id TEXT NOT NULL,
+  version    INTEGER NOT NULL,
+  client_id  TEXT NOT NULL,
+  client_seq INTEGER NOT NULL,
+  user_id    TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  ops        TEXT NOT NULL,
+  PRIMARY KEY (meeting_id, version)
+) STRICT, WITHOUT ROWID;
+-- The answer to an edit that is sent again; an edit is once, whatever the program thinks.
+CREATE UNIQUE INDEX note_ops_by_client ON note_ops (meeting_id, client_id, client_seq) WHERE client_id <> '';
+
+-- What the notes were at some of their versions, so that every one is near.
+CREATE TABLE note_snapshots (
+  meeting_id TEXT NOT NULL,
+  version    INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  user_id    TEXT NOT NULL,
+  content    TEXT NOT NULL,
+  PRIMARY KEY (meeting_id, version)
+) STRICT, WITHOUT ROWID;
+
+-- Who edits notes with what. seq is the last edit that is in note_ops, base the
+-- version that the client last showed to have, known its edits after that as they
+-- are on its own document, which note_ops does not tell; a JSON array of Deltas.
+CREATE TABLE note_clients (
+  client_id  TEXT PRIMARY KEY CHECK (client_id <> ''),
+  meeting_id TEXT NOT NULL,
+  user_id    TEXT NOT NULL,
+  seq        INTEGER NOT NULL,
+  base       INTEGER NOT NULL,
+  known      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX note_clients_by_meeting ON note_clients (meeting_id);
+
 -- What goes on in a meeting besides its speaking. One of which there is nothing to
 -- tell has no row. lull_since is null while there is no lull; topics are a JSON array.
 CREATE TABLE conversations (

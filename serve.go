@@ -25,6 +25,7 @@ import (
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
@@ -88,7 +89,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	if err := newSweeper(d).Start(ctx); err != nil {
 		return err
 	}
-	if err := users.NewStore(d).ResumeErasures(ctx); err != nil {
+	if err := users.ResumeErasures(ctx, d); err != nil {
 		return err
 	}
 	if err := s.inbox.Start(ctx); err != nil {
@@ -181,7 +182,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	api, err := handlers.New(handlers.Config{
 		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
+		Notifications: notifications.NewStore(d), Notes: notes.NewStore(d, happened), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
 		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d), Privacy: privacy.NewStore(d),
 		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
 	})

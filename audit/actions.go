@@ -29,6 +29,10 @@ const (
 
 	MessageDeleted Action = "message.deleted"
 
+	NotesLocked     Action = "notes.locked" // or unlocked
+	NotesRolledBack Action = "notes.rolled_back"
+	NotesExported   Action = "notes.exported"
+
 	FlagChanged      Action = "flag.changed"      // a flag was set, or given its default again
 	RetentionChanged Action = "retention.changed" // how long an organization keeps things was decided
 

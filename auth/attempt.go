@@ -31,7 +31,7 @@ type Attempt struct {
 // attempt is what is sealed.
 type attempt struct {
 	Verifier string
-	ReturnTo string
+	ReturnTo []byte // JSON has one length for whatever is in it, and a cookie 4 KB
 	Ends     time.Time
 }
 
@@ -47,7 +47,7 @@ func (b *Browsers) Begin(returnTo string) (Attempt, error) {
 		return Attempt{}, errNoBrowsers
 	}
 	// 52 characters, of which 43 are asked for.
-	a := attempt{Verifier: rand.Text() + rand.Text(), ReturnTo: returnTo, Ends: b.now().Add(AttemptTime)}
+	a := attempt{Verifier: rand.Text() + rand.Text(), ReturnTo: []byte(returnTo), Ends: b.now().Add(AttemptTime)}
 	text, err := json.Marshal(a)
 	if err != nil {
 		return Attempt{}, err
@@ -95,7 +95,7 @@ func (b *Browsers) Finish(ctx context.Context, r Return) (Cookie, domain.Actor, 
 		return Cookie{}, domain.Actor{}, "", err
 	}
 	c, who, err := b.Open(ctx, t.Access, t.Refresh)
-	return c, who, a.ReturnTo, err
+	return c, who, string(a.ReturnTo), err
 }
 
 // spend returns the attempt, the first time.

@@ -66,29 +66,38 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.
 		return domain.Actor{}, err
 	}
 	if !account.Active {
-		return domain.Actor{}, domain.Fail(domain.Forbidden, "this user is deactivated")
+		return domain.Actor{}, errDeactivated
 	}
 	a.seen.Note(account.User)
-	return domain.Actor{
-		User:    account.User,
-		Org:     account.Org,
-		OrgRole: account.OrgRole,
-		Session: c.Session,
-		Expires: c.Expires,
-	}, nil
+	return actorOf(account, c.Session, c.Expires), nil
 }
 
-// SignOut ends the session of the token, for whomever it speaks: also for a user
-// who is deactivated, or was never seen.
+var errTokenEnded = refuse("the session has ended")
+
+// SignOut ends the session of the token and returns whose it was: also for a user
+// who is deactivated, or was never seen, who is nobody then.
 //
-// Errors: Unauthenticated and Unavailable as Verifier.Verify says; Conflict when
-// the token belongs to no session.
-func (a *Authenticator) SignOut(ctx context.Context, token string) error {
+// Errors: Unauthenticated and Unavailable as Verifier.Verify says, Unauthenticated
+// too when it has ended already; Conflict when the token belongs to no session.
+func (a *Authenticator) SignOut(ctx context.Context, token string) (domain.Actor, error) {
 	c, err := a.verifier.Verify(ctx, token)
 	if err != nil {
-		return err
+		return domain.Actor{}, err
 	}
-	return a.people.EndSession(ctx, domain.Actor{Session: c.Session, Expires: c.Expires})
+	account, err := a.people.BySubject(ctx, c.Subject, c.Session)
+	switch {
+	case err != nil && !errors.Is(err, db.ErrNone):
+		return domain.Actor{}, err
+	case account.Ended:
+		return domain.Actor{}, errTokenEnded
+	}
+	who := actorOf(account, c.Session, c.Expires)
+	return who, a.people.EndSession(ctx, who)
+}
+
+// actorOf returns whom a credential of the session speaks for, until it expires.
+func actorOf(a users.Account, session string, expires time.Time) domain.Actor {
+	return domain.Actor{User: a.User, Org: a.Org, OrgRole: a.OrgRole, Session: session, Expires: expires}
 }
 
 // account returns the account that the claims are about, made or brought up to
@@ -105,7 +114,7 @@ func (a *Authenticator) account(ctx context.Context, c Claims) (users.Account, e
 	case err != nil:
 		return users.Account{}, err
 	case account.Ended:
-		return users.Account{}, refuse("the session has ended")
+		return users.Account{}, errTokenEnded
 	case !c.news(account):
 		return account, nil
 	}

@@ -114,7 +114,7 @@ func (b *Browsers) Open(ctx context.Context, access, refresh string) (Cookie, do
 	}
 	s.Account = account
 	b.auth.seen.Note(account.User)
-	return Cookie{Value: k.String(), Ends: s.Ends}, actorOf(s), nil
+	return Cookie{Value: k.String(), Ends: s.Ends}, actorIn(s), nil
 }
 
 // Authenticate returns whom the cookie speaks for, and what renews it, nil where
@@ -150,9 +150,9 @@ func (b *Browsers) Authenticate(ctx context.Context, cookie string) (domain.Acto
 	}
 	b.auth.seen.Note(s.User)
 	if refresh == "" {
-		return actorOf(s), nil, nil
+		return actorIn(s), nil, nil
 	}
-	return actorOf(s), &Renewable{browsers: b, key: k, known: s.TokenEnds}, nil
+	return actorIn(s), &Renewable{browsers: b, key: k, known: s.TokenEnds}, nil
 }
 
 // SignOut ends the cookie's session and returns whose it was, and where the
@@ -172,9 +172,9 @@ func (b *Browsers) SignOut(ctx context.Context, cookie string) (domain.Actor, st
 		return domain.Actor{}, "", err
 	}
 	if b.kit == nil || refresh == "" {
-		return actorOf(s), "", nil
+		return actorIn(s), "", nil
 	}
-	return actorOf(s), b.kit.LogoutURL(s.Current), nil
+	return actorIn(s), b.kit.LogoutURL(s.Current), nil
 }
 
 // find returns the session that the key opens, and its refresh token.
@@ -193,15 +193,15 @@ func (b *Browsers) find(ctx context.Context, k sessionKey) (users.Session, strin
 	return s, refresh, nil
 }
 
-// What a cookie is refused with.
+// What somebody is refused with who was let in before.
 var (
 	errEnded       = refuse("the session has ended; sign in again")
 	errDeactivated = domain.Fail(domain.Forbidden, "this user is deactivated")
 )
 
-// actorOf returns whom the session speaks for.
-func actorOf(s users.Session) domain.Actor {
-	return domain.Actor{User: s.User, Org: s.Account.Org, OrgRole: s.Account.OrgRole, Session: s.Name, Expires: earlier(s.TokenEnds, s.Ends)}
+// actorIn returns whom the session speaks for.
+func actorIn(s users.Session) domain.Actor {
+	return actorOf(s.Account, s.Name, earlier(s.TokenEnds, s.Ends))
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -131,6 +131,9 @@ func (e *event) take(d wireSubject, data json.RawMessage) (complete bool, err er
 		return named(e.Org), nil
 	case sessionRevoked:
 		e.Session = d.ID
+		if named(d.UserID) {
+			e.Subject = d.UserID // for the record
+		}
 		return named(e.Session), nil
 	default: // of a membership
 		e.Subject, e.Org, e.Role = d.UserID, d.OrgID, d.Role.Slug

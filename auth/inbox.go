@@ -166,7 +166,7 @@ func (in *Inbox) apply(tx *db.WriteTx, e event) error {
 	case membershipCreated, membershipUpdated, membershipDeleted:
 		return in.people.SetMembership(tx, users.Membership{Subject: e.Subject, Org: e.Org, Role: e.Role, Active: e.Active, At: e.At})
 	case sessionRevoked:
-		return in.people.EndSession(db.Join(context.Background(), tx), domain.Actor{Session: e.Session})
+		return in.people.Revoke(tx, e.Subject, e.Session)
 	case orgDeleted:
 		more, err := in.people.RemoveOrganization(tx, e.Org, e.At)
 		if err != nil || !more {

@@ -17,9 +17,15 @@ import (
 
 func (h *house) mustSignOut(t testing.TB, token string) {
 	t.Helper()
-	if err := h.auth.SignOut(t.Context(), token); err != nil {
+	if _, err := h.auth.SignOut(t.Context(), token); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (h *house) signOutError(t testing.TB, token string) error {
+	t.Helper()
+	_, err := h.auth.SignOut(t.Context(), token)
+	return err
 }
 
 func (h *house) number(t testing.TB, query string) (n int64) {
@@ -57,15 +63,15 @@ func TestTokensOfAnEndedSessionAreRefused(t *testing.T) {
 		t.Errorf("a refused token changed the role to %q", a.OrgRole)
 	}
 	h.mustAuthenticate(t, bare)
-	h.mustSignOut(t, first) // twice is no error
+	wantKind(t, h.signOutError(t, first), domain.Unauthenticated, "the session has ended")
 }
 
 func TestSigningOut(t *testing.T) {
 	h := newHouse(t)
 	now := h.clock.Now()
-	wantKind(t, h.auth.SignOut(t.Context(), good(t, now, jwt.MapClaims{"sid": nil})), domain.Conflict, "belongs to no session")
-	wantKind(t, h.auth.SignOut(t.Context(), good(t, now, jwt.MapClaims{"exp": 1})), domain.Unauthenticated, "has expired")
-	wantKind(t, h.auth.SignOut(t.Context(), "nonsense"), domain.Unauthenticated, "not a signed JWT")
+	wantKind(t, h.signOutError(t, good(t, now, jwt.MapClaims{"sid": nil})), domain.Conflict, "belongs to no session")
+	wantKind(t, h.signOutError(t, good(t, now, jwt.MapClaims{"exp": 1})), domain.Unauthenticated, "has expired")
+	wantKind(t, h.signOutError(t, "nonsense"), domain.Unauthenticated, "not a signed JWT")
 	if n := h.number(t, `SELECT count(*) FROM ended_sessions`); n != 0 {
 		t.Errorf("%d sessions have ended", n)
 	}

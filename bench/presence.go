@@ -108,9 +108,11 @@ func (c presence) gather(ctx, live context.Context, t *target) ([]*here, error) 
 		if failed.tooMany() || ctx.Err() != nil {
 			return
 		}
-		if rooms[i], err = t.open(ctx, users[i*len(users)/len(rooms):(i+1)*len(users)/len(rooms)]); err != nil {
+		opened, err := t.open(ctx, users[i*len(users)/len(rooms):(i+1)*len(users)/len(rooms)])
+		if err != nil {
 			failed.add(err)
 		}
+		rooms[i] = opened
 	})
 	if failed.first != nil || ctx.Err() != nil {
 		return nil, cause(ctx, failed.first)

@@ -29,7 +29,10 @@ type Error struct {
 	Kind   Kind
 	Detail string // a sentence for the caller, without internals or secrets
 	Field  string // where the wrong value is, such as "body.title", or ""
-	Cause  error  // for the log only, or nil
+	// Members are numbers that a program needs to go on, by the name that they have
+	// in the problem document; nil for none.
+	Members map[string]int64
+	Cause   error // for the log only, or nil
 }
 
 // Error returns the sentence for the caller.

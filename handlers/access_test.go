@@ -88,7 +88,15 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/analytics": {"members 409 conflict", "joined 409 conflict", "members 200", "members 409 conflict"},
 	"POST /v1/meetings/{meetingId}/rating":   {"attended 409 conflict", "attended 409 conflict", "attended 204", "attended 409 conflict"},
 
-	"GET /v1/meetings/{meetingId}/messages":        {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/messages":                 {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/notes":                    {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/notes/ops":                {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/notes/versions/{version}": {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/notes/export":             {"members 200", "joined 200", "members 200", "members 200"},
+	"POST /v1/meetings/{meetingId}/notes/ops":               {"writers 200", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"},
+	"POST /v1/meetings/{meetingId}/notes/rollback":          {"hosts 200", "joined-hosts 200", "hosts 200", "hosts 409 meeting_not_active"},
+	"PUT /v1/meetings/{meetingId}/notes/lock":               {"hosts 200", "joined-hosts 200", "hosts 200", "hosts 409 meeting_not_active"},
+
 	"GET /v1/meetings/{meetingId}/messages/search": {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/presence":        {"members 200", "joined 200", "members 409 meeting_not_active", "members 409 meeting_not_active"},
 	"PUT /v1/meetings/{meetingId}/presence":        {"members 204", "joined 204", "members 409 meeting_not_active", "members 409 meeting_not_active"},
@@ -122,6 +130,9 @@ var bodies = map[string]string{
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/rating":                 `{"rating":4}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
+	"POST /v1/meetings/{meetingId}/notes/ops":              `{"clientId":"$client","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"Hello"}]}]}`,
+	"POST /v1/meetings/{meetingId}/notes/rollback":         `{"version":0,"reason":"a mistake"}`,
+	"PUT /v1/meetings/{meetingId}/notes/lock":              `{"locked":true}`,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  `{"content":"Changed"}`,
 }
 
@@ -157,7 +168,7 @@ func (k callerKind) is(word string) bool {
 	manages, writes, joined := k.role == "host" || k.role == "cohost", k.role != "observer", k.status == "joined"
 	return map[string]bool{
 		"everyone": true, "admins": strings.HasSuffix(k.name, "admin"), "org-admins": k.name == "admin", "members": true, "managers": manages, "hosts": k.role == "host", "joined": joined, "writers": writes,
-		"joined-writers": joined && writes, "invited": k.status == "invited", "attended": joined || k.status == "left",
+		"joined-writers": joined && writes, "joined-hosts": joined && k.role == "host", "invited": k.status == "invited", "attended": joined || k.status == "left",
 	}[word]
 }
 
@@ -258,6 +269,12 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 		p.s.exec(`UPDATE meetings SET state = ?2 WHERE id = ?1`, id, state)
 		route = strings.ReplaceAll(route, "{messageId}", m.ID)
 	}
+	if strings.Contains(route, "{version}") {
+		p.s.exec(`UPDATE meetings SET state = 'scheduled' WHERE id = ?`, id)
+		version := p.notesOf("/v1/meetings/"+id).write(1, "Hello")
+		p.s.exec(`UPDATE meetings SET state = ?2 WHERE id = ?1`, id, state)
+		route = strings.ReplaceAll(route, "{version}", strconv.FormatInt(version, 10))
+	}
 	return strings.ReplaceAll(route, "{meetingId}", id)
 }
 
@@ -303,7 +320,8 @@ func (c accessCase) check(t *testing.T) {
 	t.Helper()
 	var body any
 	if b, found := bodies[c.name]; found {
-		body = strings.ReplaceAll(b, "$guest", string(c.guest.ID))
+		meeting, _, _ := strings.Cut(strings.TrimPrefix(c.path, "/v1/meetings/"), "/")
+		body = strings.NewReplacer("$guest", string(c.guest.ID), "$client", meeting).Replace(b)
 	}
 	a := c.caller.do(c.method, c.path+queries[c.name], body)
 	if c.liveOnly && c.status == http.StatusOK {

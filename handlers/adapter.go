@@ -208,7 +208,7 @@ func (f followed) path(u *url.URL) (p realtime.Path, err error) {
 	if f.feed != nil && u.Query().Has("before") {
 		return p, domain.FailField("query.before", "a page of the past does not change; ask for it without following it")
 	}
-	p = realtime.Path{Name: u.Path, Query: f.query, Every: f.every, Rung: f.rung}
+	p = realtime.Path{Name: u.Path, About: u.Path, Query: f.query, Every: f.every, Rung: f.rung}
 	if f.feed != nil {
 		p.Query, p.Feed = nil, f.feed
 	}
@@ -248,7 +248,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParam
 	} else if params.LastEventID.set {
 		request.LastEventID = &params.LastEventID.value
 	}
-	request.Opened = func() error { return s.noteStream(r, audit.StreamOpened, request.Paths) }
+	asked := audit.StreamOpened
+	request.Refused = func(p realtime.Path, err error) { s.noteRefusedPath(r, asked, p, err) }
+	request.Opened = func(follows []realtime.Path) error {
+		asked = audit.StreamChanged // what is refused from now on was added
+		return s.noteStream(r, audit.StreamOpened, audit.Allowed, follows)
+	}
 	if err := s.engine.Serve(r.Context(), w, request); err != nil {
 		s.refuse(w, r, err)
 	}

@@ -87,7 +87,11 @@ func (s *Server) listStreams(ctx context.Context, who domain.Actor, in *streamsI
 	figures.Items = make([]streamFigure, len(all))
 	for i, c := range all {
 		for j, path := range c.Paths {
-			c.Paths[j] = discreet(path)
+			about := path
+			if u, err := parsePath(path); err == nil {
+				about = u.Path
+			}
+			c.Paths[j] = discreet(about, path)
 		}
 		figures.Items[i] = streamFigure{
 			ConnectionID: c.ID, UserID: c.User, OpenedAt: instant(c.Opened), Paths: c.Paths, Commit: c.Commit,

@@ -83,7 +83,7 @@ func (s *Server) listAudit(ctx context.Context, who domain.Actor, in *auditInput
 
 // exportAudit writes the record page by page, so that neither memory nor a read
 // transaction grows with it. The first page decides whether the caller may; one
-// who loses the right later gets no further page.
+// who loses the right later, or signs out, gets no further page.
 func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request, c *call, in *auditExport) error {
 	f, err := in.filter()
 	if err != nil {
@@ -115,6 +115,9 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request, c *call, in
 			return lines.flush()
 		}
 		span.After = &page.Items[len(page.Items)-1].Position
+		if err := s.users.Standing(r.Context(), c.who); err != nil {
+			return err
+		}
 		if page, err = s.users.Audit(r.Context(), c.who, f, span); err != nil {
 			return err
 		}

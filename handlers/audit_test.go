@@ -201,3 +201,90 @@ func TestTheRecordOfAChangeSaysWhatIsNew(t *testing.T) {
 		t.Errorf("%d changes are recorded", changes)
 	}
 }
+
+// What somebody follows among other paths and has no right to is recorded as
+// refused, not as opened; also what is added later.
+func TestRefusedPathsOfAStreamAreRecordedAsRefused(t *testing.T) {
+	s := newServer(t)
+	ada, eve := s.signInAs("ada", "org_1", "member"), s.signInAs("eve", "org_2", "member")
+	first, second, own := ada.plan("First"), ada.plan("Second"), eve.plan("Own")
+	st := eve.follow(live("/v1/me", own, first, "/v1/admin/flags", "/v1/users/usr_none"))
+	connection := st.ready().ConnectionID
+	if r := st.round(); len(r.Results) != 5 {
+		t.Fatalf("%+v", r)
+	}
+	eve.changes(connection, []string{second + "/messages"}, nil)
+	if r := st.round(); len(r.Results) != 1 || r.Results[0].Event != "problem" {
+		t.Fatalf("%+v", r)
+	}
+	eve.must("POST", own+"/cancel", nil) // which is no refusal
+	st.round()
+	st.close()
+	var got []string
+	for _, line := range append(s.recorded("org_1"), s.recorded("org_2")...) {
+		if line.Action == audit.StreamOpened || line.Action == audit.StreamChanged {
+			got = append(got, fmt.Sprint(line.Action, " ", line.Outcome, " ", line.Resource, " ", line.Detail))
+		}
+	}
+	slices.Sort(got)
+	says := func(action, outcome, resource, paths string) string {
+		return action + " " + outcome + " " + strings.TrimPrefix(resource, "/v1/meetings/") + ` {"paths":["` + paths + `"]}`
+	}
+	want := []string{
+		says("stream.opened", "allowed", "/v1/live", "/v1/me"),
+		says("stream.opened", "allowed", own, own),
+		says("stream.opened", "refused", "/v1/live", "/v1/admin/flags"),
+		says("stream.opened", "refused", first, first),
+		says("stream.changed", "allowed", second, second+"/messages"), // was asked for
+		says("stream.changed", "refused", second, second+"/messages"),
+	}
+	slices.Sort(want)
+	equalDeeds(t, got, want...)
+}
+
+// However a path is spelled, what it is about is found in the record, and what
+// somebody adds to it does not fill the disk.
+func TestSpellingHidesNothingFromTheRecord(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	meeting := ada.plan("Plan")
+	id := strings.TrimPrefix(meeting, "/v1/meetings/")
+	other := func(path string) string { // the same, percent-encoded
+		spelled := ""
+		for _, c := range []byte(strings.TrimPrefix(path, "/v1/")) {
+			if spelled += string(c); c != '/' {
+				spelled = spelled[:len(spelled)-1] + fmt.Sprintf("%%%02X", c)
+			}
+		}
+		return "/v1/" + spelled
+	}
+	st := ada.follow(live("/v1/me", other(meeting), meeting+"/messages?after="+strings.Repeat("0", 1900), other(meeting+"/messages/search")+"?q=secret"))
+	connection := st.ready().ConnectionID
+	admin := s.signInAs("admin", "org_1", domain.OrgAdmin)
+	if a := admin.must("GET", figuresPath, nil); !strings.Contains(string(a.Body), connection) || strings.Contains(string(a.Body), "secret") {
+		t.Errorf("an admin is told %s", a.Body)
+	}
+	ada.must("GET", other(meeting+"/messages/search")+"?q=secret", nil)
+	ada.changes(connection, []string{other(meeting + "/participants")}, nil)
+	st.close()
+	found := 0
+	for _, line := range s.recorded("org_1") {
+		if strings.Contains(line.Detail, "secret") {
+			t.Errorf("what was looked for is recorded: %s", line.Detail)
+		}
+		if line.Action != audit.StreamOpened && line.Action != audit.StreamChanged {
+			continue
+		}
+		if len(line.Detail) > 4*audit.MaxResource {
+			t.Errorf("%d bytes are recorded", len(line.Detail))
+		}
+		if line.Resource == id {
+			found++
+		} else if line.Resource != "/v1/live" || line.Detail != `{"paths":["/v1/me"]}` {
+			t.Errorf("%s %s", line.Resource, line.Detail)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d entries are about the meeting", found)
+	}
+}

@@ -33,6 +33,7 @@ import (
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
@@ -130,7 +131,7 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 	s.Inbox = auth.NewInbox(s.DB, people, webhookSecret, nil, log)
 	config := handlers.Config{
 		DB: s.DB, Log: log, Auth: authenticator, Browsers: s.Browsers, Audit: s.Audit, Kept: idempotency.NewStore(expireLater),
-		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened),
+		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened), Notes: notes.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
 		Notifications: notifications.NewStore(s.DB), Connections: connections.NewStore(s.DB), Retention: retention.NewStore(s.DB),
 		Profiles: profiles.NewStore(s.DB, interests.NewStore(s.DB)), Settings: settings.NewStore(s.DB), Interests: interests.NewStore(s.DB), Privacy: privacy.NewStore(s.DB),
@@ -226,7 +227,7 @@ func (s *server) rows() string {
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
 		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM ratings`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
 		`SELECT count(*) FROM connections`, `SELECT count(*) FROM ended_requests`, `SELECT count(*) FROM blocks`,
-		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
+		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM note_ops`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))
 	}

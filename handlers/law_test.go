@@ -81,6 +81,9 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	"/v1/meetings/{meetingId}/events": func(w *lawWorld) []string {
 		return append(each(w.meetings, "/v1/meetings/%s/events"), each(w.meetings, "/v1/meetings/%s/events?after=0")...)
 	},
+	"/v1/meetings/{meetingId}/notes":                    func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/notes") },
+	"/v1/meetings/{meetingId}/notes/ops":                lawNoteEdits,
+	"/v1/meetings/{meetingId}/notes/versions/{version}": func(w *lawWorld) []string { return w.noteVersions(1) },
 	"/v1/meetings/{meetingId}/messages": func(w *lawWorld) []string {
 		paths := append(each(w.meetings, "/v1/meetings/%s/messages?limit=3"), each(w.meetings, "/v1/meetings/%s/messages?after=0")...)
 		for _, at := range w.messages {
@@ -179,7 +182,10 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/meetings/{meetingId}/rating": func(t *rapid.T, w *lawWorld) (string, string) {
 		return w.drawMeeting(t) + "/rating", fmt.Sprintf(`{"rating":%d}`, rapid.IntRange(1, 5).Draw(t, "rating"))
 	},
-	"POST /v1/meetings/{meetingId}/messages": lawMessage,
+	"POST /v1/meetings/{meetingId}/notes/ops":      lawNoteEdit,
+	"POST /v1/meetings/{meetingId}/notes/rollback": lawNoteRollback,
+	"PUT /v1/meetings/{meetingId}/notes/lock":      lawNoteLock,
+	"POST /v1/meetings/{meetingId}/messages":       lawMessage,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": func(t *rapid.T, w *lawWorld) (string, string) {
 		return rapid.SampledFrom(w.messages).Draw(t, "message"), rapid.SampledFrom([]string{`{"content":"x"}`, `{"content":"y"}`}).Draw(t, "edit")
 	},
@@ -264,6 +270,7 @@ type lawWorld struct {
 	meetings    []string
 	messages    []string // their paths
 	invitations []string
+	lawNotes
 	connections []string
 	streams     []*lawStream
 	commit      int64 // of the last write
@@ -305,6 +312,7 @@ func (w *lawWorld) close() {
 func (w *lawWorld) send(t *rapid.T, who, method, path, body string) {
 	answer := w.server.do(t, w.tokens[who], method, path, body)
 	w.commit = max(w.commit, answer.commit)
+	w.noteWritten(t, path, answer)
 	if answer.status != http.StatusCreated {
 		return
 	}

@@ -312,10 +312,12 @@ func itemOf(item json.RawMessage) (string, int64) {
 	var i struct {
 		ID       string
 		Position int64
+		Version  int64 // the position of an edit of notes
 	}
 	if err := json.Unmarshal(item, &i); err != nil {
 		return err.Error(), 0
 	}
+	i.Position = max(i.Position, i.Version)
 	if i.ID == "" {
 		i.ID = strconv.FormatInt(i.Position, 10)
 	}

@@ -255,3 +255,41 @@ func TestNothingIsToldWhereNothingIsLimited(t *testing.T) {
 		t.Errorf("%v", a.Header)
 	}
 }
+
+// Who cannot sign a webhook is a stranger; who can is never kept waiting.
+func TestWebhooksOfStrangersAreLimited(t *testing.T) {
+	s := limited(t)
+	body := s.event("1", "session.revoked", `"id":"session_1"`)
+	a := s.until("unsigned", 60, "1", func() answer { return s.nobody().do("POST", workosPath, body) })
+	if got := a.Header.Get("RateLimit"); got != `"unauthenticated";r=0;t=1` {
+		t.Errorf("RateLimit: %s", got)
+	}
+	for range 3 {
+		if a := s.hook(body); a.Status != http.StatusOK || a.Header.Get("RateLimit") != "" {
+			t.Errorf("%d %v %s", a.Status, a.Header, a.Body)
+		}
+	}
+}
+
+// Neither counting a request nor refusing it writes: what is written is a few
+// buckets in ten seconds, by themselves.
+func TestLimitsWriteNothing(t *testing.T) {
+	s := limited(t)
+	ada := s.signIn("ada")
+	ada.must("GET", "/v1/me", nil)
+	before := s.DB.Stats().Closures
+	const many = 1200
+	refused := 0
+	for range many {
+		if ada.do("GET", "/v1/me", nil).Status == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused < many-1000 {
+		t.Errorf("%d of %d are refused", refused, many)
+	}
+	// When she was last seen, and a store of the buckets on a slow machine.
+	if written := s.DB.Stats().Closures - before; written > 20 {
+		t.Errorf("%d writes for %d requests", written, many)
+	}
+}

@@ -113,7 +113,7 @@ func (s *Server) changeFollowed(r *http.Request, c *call, in *liveChange) (nothi
 		return nothing{}, err
 	}
 	return nothing{}, s.engine.Change(c.who, in.ConnectionID, paths, in.Body.Unsubscribe, func(added []realtime.Path) error {
-		return s.noteStream(r, audit.StreamChanged, added)
+		return s.noteStream(r, audit.StreamChanged, audit.Allowed, added)
 	})
 }
 

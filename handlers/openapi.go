@@ -49,6 +49,10 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 // problemResponse describes what a refused request is answered with.
 func (s *Server) problemResponse() *huma.Response {
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
+	members := s.api.OpenAPI().Components.Schemas.Map()["Problem"].Properties
+	for name, about := range problemMembers {
+		members[name] = &huma.Schema{Type: huma.TypeInteger, Description: about}
+	}
 	return &huma.Response{
 		Description: "A problem document; its code says what went wrong.",
 		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},

@@ -185,6 +185,8 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","attachments":[{"url":"https://example.com/a.png","name":"a","contentType":"image/png","sizeBytes":1}]}`).into(t, &m)
 	ada.must("POST", meeting+"/messages", `{"content":"Hello","replyTo":"`+m.ID+`"}`)
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
+	version := ada.notesOf(meeting).write(1, "Hello")
+	ada.must("POST", meeting+"/notes/rollback", `{"version":0,"reason":"a mistake"}`)
 	ada.asks(s.signIn("grace"))
 	ada.must("POST", "/v1/blocks", `{"userId":"`+string(s.signIn("mallory").ID)+`"}`)
 	s.deadJob("org_1")
@@ -198,7 +200,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
 			continue
 		}
-		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights").Replace(r.Path)
+		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights", "{version}", fmt.Sprint(version)).Replace(r.Path)
 		if strings.HasSuffix(path, "/search") {
 			path += "?q=hello"
 		}

@@ -243,7 +243,7 @@ func TestOlderFileForgetsAgain(t *testing.T) {
 	}
 	s.exec(`UPDATE users SET subject = 'back', email = 'back@example.org' WHERE id = ?`, ada.ID)
 	s.exec(`DELETE FROM jobs`)
-	if err := users.NewStore(s.DB).ResumeErasures(t.Context()); err != nil {
+	if err := users.ResumeErasures(t.Context(), s.DB); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.number(`SELECT count(*) FROM jobs`); n != 1 {

@@ -23,6 +23,26 @@ type problem struct {
 	Detail string        `json:"detail,omitempty" doc:"What went wrong, for people."`
 	Errors []fieldError  `json:"errors,omitempty" doc:"The values that are wrong."`
 	Retry  time.Duration `json:"-"` // when to try again, 0 for no advice
+	// members are numbers that a program needs to go on, of those in problemMembers.
+	members map[string]int64
+}
+
+// problemMembers are what a problem document may have beside the members of
+// problem.
+var problemMembers = map[string]string{
+	"expectedClientSeq": "The edit of notes that should come next.",
+	"version":           "The version of the notes up to which the client must read before it sends again.",
+}
+
+// MarshalJSON writes the document, and the members beside the others.
+func (p *problem) MarshalJSON() ([]byte, error) {
+	type plain problem
+	body, err := json.Marshal((*plain)(p))
+	if err != nil || len(p.members) == 0 {
+		return body, err
+	}
+	more, err := json.Marshal(p.members)
+	return append(append(body[:len(body)-1], ','), more[1:]...), err
 }
 
 // fieldError is one value that is wrong.
@@ -97,7 +117,7 @@ func problemOf(err error) *problem {
 		return newProblem(http.StatusInternalServerError, "the server failed; the request id names the entry in its log")
 	}
 	m := meanings[e.Kind]
-	p := &problem{Title: http.StatusText(m.status), Status: m.status, Code: m.code, Detail: e.Detail}
+	p := &problem{Title: http.StatusText(m.status), Status: m.status, Code: m.code, Detail: e.Detail, members: e.Members}
 	if e.Kind == domain.Internal {
 		p.Detail = "the server failed; the request id names the entry in its log"
 	}

@@ -18,25 +18,27 @@ import (
 // was sent: what it changed about somebody's rights, never content or addresses.
 type detailed interface{ detail() map[string]string }
 
+// meetingsPrefix is what the paths of what is in a meeting begin with.
+const meetingsPrefix = apiPrefix + "meetings/"
+
 // resourceOf returns what the record calls that which a path is about: the
-// meeting where it is in one, else the path without its parameters.
+// meeting where it is in one, else the path, which has no parameters.
 func resourceOf(path string) string {
-	path, _, _ = strings.Cut(path, "?")
-	if rest, inside := strings.CutPrefix(path, "/v1/meetings/"); inside {
+	if rest, inside := strings.CutPrefix(path, meetingsPrefix); inside {
 		meeting, _, _ := strings.Cut(rest, "/")
 		return meeting
 	}
 	return path
 }
 
-// discreet returns a path as admins are told it: of one in a meeting without the
-// parameters. The words that somebody looks for in a chat are for its members.
-func discreet(path string) string {
-	bare, _, _ := strings.Cut(path, "?")
-	if resourceOf(path) != bare {
-		return bare
+// discreet returns how a path was spelled, as admins are told it: of one in a
+// meeting without the parameters. The words that somebody looks for in a chat are
+// for its members.
+func discreet(path, spelled string) string {
+	if resourceOf(path) != path {
+		spelled, _, _ = strings.Cut(spelled, "?")
 	}
-	return path
+	return shown(spelled)
 }
 
 // owner returns whose admins may read what the record says of the resource: those
@@ -107,7 +109,7 @@ func (s *Server) noteRead(r *http.Request) error {
 	if !s.reads.First(c.who.User, resource, s.db.Now()) {
 		return nil
 	}
-	err := s.note(r, c, action, audit.Allowed, resource, map[string]string{"path": discreet(r.URL.RequestURI())})
+	err := s.note(r, c, action, audit.Allowed, resource, map[string]string{"path": discreet(r.URL.Path, r.URL.RequestURI())})
 	if err != nil {
 		s.reads.Undo(c.who.User, resource)
 	}
@@ -122,25 +124,34 @@ func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 	if c == nil || !strings.HasPrefix(r.URL.Path, apiPrefix) {
 		return
 	}
-	resource := resourceOf(r.URL.Path)
-	switch p.Status {
-	case http.StatusForbidden:
-	case http.StatusUnauthorized:
-		if !s.presents(r) {
-			return // whoever shows nothing is nobody, and learns nothing
-		}
-	case http.StatusNotFound:
-		if !errors.Is(err, participants.ErrNoMember) {
-			return
-		}
-	default:
+	switch {
+	case p.Status == http.StatusUnauthorized && s.presents(r): // whoever shows nothing is nobody, and learns nothing
+	case !withheld(err, p):
 		return
 	}
 	action := c.audits
 	if action == "" {
 		action = audit.RequestMade
 	}
-	_ = s.note(r, c, action, audit.Refused, resource, map[string]string{"method": r.Method, "path": r.URL.Path, "code": p.Code}) // see above
+	_ = s.note(r, c, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code}) // see above
+}
+
+// shown returns the beginning of a path, which has the ids in it however they are
+// spelled: nobody fills the disk with parameters that they make up.
+func shown(path string) string { return path[:min(len(path), audit.MaxResource)] }
+
+// withheld reports whether err, and p which tells of it, says that the caller has
+// no right. Who is no member of a meeting is told that there is none.
+func withheld(err error, p *problem) bool {
+	return p.Status == http.StatusForbidden || errors.Is(err, participants.ErrNoMember)
+}
+
+// noteRefusedPath records that a stream was asked to follow a path to which the
+// caller has no right. It is refused whether it can be recorded or not.
+func (s *Server) noteRefusedPath(r *http.Request, asked audit.Action, p realtime.Path, err error) {
+	if withheld(err, problemOf(err)) {
+		_ = s.noteStream(r, asked, audit.Refused, []realtime.Path{p}) // see above
+	}
 }
 
 // presents reports whether the request shows a credential.
@@ -149,27 +160,27 @@ func (s *Server) presents(r *http.Request) bool {
 	return err == nil || r.Header.Get("Authorization") != "" || r.URL.Query().Has("ticket")
 }
 
-// noteStream records that the caller has opened a stream of the paths, or added
-// them to one: an entry for each meeting, and one for what is in none, or as many
-// as their names need.
-func (s *Server) noteStream(r *http.Request, action audit.Action, paths []realtime.Path) error {
+// noteStream records that the caller has asked for a stream of the paths, or added
+// them to one, and how that ended: an entry for each meeting, and one for what is
+// in none, or as many as their names need.
+func (s *Server) noteStream(r *http.Request, action audit.Action, outcome audit.Outcome, paths []realtime.Path) error {
 	c := callOf(r.Context())
 	var resources []string
 	of := map[string][]string{}
 	for _, p := range paths {
-		resource := resourceOf(p.Name)
-		if path, _, _ := strings.Cut(p.Name, "?"); resource == path {
+		resource := resourceOf(p.About)
+		if resource == p.About {
 			resource = r.URL.Path
 		}
 		if of[resource] == nil {
 			resources = append(resources, resource)
 		}
-		of[resource] = append(of[resource], discreet(p.Name))
+		of[resource] = append(of[resource], discreet(p.About, p.Name))
 	}
 	for _, resource := range resources {
 		for names := of[resource]; len(names) > 0; {
 			n := fitting(names)
-			if err := s.note(r, c, action, audit.Allowed, resource, map[string][]string{"paths": names[:n]}); err != nil {
+			if err := s.note(r, c, action, outcome, resource, map[string][]string{"paths": names[:n]}); err != nil {
 				return err
 			}
 			names = names[n:]

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -230,5 +231,74 @@ func TestRecordIsExportedWhole(t *testing.T) {
 	}
 	if got := strings.Count(strings.Join(s.deeds("org_1"), "\n"), "audit.exported allowed"); got != 2 {
 		t.Errorf("%d exports are recorded", got)
+	}
+}
+
+// However long a path is, the refusal of a stranger fills a line of the record and
+// of the log, not a page.
+func TestRefusalsOfStrangersAreSmallInTheRecord(t *testing.T) {
+	s := newServer(t)
+	long := "/v1/meetings/" + strings.Repeat("x", 12<<10)
+	if a := s.nobody().do("GET", long, nil, "Authorization", "Bearer not.a.token"); a.Status != http.StatusUnauthorized {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	lines := s.recorded("")
+	if n := s.number(`SELECT max(length(detail) + length(resource)) FROM audit`); n > 3*audit.MaxResource || len(lines) > 0 {
+		t.Errorf("%d characters are recorded", n)
+	}
+	if n := len(s.Log.String()); n > 4*audit.MaxResource {
+		t.Errorf("%d characters are logged", n)
+	}
+}
+
+// hooked is an answer that does something when its first part is written.
+type hooked struct {
+	http.ResponseWriter
+	meanwhile func()
+}
+
+// Write writes, and then does it, the first time.
+func (h *hooked) Write(b []byte) (int, error) {
+	n, err := h.ResponseWriter.Write(b)
+	if h.meanwhile != nil {
+		h.meanwhile()
+		h.meanwhile = nil
+	}
+	return n, err
+}
+
+// Who signs out, or is no admin any more, while the record is exported gets no
+// further page.
+func TestExportEndsWithTheRight(t *testing.T) {
+	s := newServer(t)
+	const many = 3000
+	if err := s.DB.Write(t.Context(), func(tx *db.WriteTx) error {
+		for range many {
+			if err := audit.Record(tx, audit.Entry{Org: "org_1", Action: "test.made", Outcome: audit.Allowed, Agent: strings.Repeat("x", 200)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		lose func(p *person)
+		all  bool
+	}{
+		"nothing": {func(*person) {}, true},
+		"log-out": {func(p *person) { p.must("POST", logoutPath, nil) }, false},
+		"role":    {func(p *person) { p.s.exec(`UPDATE users SET org_role = 'member' WHERE id = ?`, p.ID) }, false},
+	} {
+		p := s.signInAs(strings.ReplaceAll(name, "-", ""), "org_1", "admin")
+		sent := httptest.NewRecorder()
+		aborted := func() (aborted bool) {
+			defer func() { aborted = recover() == http.ErrAbortHandler }()
+			s.API.ServeHTTP(&hooked{sent, func() { c.lose(p) }}, p.request(t.Context(), "GET", "/v1/admin/audit/export?action=test.made", nil))
+			return false
+		}()
+		if lines := strings.Count(sent.Body.String(), "\n"); aborted == c.all || (lines == many) != c.all {
+			t.Errorf("%s: %d lines, cut %v", name, lines, aborted)
+		}
 	}
 }

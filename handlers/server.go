@@ -25,6 +25,7 @@ import (
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
@@ -50,6 +51,7 @@ type Config struct {
 	Users    *users.Store
 	Meetings *meetings.Store
 	Messages *messages.Store
+	Notes    *notes.Store
 	Flags    *flags.Store
 	Jobs     *jobs.Board
 	Version  string
@@ -133,9 +135,9 @@ type Server struct {
 	origins       []string
 	secure        bool
 
-	bodyTimeout time.Duration
-
+	bodyTimeout   time.Duration
 	notifications *notifications.Store
+	notes         *notes.Store
 	retention     *retention.Store
 	exports       *exports
 	connections   *connections.Store
@@ -153,7 +155,7 @@ func New(c Config) (*Server, error) {
 		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, connections: c.Connections, retention: c.Retention, exports: newExports(c.Privacy),
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes, connections: c.Connections, retention: c.Retention, exports: newExports(c.Privacy),
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -167,6 +169,7 @@ func New(c Config) (*Server, error) {
 	s.meetingRoutes()
 	s.participantRoutes()
 	s.messageRoutes()
+	s.noteRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
@@ -237,7 +240,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				problemOf(fmt.Errorf("panic: %v", v)).write(a)
 			}
 		}
-		s.log.Info("request", "request", c.id, "method", r.Method, "path", r.URL.Path, "status", a.status,
+		s.log.Info("request", "request", c.id, "method", r.Method, "path", shown(r.URL.Path), "status", a.status,
 			"ms", float64(time.Since(began).Microseconds())/1000, "user", string(c.who.User))
 	}()
 	// A deadline stays with the connection, so each request sets its own, before
@@ -267,6 +270,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	if err := s.prepare(w, r, c, pattern); errors.Is(err, errSpentTicket) {
+		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return
 	} else if err != nil {

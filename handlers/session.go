@@ -74,23 +74,23 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 // which goes too: whoever has both would otherwise stay signed in with one. It
 // returns where the browser goes on to, "" for nowhere.
 func (s *Server) endSessions(r *http.Request) (next string, failed error) {
-	ended := func(err error) {
-		if err == nil || domain.KindOf(err) == domain.Unauthenticated {
-			return
-		}
-		if failed == nil || domain.KindOf(failed) == domain.Conflict {
+	ended := func(who domain.Actor, err error) {
+		switch {
+		case err == nil:
+			_ = s.noteSession(r, audit.SessionEnded, who) // it has ended, whether it can be recorded or not
+		case domain.KindOf(err) == domain.Unauthenticated: // there was nothing to end
+		case failed == nil, domain.KindOf(failed) == domain.Conflict:
 			failed = err // what may pass, so that the cookie is kept for another try
 		}
 	}
 	if t, err := bearer(r); err == nil && t != "" {
-		ended(s.auth.SignOut(r.Context(), t))
+		who, err := s.auth.SignOut(r.Context(), t)
+		ended(who, err)
 	}
 	if c, err := r.Cookie(s.cookieName()); err == nil {
 		var who domain.Actor
-		if who, next, err = s.browsers.SignOut(r.Context(), c.Value); err == nil {
-			_ = s.noteSession(r, audit.SessionEnded, who) // it has ended, whether it can be recorded or not
-		}
-		ended(err)
+		who, next, err = s.browsers.SignOut(r.Context(), c.Value)
+		ended(who, err)
 	}
 	return next, failed
 }

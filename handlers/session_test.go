@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"connvo/audit"
 )
 
 const logoutPath = "/auth/logout"
@@ -226,4 +228,29 @@ func TestLogoutEndsTheCookiesSessionWhateverTheHeaderIs(t *testing.T) {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	grace.in(t, false)
+}
+
+// A sign-out is recorded once, by token and by cookie, and what was not believed
+// is not.
+func TestSignOutsAreRecordedOnce(t *testing.T) {
+	s := newServer(t)
+	laptop, phone := s.signInAs("ada", "org_1", "member"), s.signInAs("ada", "org_1", "member")
+	cookie, session := phone.cookie(), phone.session()
+	for range 2 {
+		signsOut(t, "token", laptop.do("POST", logoutPath, nil))
+		signsOut(t, "cookie", s.nobody().do("POST", logoutPath, nil, "Cookie", cookie))
+		signsOut(t, "no token", s.nobody().do("POST", logoutPath, nil, "Authorization", "Bearer x.y.z"))
+	}
+	ended := map[string]int{}
+	for _, line := range s.recorded("org_1") {
+		if line.Action == audit.SessionEnded && line.Actor == laptop.ID && line.Outcome == audit.Allowed {
+			ended[line.Session]++
+		}
+	}
+	if len(ended) != 2 || ended[laptop.session()] != 1 || ended[session] != 1 {
+		t.Errorf("the record says of the ends of sessions: %v", ended)
+	}
+	if n := s.number(`SELECT count(*) FROM audit WHERE action = 'session.ended'`); n != 2 {
+		t.Errorf("%d ends are recorded", n)
+	}
 }

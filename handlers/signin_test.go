@@ -251,3 +251,26 @@ func TestCookiesAreForHTTPSOnly(t *testing.T) {
 		t.Errorf("it is taken away by %q", gone)
 	}
 }
+
+// Browsers keep no cookie of more than 4096 bytes: whatever the path is, the tab
+// can come back.
+func TestLongestPathToReturnToFitsIntoACookie(t *testing.T) {
+	s, _ := newWorkOS(t)
+	for name, path := range map[string]string{"brackets": "/docs?" + strings.Repeat("<", 1018), "no UTF-8": "/docs?" + strings.Repeat("\xff", 1018)} {
+		b := s.browser()
+		back := b.begin("ada@example.com", path)
+		u, err := url.Parse(back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range b.jar.Cookies(u) {
+			if n := len(c.Name) + len(c.Value); n > 4000 {
+				t.Errorf("%s: the cookie has %d bytes", name, n)
+			}
+		}
+		to, err := url.Parse(location(t, b.get(back)))
+		if err != nil || to.Path != "/docs" || len(to.RawQuery) < 1018 {
+			t.Errorf("%s: goes to %s, %v", name, to, err)
+		}
+	}
+}

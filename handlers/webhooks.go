@@ -17,7 +17,7 @@ func (s *Server) webhookRoutes() {
 // waits for, and anything else makes it send the event again.
 func (s *Server) workosWebhook(w http.ResponseWriter, r *http.Request) {
 	if err := s.receive(w, r); err != nil {
-		s.refuse(w, r, err)
+		s.refuse(w, r, s.limitStranger(w, r, err))
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")

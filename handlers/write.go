@@ -18,6 +18,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/users"
 	"connvo/idempotency"
 )
 
@@ -148,22 +149,34 @@ func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, do
 	writeJSON(w, answer.Status, answer.Body)
 }
 
+// keyOf returns the idempotency key of the request, "" for none.
+func keyOf(r *http.Request) (string, error) {
+	sent := r.Header["Idempotency-Key"]
+	if len(sent) == 0 {
+		return "", nil
+	}
+	key := strings.Join(sent, " ") // two are no key
+	return key, idempotency.CheckKey(key)
+}
+
 // perform runs a write in one transaction with the keeping of its answer.
 func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempotency.Answer, replayed bool, err error) {
 	conditions := r.Header.Values("If-Match")
 	if len(conditions) > 0 && do.current == nil {
 		return answer, false, domain.FailField("header.If-Match", "cannot be told here; only what edits a document takes it")
 	}
-	sent := r.Header["Idempotency-Key"]
-	key := strings.Join(sent, " ") // two are no key
-	if len(sent) > 0 {
-		if err := idempotency.CheckKey(key); err != nil {
-			return answer, false, err
-		}
+	key, err := keyOf(r)
+	if err != nil {
+		return answer, false, err
 	}
 	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
 	request := idempotency.RequestOf(r.URL.RawQuery, c.body)
 	err = s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
+		// A log-out or a deactivation may have committed since the caller was asked
+		// who they are: while the body came, or the write waited.
+		if err := users.RequireStanding(tx, c.who); err != nil {
+			return err
+		}
 		answer, replayed = idempotency.Answer{}, false
 		joined := db.Join(r.Context(), tx)
 		tx.OnDecided(func() (err error) {

@@ -10,6 +10,7 @@ const (
 	None      Policy = iota // nothing is counted
 	API                     // every request of a user
 	Messages                // a message of a user
+	Notes                   // a request of a user that changes notes
 	Meetings                // a new meeting of a user
 	Search                  // a search of a user
 	Strangers               // a request of an address that authenticates nobody
@@ -31,6 +32,7 @@ var rules = [...]rule{
 	None:      {},
 	API:       {name: "api", burst: 1000, window: time.Minute},
 	Messages:  {name: "messages", burst: 20, window: 4 * time.Second},
+	Notes:     {name: "notes", burst: 60, window: 3 * time.Second},
 	Meetings:  {name: "meetings", burst: 20, window: time.Minute},
 	Search:    {name: "search", burst: 100, window: time.Minute},
 	Strangers: {name: "unauthenticated", burst: 60, window: time.Minute, address: true},

@@ -29,8 +29,12 @@ type Request struct {
 	// cannot be, and the stream ends with the token. It is called before the end,
 	// again when it could not be done, and ends with its context.
 	Renew func(ctx context.Context) (time.Time, error)
-	// Opened is called once the stream is about to begin, and may refuse it.
-	Opened func() error
+	// Opened is called once the stream is about to begin, with what it follows
+	// then, and may refuse it.
+	Opened func(follows []Path) error
+	// Refused is called with each path that a Multiplexed connection was asked to
+	// follow and never could; nil where nobody wants to know.
+	Refused func(p Path, err error)
 }
 
 // Serve answers with a stream that lasts until the client goes, its right or
@@ -43,7 +47,7 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 	s := &stream{
 		engine: e, id: rand.Text(), actor: r.Actor, multiplexed: r.Multiplexed, opened: e.db.Now(),
 		bell: newBell(), out: w, control: http.NewResponseController(w), heartbeat: DefaultHeartbeat,
-		names: map[string]struct{}{},
+		names: map[string]struct{}{}, refused: r.Refused,
 	}
 	s.renewer = renewer{renew: r.Renew, at: aheadOf(r.Actor.Expires, s.opened)}
 	if r.Heartbeat > 0 {
@@ -104,6 +108,7 @@ type stream struct {
 	url       []string // the names of the URL's paths
 	upTo      int64    // the last id that was told
 	subs      []*sub
+	refused   func(Path, error)
 	standing  watched // what the decision rests on whether the caller may be served at all
 	ofStands  reader
 	settled   bool // that decision was made once
@@ -130,6 +135,15 @@ func (s *stream) open(paths []Path) {
 	for _, p := range paths {
 		s.names[p.Name] = struct{}{}
 	}
+}
+
+// following returns the paths that are followed now.
+func (s *stream) following() []Path {
+	paths := make([]Path, len(s.subs))
+	for i, sub := range s.subs {
+		paths[i] = sub.path
+	}
+	return paths
 }
 
 // close forgets everything that is followed.
@@ -167,7 +181,7 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 	}
 	events, err := s.events(ctx, t)
 	if err == nil && r.Opened != nil {
-		err = r.Opened()
+		err = r.Opened(s.following())
 	}
 	if err != nil {
 		return err
@@ -228,6 +242,9 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 			return nil, u.err // a path that always fails must not end the others for ever
 		}
 		problems[u.sub] = p.Body
+		if !u.sub.told && s.refused != nil {
+			s.refused(u.sub.path, u.err)
+		}
 		s.drop(u.sub)
 	}
 	return s.round(t, problems), nil

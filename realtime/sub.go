@@ -46,7 +46,9 @@ type Feed struct {
 // Path is what a client follows. Exactly one of Query and Feed is set.
 type Path struct {
 	// Name is what the client calls it, on a connection that follows many.
-	Name  string
+	Name string
+	// About is what is asked for, however Name spells it: for Opened and Refused.
+	About string
 	Query Query
 	Feed  *Feed
 	// Topic is the same for all who are answered the same, but for their own

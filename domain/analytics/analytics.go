@@ -11,6 +11,7 @@ import (
 	"connvo/domain"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/notes"
 	"connvo/domain/participants"
 )
 
@@ -26,7 +27,7 @@ type Analytics struct {
 	Duration      time.Duration             // from its start to its end
 	SpeakingShare map[domain.UserID]float64 // of all that was spoken, 0 to 1; never nil
 	Messages      int64                     // that people posted
-	Edits         int64                     // of what they had written
+	Edits         int64                     // of what they had written there, and of the notes
 	// WordsPerMinute is of the minutes in which somebody spoke, 0 when nobody did.
 	WordsPerMinute float64
 	Topics         []string // never nil
@@ -136,8 +137,10 @@ func counted(tx db.Reader, m domain.MeetingID) (messages, edits int64, err error
 		return stored.messages, stored.edits, err
 	}
 	var c counts
-	if err := c.next(tx, m); err != nil {
-		return 0, 0, err
+	for range 2 { // the events, and the notes
+		if err := c.next(tx, m); err != nil {
+			return 0, 0, err
+		}
 	}
 	if c.more {
 		return 0, 0, domain.Fail(domain.Unavailable, "the meeting is still being counted; ask again")
@@ -150,14 +153,23 @@ type counts struct {
 	messages, edits int64
 	after           int64 // the position up to which it is counted
 	more            bool  // there is more to count
+	heard           bool  // all events are counted, the last of them the end
+	notes           int64 // the version up to which edits of the notes are counted
 }
 
-// next counts maxCounted events more.
+// next counts maxCounted events more; once they are all counted, as many edits of
+// the notes.
 func (c *counts) next(tx db.Reader, m domain.MeetingID) error {
+	if c.heard {
+		edits, last, more, err := notes.Count(tx, m, c.notes, c.after, maxCounted)
+		c.edits += edits
+		c.notes, c.more = last, more
+		return err
+	}
 	t, err := events.Count(tx, m, c.after, events.MeetingEnded, maxCounted)
 	c.messages += t.Of[events.MessagePosted]
 	c.edits += t.Of[events.MessageEdited]
-	c.after, c.more = t.Last, t.More
+	c.after, c.more, c.heard = t.Last, true, !t.More
 	return err
 }
 

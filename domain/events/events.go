@@ -31,6 +31,10 @@ const (
 	MessagePosted  Type = "messages.posted"
 	MessageEdited  Type = "messages.edited"
 	MessageDeleted Type = "messages.deleted"
+
+	NotesLocked     Type = "notes.locked"
+	NotesUnlocked   Type = "notes.unlocked"
+	NotesRolledBack Type = "notes.rolled_back" // the subject is the version they went back to
 )
 
 // Event is one thing that happened.

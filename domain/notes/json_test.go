@@ -30,7 +30,7 @@ func TestParseTakes(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{
-		``, `null`, `{}`, `"x"`, `1`, `[`, `[]`, `[null]`, `[1]`, `["x"]`, `[[]]`, `[{}]`, `[{"retain":1}`, `[{"insert":"x"}`, `[{"insert":"x"},]`,
+		``, `null`, `{}`, `"x"`, `1`, `[`, `[null]`, `[1]`, `["x"]`, `[[]]`, `[{}]`, `[{"retain":1}`, `[{"insert":"x"}`, `[{"insert":"x"},]`,
 		`[{"insert":"x"}] 1`, `[{"insert":"x"}][]`, `[{"insert":"x"}]]`, `[{"insert":"x"} {"insert":"x"}]`,
 		`[{"insert":"x","insert":"x"}]`, `[{"retain":1,"delete":1}]`, `[{"retain":1,"attributes":{}}]`, `[{"Insert":"x"}]`, `[{"embed":"x"}]`,
 		`[{"delete":01}]`, `[{"delete":+1}]`, `[{"delete":}]`, `[{"delete":`, `[{"insert":"`, `[{"insert":"\`, `[{"insert":"\"}]`, `[{"insert":"\x"}]`, `[{"insert":"\u12g4"}]`,

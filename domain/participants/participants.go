@@ -67,6 +67,7 @@ const (
 	WriteContent              // messages, notes
 	Manage                    // edit, start, end, cancel, invite, remove
 	Rate                      // the meeting, once one has been in it
+	Preside                   // over the notes: roll them back, lock them
 )
 
 // ErrNoMember is the cause of a NotFound for whoever is not, or no longer, a member
@@ -104,6 +105,11 @@ func (m Membership) allows(right Right) error {
 	case WriteContent:
 		if m.Role == Observer {
 			return domain.Fail(domain.Forbidden, "observers may not write")
+		}
+		return m.allows(ReadContent)
+	case Preside:
+		if m.Role != Host {
+			return domain.Fail(domain.Forbidden, "only the host may do this")
 		}
 		return m.allows(ReadContent)
 	case Rate:

@@ -72,7 +72,7 @@ func (s *Store) Erase(ctx context.Context, who domain.Actor) (e Erasure, err err
 			return err
 		}
 		if who.Session != "" {
-			if err := endSession(tx, who); err != nil {
+			if _, err := endSession(tx, who.Session, who.Expires); err != nil {
 				return err
 			}
 		}
@@ -125,9 +125,9 @@ func EraseAgain(tx *db.WriteTx, all []Erasure) error {
 // ResumeErasures has those erasures go on that are not done, or whose person has
 // come back. It is called at each start, so that it makes up for a job that has
 // failed for good.
-func (s *Store) ResumeErasures(ctx context.Context) error {
+func ResumeErasures(ctx context.Context, d *db.DB) error {
 	for after, more := domain.UserID(""), true; more; {
-		err := s.db.Write(ctx, func(tx *db.WriteTx) error {
+		err := d.Write(ctx, func(tx *db.WriteTx) error {
 			page, err := Erasures(tx, after, maxErasures)
 			if err != nil {
 				return err

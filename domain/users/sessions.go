@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"connvo/audit"
 	"connvo/db"
 	"connvo/domain"
 )
@@ -50,33 +51,55 @@ func (s *Store) Standing(ctx context.Context, who domain.Actor) error {
 }
 
 // EndSession makes every token of the caller's session worth nothing, from its
-// commit on, and signs out the browser that it belongs to. It asks for no rights: whoever may do nothing else may still leave.
-// A session that has ended already stays as it is.
+// commit on, and signs out the browser that it belongs to. It asks for no rights:
+// whoever may do nothing else may still leave. A session that has ended already stays as it is.
 //
 // Errors: Conflict when the actor's token belongs to no session.
 func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 	if who.Session == "" {
 		return domain.Fail(domain.Conflict, "the token belongs to no session, so that it is valid until it expires")
 	}
-	return s.db.Write(ctx, func(tx *db.WriteTx) error { return endSession(tx, who) })
+	return s.db.Write(ctx, func(tx *db.WriteTx) error {
+		_, err := endSession(tx, who.Session, who.Expires)
+		return err
+	})
 }
 
-func endSession(tx *db.WriteTx, who domain.Actor) error {
-	last := tx.Now
-	if who.Expires.After(last) {
-		last = who.Expires
+// Revoke is EndSession for a session that the provider has ended, of the person
+// whom it calls subject, "" where it does not say. It joins the caller's
+// transaction and asks for no rights.
+func (s *Store) Revoke(tx *db.WriteTx, subject, session string) error {
+	fresh, err := endSession(tx, session, tx.Now)
+	if err != nil || !fresh {
+		return err
+	}
+	a, err := db.One(tx, scanAccount, selectAccount, subject, "")
+	if errors.Is(err, db.ErrNone) {
+		return nil // nobody who was ever seen
+	}
+	if err != nil {
+		return err
+	}
+	return audit.Record(tx, audit.Entry{Org: a.Org, Session: session, Action: audit.SessionEnded, Resource: string(a.User), Outcome: audit.Allowed})
+}
+
+// endSession ends the session, whose tokens are valid until last at most, or for a day;
+// false when it has ended already.
+func endSession(tx *db.WriteTx, session string, last time.Time) (fresh bool, err error) {
+	if last.Before(tx.Now) {
+		last = tx.Now
 	}
 	forget := last.Add(endedFor).UnixMilli()
-	if _, err := tx.Exec(insertEndedNames, who.Session, forget, tx.Now.UnixMilli()); err != nil {
-		return err
+	if _, err := tx.Exec(insertEndedNames, session, forget, tx.Now.UnixMilli()); err != nil {
+		return false, err
 	}
-	if _, err := tx.Exec(deleteSession, who.Session); err != nil {
-		return err
+	if _, err := tx.Exec(deleteSession, session); err != nil {
+		return false, err
 	}
-	added, err := tx.Exec(insertEnded, who.Session, forget, tx.Now.UnixMilli())
+	added, err := tx.Exec(insertEnded, session, forget, tx.Now.UnixMilli())
 	if err != nil || added == 0 {
-		return err
+		return false, err
 	}
 	_, err = tx.Exec(deleteForgotten, tx.Now.UnixMilli(), maxForgotten)
-	return err
+	return true, err
 }

@@ -73,9 +73,17 @@ func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
 			_, err = tx.Exec(updateClaimsAt, id.At.UnixMilli(), a.User)
 			return err
 		}
+		left := a.Org
 		a.Org, a.OrgRole = org, role
-		_, err = tx.Exec(updateClaims, org, role, id.At.UnixMilli(), tx.Now.UnixMilli(), a.User)
-		return err
+		if _, err := tx.Exec(updateClaims, org, role, id.At.UnixMilli(), tx.Now.UnixMilli(), a.User); err != nil {
+			return err
+		}
+		if left != org {
+			if err := (Membership{Org: left}).record(tx, a.User); err != nil {
+				return err
+			}
+		}
+		return Membership{Org: org, Role: role, Active: true}.record(tx, a.User)
 	})
 	return a, err
 }

@@ -114,16 +114,20 @@ func (s *Store) SetMembership(tx *db.WriteTx, m Membership) error {
 	if _, err := tx.Exec(updateClaims, org, m.Role, max(m.At.UnixMilli(), a.ClaimsAt.UnixMilli()), tx.Now.UnixMilli(), a.User); err != nil {
 		return err
 	}
-	return audit.Record(tx, audit.Entry{Org: m.Org, Action: audit.MembershipChanged, Resource: string(a.User), Outcome: audit.Allowed, Detail: m.detail()})
+	return m.record(tx, a.User)
 }
 
-// detail is what the record says of a change.
-func (m Membership) detail() string {
-	b, _ := json.Marshal(struct {
+// record records that the user acts for the organization now, or does no more;
+// for "", which has no admins, nothing.
+func (m Membership) record(tx *db.WriteTx, user domain.UserID) error {
+	if m.Org == "" {
+		return nil
+	}
+	detail, _ := json.Marshal(struct {
 		Active bool   `json:"active"`
 		Role   string `json:"role,omitempty"`
 	}{m.Active, m.Role}) // which always encodes
-	return string(b)
+	return audit.Record(tx, audit.Entry{Org: m.Org, Action: audit.MembershipChanged, Resource: string(user), Outcome: audit.Allowed, Detail: string(detail)})
 }
 
 // Remove deactivates the person whom the provider has deleted, for good: from the

@@ -169,6 +169,54 @@ func TestChangesOfRightsAreRecorded(t *testing.T) {
 	}
 }
 
+// A token that tells of another role or organization changes rights as a webhook
+// does.
+func TestChangesOfRightsByATokenAreRecorded(t *testing.T) {
+	w := newTown(t)
+	ada := w.token("a", "member", w.seconds(1))
+	w.token("a", "admin", w.seconds(2))
+	w.token("a", "admin", w.seconds(3))  // no change
+	w.token("a", "member", w.seconds(1)) // out of date
+	w.token("b", "admin", w.seconds(4))
+	w.token("", "", w.seconds(5))
+	for query, want := range map[string]int64{
+		`SELECT count(*) FROM audit WHERE action = 'membership.changed' AND resource = ?`:                              4,
+		`SELECT count(*) FROM audit WHERE org_id = 'a' AND resource = ? AND detail = '{"active":true,"role":"admin"}'`: 1,
+		`SELECT count(*) FROM audit WHERE org_id = 'a' AND resource = ? AND detail = '{"active":false}'`:               1,
+		`SELECT count(*) FROM audit WHERE org_id = 'b' AND resource = ? AND detail = '{"active":true,"role":"admin"}'`: 1,
+		`SELECT count(*) FROM audit WHERE org_id = 'b' AND resource = ? AND detail = '{"active":false}'`:               1,
+	} {
+		if n := w.number(query, ada.User); n != want {
+			t.Errorf("%s: %d, want %d", query, n, want)
+		}
+	}
+}
+
+// A session that the provider ends is recorded once, and not again where it was
+// we who ended it.
+func TestRevokedSessionsAreRecordedOnce(t *testing.T) {
+	w := newTown(t)
+	ada := w.token("a", "member", w.seconds(1))
+	if err := w.users.EndSession(t.Context(), domain.Actor{User: ada.User, Session: "session_ours"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, session := range []string{"session_1", "session_1", "session_ours", "session_2"} {
+		w.told(func(tx *db.WriteTx) error { return w.users.Revoke(tx, "user_ada", session) })
+	}
+	for _, subject := range []string{"", "user_nobody"} {
+		w.told(func(tx *db.WriteTx) error { return w.users.Revoke(tx, subject, "session_of_"+subject) })
+	}
+	if n := w.number(`SELECT count(*) FROM audit WHERE action = 'session.ended' AND org_id = 'a' AND actor_id = '' AND resource = ?`, ada.User); n != 2 {
+		t.Errorf("%d ends are recorded, want 2", n)
+	}
+	if n := w.number(`SELECT count(*) FROM audit`); n != 2 {
+		t.Errorf("%d entries, want 2", n)
+	}
+	if n := w.number(`SELECT count(*) FROM ended_sessions`); n != 5 {
+		t.Errorf("%d sessions have ended, want 5", n)
+	}
+}
+
 func TestDeletedPeopleAreGoneForGood(t *testing.T) {
 	w := newTown(t)
 	ada := w.arrive("ada", "session_1")

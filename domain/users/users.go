@@ -73,11 +73,14 @@ type Change struct {
 type Store struct {
 	db       *db.DB
 	arrivals []Arrival
+	accounts *accounts
 }
 
 // NewStore returns the people in d. Each arrival is told to all of arrivals, in
 // that order.
-func NewStore(d *db.DB, arrivals ...Arrival) *Store { return &Store{db: d, arrivals: arrivals} }
+func NewStore(d *db.DB, arrivals ...Arrival) *Store {
+	return &Store{db: d, arrivals: arrivals, accounts: newAccounts(d)}
+}
 
 // RequireActive refuses a caller who may not do anything any more. It is the
 // decision of whatever needs no membership.
@@ -152,13 +155,20 @@ func byID(rows []Card) map[domain.UserID]Card {
 
 // BySubject returns the account of the provider's subject, or db.ErrNone, and
 // whether session, "" for none, has ended. It asks for no rights: it is how a
-// caller becomes somebody.
+// caller becomes somebody, and no part of another transaction.
 func (s *Store) BySubject(ctx context.Context, subject, session string) (Account, error) {
-	var a Account
+	c := credential{subject, session}
+	a, known, changes := s.accounts.get(c)
+	if known {
+		return a, nil
+	}
 	err := s.db.Read(ctx, func(tx db.Reader) (err error) {
 		a, err = db.One(tx, scanAccount, selectAccount, subject, session)
 		return err
 	})
+	if err == nil {
+		s.accounts.put(c, a, changes)
+	}
 	return a, err
 }
 

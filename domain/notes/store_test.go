@@ -1,0 +1,231 @@
+package notes_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"connvo/db"
+	"connvo/db/dbtest"
+	"connvo/domain"
+	"connvo/domain/events"
+	"connvo/domain/meetings"
+	"connvo/domain/notes"
+	"connvo/domain/users"
+)
+
+// desk is a meeting that has started, with its host at its notes.
+type desk struct {
+	t     testing.TB
+	db    *db.DB
+	notes *notes.Store
+	meets *meetings.Store
+	host  domain.Actor
+	id    domain.MeetingID
+	ahead time.Duration // of the clock
+}
+
+func newDesk(t testing.TB) *desk {
+	t.Helper()
+	k := &desk{t: t}
+	d, happened := dbtest.Open(t, func(o *db.Options) {
+		o.Now = func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Add(k.ahead) }
+	}), events.NewLog(nil)
+	k.db, k.notes, k.meets = d, notes.NewStore(d, happened), meetings.NewStore(d, happened, "loc")
+	k.host = k.person("ada")
+	m, err := k.meets.Create(context.Background(), k.host, meetings.Draft{Title: "T"})
+	k.must(err)
+	k.id = m.ID
+	_, err = k.meets.Start(context.Background(), k.host, k.id)
+	k.must(err)
+	return k
+}
+
+func (k *desk) person(name string) domain.Actor {
+	k.t.Helper()
+	account, err := users.NewStore(k.db).SignIn(context.Background(), users.Identity{Subject: name, Email: name + "@example.com", At: k.db.Now()})
+	k.must(err)
+	return domain.Actor{User: account.User}
+}
+
+func (k *desk) must(err error) {
+	k.t.Helper()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// submit sends edits of the host.
+func (k *desk) submit(client string, base, first int64, deltas ...notes.Delta) (notes.Accepted, error) {
+	edits := make([]notes.Edit, len(deltas))
+	for i, d := range deltas {
+		edits[i] = notes.Edit{Seq: first + int64(i), Delta: d}
+	}
+	return k.notes.Submit(context.Background(), k.host, k.id, notes.Submission{Client: client, Base: base, Edits: edits})
+}
+
+func (k *desk) accepted(client string, base, first int64, deltas ...notes.Delta) notes.Accepted {
+	k.t.Helper()
+	a, err := k.submit(client, base, first, deltas...)
+	k.must(err)
+	return a
+}
+
+func (k *desk) get() notes.Note {
+	k.t.Helper()
+	n, err := k.notes.Get(context.Background(), k.host, k.id)
+	k.must(err)
+	return n
+}
+
+func (k *desk) since(after int64, limit int) []notes.Logged {
+	k.t.Helper()
+	part, err := k.notes.Feed(context.Background(), k.host, k.id, domain.Span{After: &after, Limit: limit})
+	k.must(err)
+	return part.Items
+}
+
+// member returns a member of the problem, or -1.
+func member(err error, name string) int64 {
+	if e, found := errors.AsType[*domain.Error](err); found {
+		if n, found := e.Members[name]; found {
+			return n
+		}
+	}
+	return -1
+}
+
+// insert is an edit that puts text behind n units.
+func insert(n int, text string) notes.Delta {
+	return notes.Delta{notes.Retain(n), notes.Insert(text)}.Normalize()
+}
+
+func (k *desk) at(version int64) (notes.Note, error) {
+	return k.notes.At(context.Background(), k.host, k.id, version)
+}
+
+// Every version is what the edits up to it make, whether it is near a snapshot or
+// not, for a Store that has the text in memory and for one that has just started.
+func TestEveryVersionIsWhatItsEditsMake(t *testing.T) {
+	k := newDesk(t)
+	rng, want, texts := rand.New(rand.NewPCG(1, 1)), "", map[int64]string{}
+	base, seq := int64(0), int64(1)
+	for range 40 {
+		var deltas []notes.Delta
+		for range 1 + rng.IntN(60) {
+			d := anyEdit(rng.IntN, want).Normalize()
+			if len(d) == 0 || len(want) > 3_000 {
+				d = notes.Between(want, "fresh")
+			}
+			want = apply(t, want, d)
+			deltas = append(deltas, d)
+		}
+		a := k.accepted("one", base, seq, deltas...)
+		base, seq = a.Version, seq+int64(len(deltas))
+		texts[base] = want
+		if rng.IntN(5) == 0 {
+			k.notes = notes.NewStore(k.db, events.NewLog(nil))
+		}
+		if n := k.get(); n.Content != want || n.Version != base || n.UpdatedBy != k.host.User {
+			t.Fatalf("%+v, want %q", n, want)
+		}
+	}
+	for version, want := range texts {
+		if n, err := k.at(version); err != nil || n.Content != want || n.Version != version {
+			t.Errorf("%+v %v, want %q", n, err, want)
+		}
+	}
+	if k.number(`SELECT count(*) FROM note_snapshots`) < 5 {
+		t.Error("no snapshots")
+	}
+	for _, version := range []int64{1, base + 1} {
+		if _, err := k.at(version); domain.KindOf(err) != domain.NotFound {
+			t.Errorf("%d: %v", version, err)
+		}
+	}
+}
+
+func (k *desk) number(query string, args ...any) (n int64) {
+	k.t.Helper()
+	k.must(k.db.Read(context.Background(), func(tx db.Reader) (err error) {
+		n, err = db.One(tx, db.Int, query, args...)
+		return err
+	}))
+	return n
+}
+
+// A write that is undone after it has changed the text in memory leaves nothing of
+// it: the next one begins from what is stored, under the same number or another.
+func TestUndoneEditLeavesNoText(t *testing.T) {
+	k := newDesk(t)
+	a := k.accepted("one", 0, 1, insert(0, "a"))
+	undone := errors.New("undone")
+	for range 3 {
+		err := k.db.Write(t.Context(), func(tx *db.WriteTx) error {
+			_, err := k.notes.Submit(db.Join(t.Context(), tx), k.host, k.id, notes.Submission{Client: "one", Base: a.Version, Edits: []notes.Edit{{Seq: 2, Delta: insert(0, "lost")}}})
+			return errors.Join(err, undone)
+		})
+		if !errors.Is(err, undone) {
+			t.Fatal(err)
+		}
+	}
+	a = k.accepted("one", a.Version, 2, insert(1, "b"))
+	var deltas []notes.Delta
+	for range 70 {
+		deltas = append(deltas, insert(0, "x"), notes.Delta{notes.Delete(1)})
+	}
+	k.accepted("more", a.Version, 1, deltas...)
+	if n := k.get(); n.Content != "ab" || k.number(`SELECT count(*) FROM note_snapshots`) != 1 {
+		t.Errorf("%q", n.Content)
+	}
+	// Refused after the first of its edits was applied.
+	if _, err := k.submit("one", a.Version, 3, insert(0, "😀"), notes.Delta{notes.Retain(1), notes.Delete(1)}); domain.KindOf(err) != domain.Invalid {
+		t.Error(err)
+	}
+	k.accepted("one", a.Version, 3, insert(2, "c"))
+	k.accepted("two", 0, 1, insert(0, "d"))
+	if n := k.get(); n.Content != "abcd" {
+		t.Errorf("%q", n.Content)
+	}
+}
+
+// Ten thousand edits made offline, sent from one base in twenty requests while
+// another writes; who is further behind is told up to where to read.
+func TestOfflineQueueIsSentFromOneBase(t *testing.T) {
+	k := newDesk(t)
+	const offline = 10_000
+	base := k.accepted("other", 0, 1, insert(0, "end")).Version
+	for seq := int64(1); seq <= offline; seq += notes.MaxEdits {
+		var deltas []notes.Delta
+		for i := range int64(notes.MaxEdits) {
+			deltas = append(deltas, insert(int(seq+i-1), "x"))
+		}
+		k.accepted("queue", base, seq, deltas...)
+		k.accepted("other", base, seq/notes.MaxEdits+2, insert(3+int(seq/notes.MaxEdits), "!"))
+	}
+	if n := k.get(); n.Content != strings.Repeat("x", offline)+"end"+strings.Repeat("!", 20) {
+		t.Errorf("%d bytes: %s", len(n.Content), n.Content[offline:])
+	}
+	answers := k.accepted("queue", base, 1, insert(0, "x"), insert(1, "x"))
+	if first, err := k.at(answers.Edits[1].Version); err != nil || first.Content != "xxend" {
+		t.Errorf("%+v %v", first, err)
+	}
+	for seq := int64(offline + 1); seq <= offline+2_500; seq += notes.MaxEdits {
+		var deltas []notes.Delta
+		for i := range int64(notes.MaxEdits) {
+			deltas = append(deltas, insert(int(seq+i-1), "x"))
+		}
+		a, err := k.submit("queue", base, seq, deltas...)
+		if err == nil {
+			continue
+		}
+		if got := member(err, "version"); got != k.get().Version || a.Version != 0 || seq < offline+1_000 {
+			t.Fatalf("%d: %v, %d", seq, err, got)
+		}
+		return
+	}
+	t.Error("nobody was told to read")
+}

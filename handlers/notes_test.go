@@ -1,0 +1,238 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// notebook is the notes of a meeting, as somebody writes them by one client.
+type notebook struct {
+	*person
+	path   string // of the notes
+	client string
+}
+
+// notesOf returns the notes of the meeting for a client of this person alone.
+func (p *person) notesOf(meeting string) notebook {
+	_, ulid, _ := strings.Cut(idOf(meeting), "_loc_")
+	return notebook{p, meeting + "/notes", ulid + "-" + string(p.ID)}
+}
+
+// noteAnswer is what an edit is answered with.
+type noteAnswer struct {
+	Version int64
+	Edits   []struct{ ClientSeq, Version int64 }
+}
+
+// write puts text in front of empty notes, as the edit seq, and returns the version.
+func (n notebook) write(seq int64, text string) int64 {
+	n.s.t.Helper()
+	var a noteAnswer
+	n.must("POST", n.path+"/ops", n.edit(0, seq, fmt.Sprintf(`[{"insert":%q}]`, text))).into(n.s.t, &a)
+	return a.Version
+}
+
+// edit is a request with one edit.
+func (n notebook) edit(base, seq int64, ops string) string {
+	return fmt.Sprintf(`{"clientId":%q,"baseVersion":%d,"edits":[{"clientSeq":%d,"ops":%s}]}`, n.client, base, seq, ops)
+}
+
+func (n notebook) content() string {
+	n.s.t.Helper()
+	var note struct{ Content string }
+	n.must("GET", n.path, nil).into(n.s.t, &note)
+	return note.Content
+}
+
+// What cannot be an edit is refused, and nothing of its request is applied.
+func TestBadEditsAreRefusedWhole(t *testing.T) {
+	s := newServer(t)
+	notes := s.signIn("ada").notesOf(s.signIn("ada").plan("Plan"))
+	notes.write(1, "Hello")
+	long := strings.Repeat("x", 20_001)
+	for name, c := range map[string]struct {
+		ops    string
+		status int
+	}{
+		"past the end":        {`[{"retain":7},{"insert":"x"}]`, 422},
+		"deletes past it":     {`[{"delete":7}]`, 422},
+		"negative":            {`[{"retain":-1},{"insert":"x"}]`, 422},
+		"nothing":             {`[{"retain":0},{"insert":"x"}]`, 422},
+		"a fraction":          {`[{"retain":1.5},{"insert":"x"}]`, 422},
+		"whole, with a point": {`[{"retain":1.0},{"insert":"x"}]`, 422},
+		"an exponent":         {`[{"retain":1e0},{"insert":"x"}]`, 422},
+		"NaN":                 {`[{"retain":NaN}]`, 400},
+		"a string":            {`[{"retain":"1"}]`, 422},
+		"empty text":          {`[{"insert":""}]`, 422},
+		"only keeps":          {`[{"retain":3}]`, 422},
+		"half a pair":         {`[{"insert":"\ud83d"}]`, 422},
+		"NUL":                 {`[{"insert":"\u0000"}]`, 422},
+		"too much":            {`[{"insert":"` + long + `"}]`, 422},
+		"two in one":          {`[{"insert":"x","delete":1}]`, 422},
+		"unknown":             {`[{"insert":"x","attributes":{}}]`, 422},
+		"no operation":        {`[{}]`, 422},
+		"no array":            {`{"insert":"x"}`, 422},
+		"many":                {`[` + strings.Repeat(`{"insert":"x"},`, 20_000) + `{"insert":"x"}]`, 422},
+		"10 MB":               {`[{"insert":"` + strings.Repeat(long, 500) + `"}]`, 413},
+	} {
+		body := fmt.Sprintf(`{"clientId":%q,"baseVersion":0,"edits":[{"clientSeq":2,"ops":[{"insert":"y"}]},{"clientSeq":3,"ops":%s}]}`, notes.client, c.ops)
+		a := notes.do("POST", notes.path+"/ops", body)
+		if a.Status != c.status || a.code() != map[int]string{400: "validation_failed", 422: "validation_failed", 413: "payload_too_large"}[c.status] {
+			t.Errorf("%s: %d %.300s", name, a.Status, a.Body)
+		}
+	}
+	for name, body := range map[string]string{
+		"no edits":         fmt.Sprintf(`{"clientId":%q,"baseVersion":0,"edits":[]}`, notes.client),
+		"a gap between":    fmt.Sprintf(`{"clientId":%q,"baseVersion":0,"edits":[{"clientSeq":2,"ops":[{"insert":"y"}]},{"clientSeq":4,"ops":[{"insert":"y"}]}]}`, notes.client),
+		"no client":        `{"clientId":"","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"y"}]}]}`,
+		"a strange client": `{"clientId":"a b","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"y"}]}]}`,
+		"seq 0":            strings.Replace(notes.edit(0, 1, `[{"insert":"y"}]`), `"clientSeq":1`, `"clientSeq":0`, 1),
+		"too many edits":   fmt.Sprintf(`{"clientId":%q,"baseVersion":0,"edits":[%s]}`, notes.client, strings.TrimSuffix(strings.Repeat(`{"clientSeq":2,"ops":[{"insert":"y"}]},`, 501), ",")),
+	} {
+		if a := notes.do("POST", notes.path+"/ops", body); a.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d %.300s", name, a.Status, a.Body)
+		}
+	}
+	if got, n := notes.content(), s.number(`SELECT count(*) FROM note_ops`); got != "Hello" || n != 1 {
+		t.Errorf("%q after %d edits", got, n)
+	}
+}
+
+// An edit whose text others have removed keeps its number: the client sends what has
+// become of it, which is nothing, and goes on.
+func TestEditThatOthersHaveEmptiedIsTaken(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	meeting := ada.plan("Plan", grace, "participant")
+	first, second := ada.notesOf(meeting), grace.notesOf(meeting)
+	version := first.write(1, "Hello")
+	var a noteAnswer
+	second.must("POST", second.path+"/ops", second.edit(version, 1, `[{"delete":5}]`)).into(t, &a)
+	for seq, ops := range []string{`[]`, `[{"insert":"Bye"}]`} {
+		first.must("POST", first.path+"/ops", first.edit(a.Version, int64(seq)+2, ops))
+	}
+	if got, n := first.content(), s.number(`SELECT count(*) FROM note_ops`); got != "Bye" || n != 4 {
+		t.Errorf("%q after %d edits", got, n)
+	}
+}
+
+// What the client must do instead is told by a number.
+func TestConflictsOfNotesTellTheWayOn(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	meeting := ada.plan("Plan", grace, "participant")
+	notes := ada.notesOf(meeting)
+	version := notes.write(1, "Hello")
+	for name, c := range map[string]struct{ body, member string }{
+		"a gap":         {notes.edit(version, 3, `[{"insert":"x"}]`), fmt.Sprint("expectedClientSeq ", 2)},
+		"a future base": {notes.edit(version+1, 2, `[{"insert":"x"}]`), fmt.Sprint("version ", version)},
+		"no base":       {notes.edit(version-1, 2, `[{"insert":"x"}]`), fmt.Sprint("version ", version)},
+	} {
+		var p map[string]any
+		a := notes.do("POST", notes.path+"/ops", c.body)
+		a.into(t, &p)
+		name2, value, _ := strings.Cut(c.member, " ")
+		if a.Status != 409 || a.code() != "conflict" || fmt.Sprint(p[name2]) != value || len(p) != 5 {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	// A clientId is one user's, in one meeting.
+	if a := grace.do("POST", notes.path+"/ops", notes.edit(version, 2, `[{"insert":"x"}]`)); a.Status != 409 || a.code() != "conflict" {
+		t.Errorf("somebody else: %d %s", a.Status, a.Body)
+	}
+	if a := ada.do("POST", ada.plan("Other")+"/notes/ops", notes.edit(0, 1, `[{"insert":"x"}]`)); a.Status != 409 || a.code() != "conflict" {
+		t.Errorf("elsewhere: %d %s", a.Status, a.Body)
+	}
+	if got := notes.content(); got != "Hello" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestNotesEndAtTheirBound(t *testing.T) {
+	s := newServer(t)
+	notes := s.signIn("ada").notesOf(s.signIn("ada").plan("Plan"))
+	text := strings.Repeat("😀", 10_000) // 20,000 units
+	for seq := range int64(5) {
+		notes.must("POST", notes.path+"/ops", notes.edit(0, seq+1, `[{"insert":"`+text+`"}]`))
+	}
+	if a := notes.do("POST", notes.path+"/ops", notes.edit(0, 6, `[{"insert":"x"}]`)); a.Status != 422 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if a := notes.do("POST", notes.path+"/ops", notes.edit(0, 6, `[{"retain":1},{"insert":"x"},{"delete":3}]`)); a.Status != 422 || !strings.Contains(string(a.Body), "surrogate") {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	notes.must("POST", notes.path+"/ops", notes.edit(0, 6, `[{"insert":"xy"},{"delete":2}]`))
+	if got := notes.content(); got != "xy"+strings.Repeat(text, 5)[4:] {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+// Observers, those who have left, and everybody when the notes are locked: refused,
+// and nothing is applied.
+func TestWhoMayNotWriteNotesChangesNothing(t *testing.T) {
+	s := newServer(t)
+	ada, grace, vera := s.signIn("ada"), s.signIn("grace"), s.signIn("vera")
+	meeting := ada.plan("Plan", grace, "participant", vera, "observer")
+	ada.must("POST", meeting+"/start", nil)
+	for _, p := range []*person{grace, vera} {
+		p.must("POST", meeting+"/join", nil)
+	}
+	host, guest := ada.notesOf(meeting), grace.notesOf(meeting)
+	version := guest.write(1, "Hello")
+	grace.must("POST", meeting+"/leave", nil)
+	refuse := func(name string, n notebook, seq int64, status int, code string) {
+		t.Helper()
+		a := n.do("POST", n.path+"/ops", n.edit(version, seq, `[{"insert":"x"}]`))
+		if a.Status != status || a.code() != code {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	refuse("an observer", vera.notesOf(meeting), 1, 403, "forbidden")
+	refuse("who has left", guest, 2, 403, "forbidden")
+	grace.must("POST", meeting+"/join", nil)
+	ada.must("PUT", host.path+"/lock", `{"locked":true}`)
+	refuse("a lock", guest, 2, 409, "conflict")
+	refuse("a lock, for the host", host, 1, 409, "conflict")
+	if a := ada.do("POST", host.path+"/rollback", `{"version":0,"reason":"a mistake"}`); a.Status != 409 {
+		t.Errorf("rollback: %d %s", a.Status, a.Body)
+	}
+	// What was applied before keeps its answer.
+	if a := guest.do("POST", guest.path+"/ops", guest.edit(0, 1, `[{"insert":"Hello"}]`)); a.Status != 200 || !strings.Contains(string(a.Body), fmt.Sprint(version)) {
+		t.Errorf("again: %d %s", a.Status, a.Body)
+	}
+	if got, n := host.content(), s.number(`SELECT count(*) FROM note_ops`); got != "Hello" || n != 1 {
+		t.Errorf("%q after %d edits", got, n)
+	}
+	ada.must("PUT", host.path+"/lock", `{"locked":false}`)
+	guest.must("POST", guest.path+"/ops", guest.edit(version, 2, `[{"insert":"x"}]`))
+	if got := host.content(); got != "xHello" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The page of HTML is what was written, and nothing in it is HTML.
+func TestNotesAreExported(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	notes := ada.notesOf(ada.plan("Plan"))
+	const text = "# Plan\n\n<script>alert(1)</script> [x](javascript:alert(1)) & \"q\"\n"
+	notes.write(1, text)
+	for format, want := range map[string]string{"md": "text/markdown", "txt": "text/plain", "html": "text/html"} {
+		a := notes.must("GET", notes.path+"/export?format="+format, nil)
+		if !strings.HasPrefix(a.Header.Get("Content-Type"), want+"; charset=utf-8") || !strings.Contains(a.Header.Get("Content-Disposition"), "notes."+format) {
+			t.Errorf("%s: %v", format, a.Header)
+		}
+		if format == "html" {
+			if !strings.Contains(string(a.Body), "# Plan\n\n&lt;script&gt;alert(1)&lt;/script&gt; [x](javascript:alert(1)) &amp; &#34;q&#34;\n</pre>") || strings.Contains(string(a.Body), "<script") {
+				t.Errorf("%s", a.Body)
+			}
+		} else if string(a.Body) != text {
+			t.Errorf("%s: %q", format, a.Body)
+		}
+	}
+	if a := notes.do("GET", notes.path+"/export?format=pdf", nil); a.Status != 422 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
