@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +62,52 @@ func TestJobsEraseWhoAsksForIt(t *testing.T) {
 			t.Error("the digest of the subject is still there")
 		}
 	})
+}
+
+// staysWithID are the tables that go on naming whoever was erased, by id alone, and
+// why; and those that another function than privacy's statements takes care of.
+var staysWithID = map[string]string{
+	"users":          "users.Anonymise",
+	"messages":       "messages.Erase",
+	"erasures":       "the list itself",
+	"meetings":       "others meet in them",
+	"participants":   "who was in a meeting is of all who were",
+	"events":         "the history of a meeting",
+	"speaking":       "how much was said in a meeting is of all who were in it",
+	"notes":          "they are of the meeting",
+	"note_ops":       "the history of notes is of the meeting",
+	"note_snapshots": "as note_ops",
+	"note_clients":   "it goes with the notes",
+	"flag_changes":   "what an organization has decided",
+}
+
+// TestErasureKnowsEveryTableThatNamesPeople fails for a new one, until it is erased
+// or there is a reason.
+func TestErasureKnowsEveryTableThatNamesPeople(t *testing.T) {
+	var erased strings.Builder
+	for _, c := range constants(program(house(t))) {
+		if c.dir() == "privacy" {
+			erased.WriteString(c.value + "\n")
+		}
+	}
+	person := regexp.MustCompile(`^(user_id|other_id|actor_id|subject|subject_id|who|email|requester_id|organizer_id|started_by|invited_by|changed_by|updated_by|created_by)$`)
+	named := map[string]bool{}
+	for _, column := range columnsOf(t, dbtest.Open(t)) {
+		table, name, _ := strings.Cut(column, ".")
+		if !person.MatchString(name) || named[table] {
+			continue
+		}
+		named[table] = true
+		changed := regexp.MustCompile(`(DELETE FROM|UPDATE) ` + table + `\n`).MatchString(erased.String())
+		if changed == (staysWithID[table] != "") {
+			t.Errorf("%s names people: erase them in privacy/sql.go, or give the reason why the id may stay in staysWithID, and not both", table)
+		}
+	}
+	for table := range staysWithID {
+		if !named[table] {
+			t.Errorf("%s names nobody: take it out of staysWithID", table)
+		}
+	}
 }
 
 // BenchmarkErase erases somebody who has said 10,000 things among 90,000 of others,
