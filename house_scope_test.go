@@ -32,6 +32,9 @@ var unscoped = map[string]string{
 	"domain/notifications.selectWishes":   "read by writes only: by which channels who was told wants to hear",
 	"domain/notifications.selectPlan":     "read by writes only: when a meeting is to begin",
 	"domain/notifications.selectTold":     "read by writes only: whether its members know",
+	"domain/messages.selectWritten":       "read by a job only: what an erased person has said",
+	"domain/users.selectErasures":         "read at start only: whose erasure goes on",
+	"domain/users.selectOldestErased":     "read by a job only: when the first falls due",
 	"domain/users.selectAccount":          "read at sign-in only: how a subject becomes an actor",
 	"domain/users.selectSession":          "read before every request only: how a cookie becomes an actor",
 }

@@ -36,6 +36,8 @@ var floors = [][]string{
 	{"domain/conversation", "domain/connections"},
 	{"domain/messages", "domain/notes", "domain/transcripts", "domain/prompts", "domain/embeddings", "domain/video"},
 	{"domain/search", "domain/insights", "domain/matching", "domain/analytics"},
+	// It reaches into every table that says something about a person.
+	{"privacy"},
 	{"auth"},
 	{"handlers"},
 	{"."},

@@ -15,7 +15,9 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notes"
 	"connvo/domain/notifications"
+	"connvo/domain/users"
 	"connvo/jobs"
+	"connvo/privacy"
 	"connvo/retention"
 )
 
@@ -30,6 +32,7 @@ func collections() []retention.Collection {
 		retention.Fixed("dead-jobs", jobs.Lifetime, jobs.Oldest, jobs.Delete),
 		retention.Fixed("meetings", meetings.Remembered, meetings.OldestConcluded,
 			meetings.ForgetConcluded(conversation.Forget, notes.Forget, analytics.Forget)),
+		retention.Fixed("erased-subjects", users.ErasedLifetime, users.OldestErased, users.ForgetSubjects),
 	}
 }
 
@@ -41,6 +44,7 @@ func withSweeps(d *db.DB, handlers map[string]jobs.Handler) map[string]jobs.Hand
 	sweeper, handlers := newSweeper(d), maps.Clone(handlers)
 	handlers[retention.Sweep], handlers[retention.Review] = sweeper.Sweep, sweeper.Review
 	handlers[purgeWords] = purge(d)
+	handlers[users.Erased] = privacy.NewEraser(d).Erase
 	return handlers
 }
 

@@ -203,6 +203,23 @@ CREATE TABLE departed (
   departed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Who has asked to be erased, and when that was done, null until then: kept for
+-- good, so that a database that was restored forgets them again. The account of a
+-- row need not be there.
+CREATE TABLE erasures (
+  user_id  TEXT PRIMARY KEY,
+  asked_at INTEGER NOT NULL,
+  done_at  INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Digests of the identity provider's names for people who have asked to be erased,
+-- while tokens from before may still be valid: those make no new account.
+CREATE TABLE erased_subjects (
+  digest    BLOB PRIMARY KEY,
+  erased_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_subjects_by_time ON erased_subjects (erased_at);
+
 -- Events of the identity provider that were received, so that each is once: it
 -- sends them again for three days, and the list of them has them too.
 CREATE TABLE provider_events (
@@ -513,6 +530,8 @@ CREATE TABLE ratings (
   comment    TEXT NOT NULL,
   PRIMARY KEY (meeting_id, user_id)
 ) STRICT, WITHOUT ROWID;
+-- What one person thought: it is exported and erased with them.
+CREATE INDEX ratings_by_user ON ratings (user_id, meeting_id);
 
 -- What was counted in the log of a meeting when it had ended: it is longer than
 -- one query may read, and is deleted before the meeting is.

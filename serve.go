@@ -34,6 +34,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/privacy"
 	"connvo/ratelimit"
 	"connvo/retention"
 )
@@ -86,6 +87,9 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	}
 	defer closing(&err, s.close)
 	if err := newSweeper(d).Start(ctx); err != nil {
+		return err
+	}
+	if err := users.ResumeErasures(ctx, d); err != nil {
 		return err
 	}
 	if err := s.inbox.Start(ctx); err != nil {
@@ -179,7 +183,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
 		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
 		Notifications: notifications.NewStore(d), Notes: notes.NewStore(d, happened), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
-		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d),
+		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d), Privacy: privacy.NewStore(d),
 		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
 	})
 	if err != nil {

@@ -38,6 +38,8 @@ const (
 
 	UserDeactivated Action = "user.deactivated"
 	UserActivated   Action = "user.activated" // somebody deactivated may come back
+	UserErased      Action = "user.erased"    // somebody has asked to be erased
+	UserExported    Action = "user.exported"  // somebody has fetched what is stored about them
 
 	JobRetried Action = "job.retried" // a job that had failed for good was brought back
 

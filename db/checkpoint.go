@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"connvo/domain"
 )
 
 // The bounds of the write-ahead log, in pages of 4 KiB.
@@ -39,7 +41,35 @@ const busyTimeout = 5 * time.Second
 const (
 	measureLog = `PRAGMA wal_checkpoint(NOOP)`
 	restartLog = `PRAGMA wal_checkpoint(RESTART)`
+	emptyLog   = `PRAGMA wal_checkpoint(TRUNCATE)`
 )
+
+// EmptyLog copies the whole log back into the file and leaves nothing in it, so that
+// what was deleted before is in neither. The writer does so between two groups and
+// keeps others waiting for about as long as one slow commit.
+//
+// Errors: Unavailable when a reader held an older state for too long; whoever asked
+// may ask again.
+func (d *DB) EmptyLog(ctx context.Context) error {
+	reply := make(chan error, 1)
+	select {
+	case d.writer.empty <- reply:
+		return <-reply
+	case <-d.writer.finished:
+		return closedError()
+	case <-ctx.Done():
+		return domain.Because(domain.Unavailable, ctx.Err(), "the request ended before its turn")
+	}
+}
+
+// emptyLog is EmptyLog on the writer's goroutine.
+func (w *writer) emptyLog() error {
+	busy, err := w.copyBack(emptyLog)
+	if err == nil && busy {
+		return domain.Fail(domain.Unavailable, "a read that stays open keeps the log from being emptied")
+	}
+	return err
+}
 
 // boundLog begins the log anew when it has grown too long. The writer calls it
 // between groups, so that nothing is added meanwhile: the reads that hold an
@@ -54,7 +84,7 @@ func (w *writer) boundLog() {
 	case pages <= walRestartPages || time.Now().Before(w.restartAt):
 		return
 	}
-	busy, err := w.restart()
+	busy, err := w.copyBack(restartLog)
 	switch {
 	case err != nil:
 		w.db.log.Error("copy the log back", "pages", pages, "error", err)
@@ -68,18 +98,18 @@ func (w *writer) boundLog() {
 	w.restartAt = time.Now().Add(walRetry)
 }
 
-// restart copies the whole log back, so that the next commit writes at its
+// copyBack copies the whole log back, so that the next commit writes at its
 // beginning. busy says that a reader has stayed too long for that.
 //
 // It asks again itself instead of letting SQLite wait: SQLite waits for one of
 // the few marks that readers hold to be free, which new readers of the last
 // state may take and keep; each time it is asked anew it sees what they hold now.
-func (w *writer) restart() (busy bool, err error) {
+func (w *writer) copyBack(how string) (busy bool, err error) {
 	if err := w.setBusyTimeout(0); err != nil {
 		return false, err
 	}
 	for began := time.Now(); ; time.Sleep(walPoll) {
-		busy, _, err = w.checkpoint(restartLog)
+		busy, _, err = w.checkpoint(how)
 		if err != nil || !busy || time.Since(began) >= walWait {
 			break
 		}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"connvo/domain"
 )
 
 const (
@@ -138,5 +140,27 @@ func TestLogThatCannotBeCopiedBackIsReported(t *testing.T) {
 	}
 	if _, err := os.Stat(d.path + "-wal"); err == nil {
 		t.Error("the log is left beside the closed file")
+	}
+}
+
+func TestLogIsEmptiedUnlessAReadStays(t *testing.T) {
+	d := openSmall(t)
+	putLarge(t, d, 1)
+	readWhile(t, d, func() {
+		putLarge(t, d, 2)
+		if err := d.EmptyLog(t.Context()); domain.KindOf(err) != domain.Unavailable {
+			t.Errorf("beside a read of an older state: %v", err)
+		}
+	})
+	if err := d.EmptyLog(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(d.path + "-wal"); err != nil || len(b) != 0 {
+		t.Errorf("%d bytes are left in the log, %v", len(b), err)
+	}
+	putLarge(t, d, 3)
+	d.writer.stop()
+	if err := d.EmptyLog(t.Context()); err == nil {
+		t.Error("the log of a database that closes was emptied")
 	}
 }

@@ -52,7 +52,8 @@ type writer struct {
 	db         *DB
 	queue      chan *closure
 	background chan *closure
-	finished   chan struct{} // closed when the goroutine has ended
+	empty      chan chan error // asks for EmptyLog; the answer is never waited for
+	finished   chan struct{}   // closed when the goroutine has ended
 
 	mu        sync.RWMutex // guards closing, the sends to both lanes, followers
 	closing   bool
@@ -83,6 +84,7 @@ func startWriter(d *DB, c *conn, last int64) (*writer, error) {
 		db:         d,
 		queue:      make(chan *closure, MaxQueue),
 		background: make(chan *closure, MaxBackgroundQueue),
+		empty:      make(chan chan error),
 		finished:   make(chan struct{}),
 		conn:       c,
 		entropy:    ulid.Monotonic(rand.Reader, 0),
@@ -153,6 +155,9 @@ func (w *writer) serve() {
 				continue
 			}
 			g.background++
+		case reply := <-w.empty:
+			reply <- w.emptyLog()
+			continue
 		}
 		before := w.commits.Load()
 		w.commitGroup(g, c)

@@ -53,6 +53,8 @@ var access = map[string][4]string{
 	"GET /v1/admin/audit":           always("admins 200"),
 	"GET /v1/admin/audit/export":    always("admins 200"),
 
+	"GET /v1/me/export":                  always("everyone 200"),
+	"DELETE /v1/me":                      always("everyone 202"),
 	"POST /v1/users/{userId}/deactivate": always("org-admins 204"),
 	"POST /v1/users/{userId}/activate":   always("org-admins 204"),
 	"GET /v1/admin/retention":            always("admins 200"),
@@ -276,6 +278,14 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	return strings.ReplaceAll(route, "{meetingId}", id)
 }
 
+// stay undoes that the person has asked to be erased.
+func (p *person) stay() {
+	p.s.exec(`UPDATE users SET active = 1 WHERE id = ?`, p.ID)
+	p.s.exec(`DELETE FROM ended_sessions`)
+	p.s.exec(`DELETE FROM erased_subjects`)
+	p.s.exec(`DELETE FROM erasures`)
+}
+
 // related makes the caller somebody whom p has asked to connect, or who blocks p,
 // and nothing else to anybody, and returns the route's path for it.
 func (p *person) related(route string, caller *person) string {
@@ -320,6 +330,9 @@ func (c accessCase) check(t *testing.T) {
 		}
 	} else if a.Status != c.status || a.code() != c.code {
 		t.Errorf("%s, %s, %s: %d %s, want %d %s", c.name, c.state, c.kind.name, a.Status, a.Body, c.status, c.code)
+	}
+	if c.name == "DELETE /v1/me" && a.Status == http.StatusAccepted {
+		c.caller.stay()
 	}
 	if c.method != http.MethodGet {
 		return

@@ -42,6 +42,7 @@ import (
 	"connvo/handlers"
 	"connvo/idempotency"
 	"connvo/jobs"
+	"connvo/privacy"
 	"connvo/retention"
 )
 
@@ -138,7 +139,7 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		Users: people, Meetings: meets, Messages: messages.NewStore(s.DB, happened), Notes: notes.NewStore(s.DB, happened),
 		Conversation: talk.NewStore(s.DB), Analytics: analytics.NewStore(s.DB),
 		Notifications: notifications.NewStore(s.DB), Connections: connections.NewStore(s.DB), Retention: retention.NewStore(s.DB),
-		Profiles: profiles.NewStore(s.DB, interests.NewStore(s.DB)), Settings: settings.NewStore(s.DB), Interests: interests.NewStore(s.DB),
+		Profiles: profiles.NewStore(s.DB, interests.NewStore(s.DB)), Settings: settings.NewStore(s.DB), Interests: interests.NewStore(s.DB), Privacy: privacy.NewStore(s.DB),
 		Flags: flags.NewStore(s.DB, "test"), Jobs: jobs.NewBoard(s.DB, func() []int64 { return nil }, users.RequireAdmin),
 		Inbox: s.Inbox, Version: "test", Dev: s.Dev, Second: second, BodyTimeout: bodyTime, StreamAdmissions: admissions, StreamTimeout: streamTime,
 	}

@@ -147,6 +147,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 			if r.Method == http.MethodGet || r.Memory || strings.HasSuffix(r.Path, "/leave") != leaving {
 				continue
 			}
+			if r.Method+" "+r.Path == "DELETE /v1/me" {
+				continue // whoever has sent it is not served any more; see privacy_test.go
+			}
 			w, found := writes[r.Method+" "+r.Path]
 			if !found {
 				t.Errorf("%s %s: add it to this test", r.Method, r.Path)

@@ -140,6 +140,7 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/users/{userId}/deactivate": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/users/" + rapid.SampledFrom([]string{"usr_nobody", "usr_none", w.people[len(w.people)-1]}).Draw(t, "whom") + "/deactivate", ""
 	},
+	"DELETE /v1/me": func(t *rapid.T, _ *lawWorld) (string, string) { return "/v1/me", `{"no":"body"}` }, // refused: who is gone says no more
 	"POST /v1/users/{userId}/activate": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/users/" + w.people[len(w.people)-1] + "/activate", ""
 	},

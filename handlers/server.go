@@ -34,6 +34,7 @@ import (
 	"connvo/idempotency"
 	"connvo/jobs"
 	"connvo/presence"
+	"connvo/privacy"
 	"connvo/ratelimit"
 	"connvo/realtime"
 	"connvo/retention"
@@ -63,6 +64,8 @@ type Config struct {
 	Analytics    *analytics.Store
 	// Retention is how long organizations keep things.
 	Retention *retention.Store
+	// Privacy is what people are told that is stored about them.
+	Privacy *privacy.Store
 	// Profiles, Settings and Interests are what people tell about themselves.
 	Profiles  *profiles.Store
 	Settings  *settings.Store
@@ -136,6 +139,7 @@ type Server struct {
 	notifications *notifications.Store
 	notes         *notes.Store
 	retention     *retention.Store
+	exports       *exports
 	connections   *connections.Store
 	profiles      *profiles.Store
 	settings      *settings.Store
@@ -151,7 +155,7 @@ func New(c Config) (*Server, error) {
 		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
 		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
 		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes, connections: c.Connections, retention: c.Retention,
+		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes, connections: c.Connections, retention: c.Retention, exports: newExports(c.Privacy),
 	}
 	if s.bodyTimeout == 0 {
 		s.bodyTimeout = DefaultBodyTimeout
@@ -174,6 +178,7 @@ func New(c Config) (*Server, error) {
 	s.liveRoutes()
 	s.adminRoutes()
 	s.auditRoutes()
+	s.privacyRoutes()
 	s.flagRoutes()
 	s.jobRoutes()
 	s.retentionRoutes()

@@ -14,7 +14,10 @@ import (
 
 // stuck opens the live GET as somebody who reads the head of the answer and
 // nothing more, over a connection that holds little.
-func (p *person) stuck(path string) net.Conn {
+func (p *person) stuck(path string) net.Conn { return p.stuckAt(path, "text/event-stream") }
+
+// stuckAt is stuck for an answer of another kind.
+func (p *person) stuckAt(path, accept string) net.Conn {
 	p.s.t.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		if e := c.Control(func(fd uintptr) {
@@ -34,7 +37,7 @@ func (p *person) stuck(path string) net.Conn {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		p.s.t.Fatal(err)
 	}
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n", path, p.Token)
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\nAuthorization: Bearer %s\r\n\r\n", path, accept, p.Token)
 	if err != nil {
 		p.s.t.Fatal(err)
 	}

@@ -2,11 +2,13 @@ package idempotency_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"connvo/db"
+	"connvo/domain"
 	"connvo/idempotency"
 )
 
@@ -99,6 +101,36 @@ func TestExpiryDeletesOldDaysOnly(t *testing.T) {
 	f.empty(f.days[1])
 	if n := f.rows(); n != 0 {
 		t.Errorf("%d rows left", n)
+	}
+}
+
+// TestAnswersOfAUserAreDeleted on every day, and nobody else's, a few megabytes at
+// once.
+func TestAnswersOfAUserAreDeleted(t *testing.T) {
+	f := open(t)
+	large := idempotency.Answer{Status: 200, Body: make([]byte, 1<<20)}
+	keyOf := func(user domain.UserID, n int) idempotency.Key {
+		return idempotency.KeyOf(user, "POST", "/v1/meetings", fmt.Sprint(n))
+	}
+	for n := range 8 {
+		f.keep(keyOf("usr_1", n), request, large)
+		f.keep(keyOf("usr_2", n), request, created)
+		f.now = f.now.Add(5 * time.Hour)
+	}
+	portions := 0
+	for more := true; more; portions++ {
+		if err := f.db.Write(t.Context(), func(tx *db.WriteTx) (err error) {
+			more, err = idempotency.DeleteOf(tx, "usr_1")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := f.rows(); n != 8 || portions < 8 {
+		t.Errorf("%d rows are left after %d portions, want the other's 8", n, portions)
+	}
+	if !f.finds(keyOf("usr_2", 7), request) || f.finds(keyOf("usr_1", 7), request) {
+		t.Error("another's answers were deleted")
 	}
 }
 

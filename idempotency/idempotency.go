@@ -136,6 +136,25 @@ func DeleteDay(tx *db.WriteTx, day int64) (more bool, err error) {
 	return n > 0, nil
 }
 
+// DeleteOf deletes some of what a user was answered, whatever its age, and reports
+// whether more may remain. It joins the caller's transaction.
+func DeleteOf(tx *db.WriteTx, user domain.UserID) (more bool, err error) {
+	first, last := keysOf(user)
+	for day := int64(-1); ; {
+		day, err = db.One(tx, db.Int, selectNextDay, day)
+		if errors.Is(err, db.ErrNone) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("delete the answers of a user: %w", err)
+		}
+		n, err := tx.Exec(deleteOf, day, maxPortion, portionBytes, first[:], last[:])
+		if err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
+}
+
 const msPerDay = int64(24 * time.Hour / time.Millisecond)
 
 // dayOf returns the number of the day in UTC, counted from 1970.

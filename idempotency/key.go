@@ -11,9 +11,14 @@ import (
 // maxKey is the longest key, in bytes.
 const maxKey = 255
 
-// Key is what an answer is kept under: a digest of who asks what under which
-// key. Half a SHA-256 is enough to keep 2⁶⁴ of them apart.
+// Key is what an answer is kept under: a digest of who asks, then one of what is
+// asked under which key, so that the answers of a person are one range. Eight bytes
+// of a SHA-256 keep people apart, who cannot choose their ids, and eight more what
+// one of them has asked in two days.
 type Key [16]byte
+
+// userPart is how many bytes of a Key tell whose it is.
+const userPart = 8
 
 // Request is a digest of what was asked for under a key.
 type Request [16]byte
@@ -41,8 +46,19 @@ func KeyOf(user domain.UserID, method, path, key string) Key {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(part)))
 		b = append(b, part...)
 	}
-	sum := sha256.Sum256(b)
-	return Key(sum[:16])
+	rest, owner := sha256.Sum256(b), sha256.Sum256([]byte(user))
+	k := Key(rest[:16])
+	copy(k[:userPart], owner[:])
+	return k
+}
+
+// keysOf returns the first and the last key that a user may have.
+func keysOf(user domain.UserID) (first, last Key) {
+	first, last = KeyOf(user, "", "", ""), KeyOf(user, "", "", "")
+	for i := userPart; i < len(first); i++ {
+		first[i], last[i] = 0, 0xff
+	}
+	return first, last
 }
 
 // RequestOf returns the digest of what a request says: the query of its URL, as

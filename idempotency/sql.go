@@ -39,6 +39,31 @@ WHERE day = ?1 AND key IN (
   WHERE before < ?3
 )`
 
+const selectNextDay = `
+SELECT day
+FROM idempotency
+WHERE day > ?1
+ORDER BY day
+LIMIT 1`
+
+// deleteOf is deletePortion within a range of keys.
+const deleteOf = `
+DELETE FROM idempotency
+WHERE day = ?1 AND key IN (
+  SELECT key
+  FROM (
+    SELECT key, sum(size) OVER (ORDER BY key) - size AS before
+    FROM (
+      SELECT key, length(body) AS size
+      FROM idempotency
+      WHERE day = ?1 AND key BETWEEN ?4 AND ?5
+      ORDER BY key
+      LIMIT ?2
+    )
+  )
+  WHERE before < ?3
+)`
+
 func scanKept(r db.Row) (kept, error) {
 	var k kept
 	err := r.Scan(&k.request, &k.answer.Status, &k.header, &k.answer.Body)

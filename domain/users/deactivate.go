@@ -56,10 +56,13 @@ func leave(tx *db.WriteTx, d Departure) error {
 //
 // Errors: Forbidden to all but the admins of the organization that the person
 // belongs to; NotFound when there is no such person; Conflict when the identity
-// provider has deleted them.
+// provider has deleted them, or they have asked to be erased.
 func (s *Store) Activate(ctx context.Context, who domain.Actor, id domain.UserID) error {
 	return s.db.Write(ctx, func(tx *db.WriteTx) error {
 		if err := requireOver(tx, who, id, false); err != nil {
+			return err
+		}
+		if err := refuseErased(tx, id); err != nil {
 			return err
 		}
 		subject, err := db.One(tx, scanOrg, selectSubject, id)

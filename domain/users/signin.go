@@ -47,7 +47,7 @@ func Holds(tx db.Reader, user domain.UserID, address string) (bool, error) {
 // only; what people have changed themselves is kept.
 //
 // Errors: Unauthenticated for the first sight of a person whom the provider has
-// deleted meanwhile.
+// deleted meanwhile, or who was erased since the provider has told of them.
 func (s *Store) SignIn(ctx context.Context, id Identity) (Account, error) {
 	var a Account
 	err := s.db.Write(ctx, func(tx *db.WriteTx) (err error) {
@@ -94,6 +94,11 @@ func arrive(tx *db.WriteTx, id Identity) (Account, error) {
 		return Account{}, err
 	} else if gone {
 		return Account{}, domain.Fail(domain.Unauthenticated, "the identity provider does not know the user of this token")
+	}
+	if erased, err := erasedSince(tx, id); err != nil {
+		return Account{}, err
+	} else if erased {
+		return Account{}, domain.Fail(domain.Unauthenticated, "the account of this token was erased; sign in again to have another")
 	}
 	org, role, err := newest(tx, id, "", "")
 	if err != nil {

@@ -173,7 +173,7 @@ SELECT u.id, s.value
 FROM json_each(?1) AS s
 JOIN users AS u ON u.id = s.key
 LEFT JOIN settings AS w ON w.user_id = u.id
-WHERE coalesce(w.tracking, 1) = 1
+WHERE coalesce(w.tracking, 1) = 1 AND u.active = 1
 ON CONFLICT (user_id) DO UPDATE
 SET seen_at = excluded.seen_at
 WHERE excluded.seen_at >= last_seen.seen_at + ?2`

@@ -1,0 +1,238 @@
+package privacy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/messages"
+	"connvo/domain/users"
+	"connvo/idempotency"
+	"connvo/jobs"
+)
+
+const (
+	// portion is how many rows a statement deletes at once; it is written into them.
+	portion = 100
+	// window is how many numbers of the sequence one read looks at.
+	window = 2000
+	// maxSteps ends a job, after some seconds; another goes on where it was.
+	maxSteps = 2000
+	// lookAgain is when an erasure looks once more: what was under way when it was
+	// asked for, such as entries of the record and limits of rates, is stored by then.
+	lookAgain = 10 * time.Minute
+	// emptyTries and emptyPause bound the wait for readers of an older state.
+	emptyTries = 20
+	emptyPause = 100 * time.Millisecond
+)
+
+// Eraser erases people, by jobs, a little at a time. Whatever a job has done it
+// finds done when it begins anew.
+type Eraser struct{ db *db.DB }
+
+// NewEraser returns the eraser of the people in d.
+func NewEraser(d *db.DB) *Eraser { return &Eraser{db: d} }
+
+// stage does a step of a stage of an erasure, a transaction of a few milliseconds at
+// most, and reports whether the stage is over.
+type stage func(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error)
+
+// stages are what there is to do, in order. The account is last, because it tells by
+// what else the person is found.
+var stages = []stage{eraseRows, eraseAnswers, eraseMessages, eraseRecord, eraseJobs, purgeWords, eraseAccount}
+
+// Erase is the handler of users.Erased.
+func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
+	var p users.Progress
+	if err := json.Unmarshal(t.Payload, &p); err != nil {
+		return nil, err
+	}
+	for range maxSteps {
+		over, err := stages[p.Stage](ctx, e.db, &p)
+		if err != nil {
+			return nil, err
+		}
+		if !over {
+			continue
+		}
+		p.Stage, p.After = p.Stage+1, 0
+		if p.Stage == len(stages) {
+			if err := e.emptyLog(ctx); err != nil {
+				return nil, err
+			}
+			return done(p), nil
+		}
+	}
+	return func(tx *db.WriteTx) error { return users.Continue(tx, p, tx.Now) }, nil
+}
+
+// done is the end of an erasure.
+func done(p users.Progress) jobs.Effect {
+	return func(tx *db.WriteTx) error {
+		if err := users.ErasedDone(tx, p.User); err != nil || p.Again {
+			return err
+		}
+		return users.Continue(tx, users.Progress{User: p.User, Again: true}, tx.Now.Add(lookAgain))
+	}
+}
+
+// emptyLog waits for the readers of older states, so that nothing that was erased is
+// left beside the file.
+func (e *Eraser) emptyLog(ctx context.Context) (err error) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for range emptyTries {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err = e.db.EmptyLog(ctx); domain.KindOf(err) != domain.Unavailable || err == nil {
+			return err
+		}
+		timer.Reset(emptyPause)
+	}
+	return err
+}
+
+// identify returns what the person is found by. In a database that is older than
+// they are, and after the end of their erasure, only the id is left.
+func identify(tx db.Reader, id domain.UserID) (users.Identified, error) {
+	who, err := users.Identify(tx, id)
+	if errors.Is(err, db.ErrNone) {
+		return users.Identified{User: id}, nil
+	}
+	return who, err
+}
+
+func eraseRows(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		who, err := identify(tx, p.User)
+		if err != nil {
+			return err
+		}
+		over = true
+		for _, r := range rows {
+			key := r.key(who)
+			if key == "" {
+				continue
+			}
+			n, err := tx.Exec(r.query, key)
+			if err != nil {
+				return err
+			}
+			if n >= portion {
+				over = false
+				return nil
+			}
+		}
+		return nil
+	})
+	return over, err
+}
+
+func eraseAnswers(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		more, err := idempotency.DeleteOf(tx, p.User)
+		over = !more
+		return err
+	})
+	return over, err
+}
+
+func eraseMessages(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	var found []messages.Text
+	if err := d.Read(ctx, func(tx db.Reader) (err error) {
+		found, err = messages.Written(tx, p.User, p.After, p.After+window)
+		return err
+	}); err != nil {
+		return false, err
+	}
+	if len(found) == 0 {
+		p.After += window
+		return p.After >= d.Committed(), nil
+	}
+	n := 0
+	err = d.WriteBackground(ctx, func(tx *db.WriteTx) (err error) {
+		n, err = messages.Erase(tx, found)
+		return err
+	})
+	if err == nil {
+		p.After = found[n-1].Seq
+	}
+	return false, err
+}
+
+// eraseRecord leaves of what the person did who it was, by id, and what.
+func eraseRecord(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	return numbered(ctx, d, p, updateTraces, func(tx db.Reader, to int64) ([]int64, error) {
+		return db.All(tx, db.Int, selectTraces, p.User, p.After, to)
+	})
+}
+
+// eraseJobs deletes what is waiting, or has failed, and holds more of the person
+// than the id.
+func eraseJobs(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	return numbered(ctx, d, p, deleteJobs, func(tx db.Reader, to int64) ([]int64, error) {
+		who, err := identify(tx, p.User)
+		if err != nil {
+			return nil, err
+		}
+		return db.All(tx, db.Int, selectJobs, p.User, p.After, to, who.Subject, who.Email, who.Address)
+	})
+}
+
+// numbered does change to the rows that find returns, of those whose number is above
+// p.After and not above to. change takes a list of numbers.
+func numbered(ctx context.Context, d *db.DB, p *users.Progress, change string, find func(tx db.Reader, to int64) ([]int64, error)) (over bool, err error) {
+	to := p.After + window
+	var found []int64
+	if err := d.Read(ctx, func(tx db.Reader) (err error) {
+		found, err = find(tx, to)
+		return err
+	}); err != nil {
+		return false, err
+	}
+	if len(found) > portion {
+		found = found[:portion]
+		to = found[portion-1]
+	}
+	if len(found) > 0 {
+		list, _ := json.Marshal(found) // numbers always encode
+		if err := d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+			_, err := tx.Exec(change, string(list))
+			return err
+		}); err != nil {
+			return false, err
+		}
+	}
+	p.After = to
+	return to >= d.Committed(), nil
+}
+
+// purgeWords takes the words of the erased messages out of the index. What is found
+// later has none: who is deactivated says nothing.
+func purgeWords(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	if p.Again {
+		return true, nil
+	}
+	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		more, err := messages.Purge(tx, p.After == 0)
+		over = !more
+		return err
+	})
+	p.After = 1
+	return over, err
+}
+
+func eraseAccount(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	return true, d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		if _, err := tx.Exec(deleteHorizons, p.User); err != nil {
+			return err
+		}
+		return users.Anonymise(tx, p.User)
+	})
+}

@@ -1,0 +1,192 @@
+package privacy
+
+import (
+	"connvo/domain/users"
+)
+
+// erasable is rows that are deleted, or lose their person, by one key.
+type erasable struct {
+	query string
+	key   func(users.Identified) string // "" where the person has none
+}
+
+// rows are deleted in this order, each up to portion at once.
+var rows = []erasable{
+	{deleteSessions, byUser},
+	{deleteNotifications, byUser},
+	{deleteMarks, byUser},
+	{deleteTheirConnections, byUser},
+	{deleteConnections, byUser},
+	{deleteRequests, byUser},
+	{deleteTheirBlocks, byUser},
+	{deleteBlocks, byUser},
+	{deleteInterests, byUser},
+	{deleteOnboarding, byUser},
+	{deleteProfile, byUser},
+	{deleteSettings, byUser},
+	{deleteToldProfile, byUser},
+	{deleteSeen, byUser},
+	{deleteLimits, byUser},
+	{updateComments, byUser},
+	{deleteInvitations, byAddress},
+	{deleteMemberships, bySubject},
+	{deleteDevUser, bySubject},
+}
+
+func byUser(who users.Identified) string    { return string(who.User) }
+func bySubject(who users.Identified) string { return who.Subject }
+func byAddress(who users.Identified) string { return who.Address }
+
+// deleteSessions has no limit, since there are few of each person; so have others.
+const deleteSessions = `
+DELETE FROM sessions
+WHERE user_id = ?1`
+
+const deleteNotifications = `
+DELETE FROM notifications
+WHERE position IN (
+  SELECT position
+  FROM notifications
+  WHERE user_id = ?1
+  LIMIT 100
+)`
+
+const deleteMarks = `
+DELETE FROM notification_marks
+WHERE user_id = ?1`
+
+// deleteTheirConnections deletes the others' rows, which those of the person tell.
+const deleteTheirConnections = `
+DELETE FROM connections
+WHERE (user_id, other_id) IN (
+  SELECT t.user_id, t.other_id
+  FROM connections AS c
+  JOIN connections AS t ON t.user_id = c.other_id AND t.other_id = c.user_id
+  WHERE c.user_id = ?1
+  LIMIT 100
+)`
+
+const deleteConnections = `
+DELETE FROM connections
+WHERE (user_id, other_id) IN (
+  SELECT user_id, other_id
+  FROM connections
+  WHERE user_id = ?1
+  LIMIT 100
+)`
+
+const deleteRequests = `
+DELETE FROM ended_requests
+WHERE (requester_id, addressee_id) IN (
+  SELECT requester_id, addressee_id
+  FROM ended_requests
+  WHERE requester_id = ?1
+  LIMIT 100
+)`
+
+const deleteTheirBlocks = `
+DELETE FROM blocks
+WHERE (user_id, other_id) IN (
+  SELECT t.user_id, t.other_id
+  FROM blocks AS b
+  JOIN blocks AS t ON t.user_id = b.other_id AND t.other_id = b.user_id
+  WHERE b.user_id = ?1
+  LIMIT 100
+)`
+
+const deleteBlocks = `
+DELETE FROM blocks
+WHERE (user_id, other_id) IN (
+  SELECT user_id, other_id
+  FROM blocks
+  WHERE user_id = ?1
+  LIMIT 100
+)`
+
+const deleteInterests = `
+DELETE FROM user_interests
+WHERE user_id = ?1`
+
+const deleteOnboarding = `
+DELETE FROM onboardings
+WHERE user_id = ?1`
+
+const deleteProfile = `
+DELETE FROM profiles
+WHERE user_id = ?1`
+
+const deleteSettings = `
+DELETE FROM settings
+WHERE user_id = ?1`
+
+const deleteToldProfile = `
+DELETE FROM provider_profiles
+WHERE user_id = ?1`
+
+const deleteSeen = `
+DELETE FROM last_seen
+WHERE user_id = ?1`
+
+// whole table: it holds those only who have used up half of what they may, for minutes.
+const deleteLimits = `
+DELETE FROM rate_limits
+WHERE who = ?1`
+
+const updateComments = `
+UPDATE ratings
+SET comment = ''
+WHERE comment <> '' AND (meeting_id, user_id) IN (
+  SELECT meeting_id, user_id
+  FROM ratings
+  WHERE user_id = ?1 AND comment <> ''
+  LIMIT 100
+)`
+
+const deleteInvitations = `
+DELETE FROM invitations
+WHERE (email, meeting_id) IN (
+  SELECT email, meeting_id
+  FROM invitations
+  WHERE email = ?1
+  LIMIT 100
+)`
+
+const deleteMemberships = `
+DELETE FROM memberships
+WHERE subject = ?1`
+
+const deleteDevUser = `
+DELETE FROM dev_users
+WHERE subject = ?1`
+
+const deleteHorizons = `
+DELETE FROM horizons
+WHERE owner = ?1`
+
+// selectTraces looks at a window of numbers.
+const selectTraces = `
+SELECT position
+FROM audit
+WHERE position > ?2 AND position <= ?3 AND actor_id = ?1 AND (session <> '' OR address <> '' OR agent <> '')
+ORDER BY position`
+
+const updateTraces = `
+UPDATE audit
+SET session = '', address = '', agent = ''
+WHERE position IN (SELECT value FROM json_each(?1))`
+
+// selectJobs leaves what ends an account, and what tells others by an id alone.
+const selectJobs = `
+SELECT id
+FROM jobs
+WHERE id > ?2 AND id <= ?3 AND kind NOT IN ('users.deactivated', 'users.erase') AND (
+  (dead = 1 AND instr(payload, ?1) > 0)
+  OR (?4 <> '' AND instr(payload, ?4) > 0)
+  OR (?5 <> '' AND (instr(payload, ?5) > 0 OR instr(last_error, ?5) > 0))
+  OR (?6 <> '' AND (instr(payload, ?6) > 0 OR instr(last_error, ?6) > 0))
+)
+ORDER BY id`
+
+const deleteJobs = `
+DELETE FROM jobs
+WHERE id IN (SELECT value FROM json_each(?1))`
