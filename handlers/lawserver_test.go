@@ -16,6 +16,7 @@ import (
 
 	"connvo/db"
 	"connvo/handlers"
+	"connvo/realtime"
 )
 
 // lawServer is a server as the law drives it: what fails, fails the run of
@@ -32,7 +33,8 @@ type lawServer struct {
 
 func newLawServer(t *testing.T) *lawServer {
 	t.Helper()
-	s := startServer(t, true)
+	// On a machine that does other things a reader may be late, which ends nothing here.
+	s := startServer(t, true, func(c *handlers.Config) { c.StreamTimeout = realtime.DefaultWriteTimeout })
 	return &lawServer{ctx: t.Context(), url: s.URL, client: &http.Client{Transport: s.transport}, db: s.DB, routes: s.API.Routes()}
 }
 
