@@ -35,8 +35,8 @@ type tokenCommand struct {
 	target
 	Email string `required:"" env:"CONNVO_EMAIL" help:"Who to be."`
 	Name  string `env:"CONNVO_NAME" help:"Their name; kept from before when left out."`
-	Org   string `env:"CONNVO_ORG" help:"Their organization."`
-	Role  string `env:"CONNVO_ROLE" help:"Their role in the organization: admin or member."`
+	Org   string `env:"CONNVO_ORG" help:"Their organization; none when left out, even if they had one."`
+	Role  string `env:"CONNVO_ROLE" help:"Their role in the organization, admin or member; none when left out."`
 }
 
 // at returns the address of a path of the server.

@@ -23,7 +23,7 @@ type auditLine struct {
 	At        string         `json:"at" format:"date-time" doc:"When it happened."`
 	ActorID   *domain.UserID `json:"actorId" doc:"Null when nobody was signed in."`
 	Action    audit.Action   `json:"action" doc:"The kind of thing it was done to, a dot, the deed."`
-	Resource  string         `json:"resource" doc:"The id of the meeting that it was done to or in, else a path."`
+	Resource  string         `json:"resource" doc:"The id of the meeting that it was done to or in, or of the person, else a path."`
 	Outcome   audit.Outcome  `json:"outcome" enum:"allowed,refused"`
 	Detail    map[string]any `json:"detail" doc:"What belongs to the action, such as the path or the new role."`
 	SessionID *string        `json:"sessionId"`
@@ -39,7 +39,7 @@ func (l auditLine) order() int64    { return l.Position }
 // AuditParams say which entries of the record are asked for.
 type AuditParams struct {
 	Actor    string    `query:"actor" maxLength:"128" doc:"Only what this user has done."`
-	Resource string    `query:"resource" maxLength:"512" doc:"Only what was done to this: the id of a meeting, else a path."`
+	Resource string    `query:"resource" maxLength:"512" doc:"Only what was done to this: the id of a meeting or of a person, else a path."`
 	Action   string    `query:"action" maxLength:"64" doc:"Only this, such as meeting.joined."`
 	Outcome  string    `query:"outcome" enum:"allowed,refused" doc:"Only what ended so."`
 	From     time.Time `query:"from" doc:"Only what happened then or later."`
