@@ -37,6 +37,7 @@ func TestConversations(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel() // each has a server of its own
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
