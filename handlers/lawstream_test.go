@@ -380,7 +380,9 @@ func (p *lawPath) compare(t *rapid.T, server *lawServer, token string) {
 	if p.code != "" {
 		// Since it ended a right may have come back, or another have gone.
 		early := p.code == "conflict" && strings.HasSuffix(p.path, "/analytics") // it may have ended since
-		if !early && !slices.Contains([]string{"forbidden", "not_found"}, p.code) {
+		// A deactivation ends the sessions, for good.
+		ended := p.code == "unauthenticated" && fresh.status == http.StatusUnauthorized
+		if !early && !ended && !slices.Contains([]string{"forbidden", "not_found"}, p.code) {
 			t.Fatalf("%s: ended with %s, a fresh answer is %d %s", p.path, p.code, fresh.status, fresh.body)
 		}
 		return
