@@ -17,11 +17,11 @@ import (
 func follows(after []afterEnd) map[events.Type][]events.Follow {
 	return map[events.Type][]events.Follow{
 		events.MeetingCreated:         {notifications.Follow},
-		events.MeetingUpdated:         {watchForAbandonment, notifications.Follow},
+		events.MeetingUpdated:         {watchForAbandonment, messages.Announce, notifications.Follow},
 		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
 		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
-		events.MeetingCancelled:       {notifications.Follow},
-		events.MeetingTransferred:     {notifications.Follow},
+		events.MeetingCancelled:       {messages.Announce, notifications.Follow},
+		events.MeetingTransferred:     {messages.Announce, notifications.Follow},
 		events.ParticipantInvited:     {notifications.Follow},
 		events.ParticipantClaimed:     {notifications.Follow},
 		events.ParticipantRoleChanged: {notifications.Follow},

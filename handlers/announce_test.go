@@ -25,7 +25,10 @@ func follows(announces bool) map[events.Type][]events.Follow {
 	if !announces {
 		return all
 	}
-	for _, t := range []events.Type{events.MeetingStarted, events.MeetingEnded, events.ParticipantJoined, events.ParticipantLeft} {
+	for _, t := range []events.Type{
+		events.MeetingUpdated, events.MeetingCancelled, events.MeetingTransferred,
+		events.MeetingStarted, events.MeetingEnded, events.ParticipantJoined, events.ParticipantLeft,
+	} {
 		all[t] = append(all[t], messages.Announce)
 	}
 	return all
@@ -78,4 +81,12 @@ func TestServerSaysWhatHappensInTheChat(t *testing.T) {
 	}
 	// It can be answered.
 	grace.must("POST", meeting+"/messages", fmt.Sprintf(`{"content":"Thanks","replyTo":%q}`, chat.Items[5].ID))
+	called := ada.plan("Off")
+	ada.must("PATCH", called, `{"title":"Called off"}`)
+	ada.must("POST", called+"/cancel", nil)
+	chat.Items = nil
+	ada.must("GET", called+"/messages", nil).into(t, &chat)
+	if len(chat.Items) != 2 || chat.Items[0].Content != "The plan of the meeting has changed." || chat.Items[1].Content != "The meeting is cancelled." {
+		t.Errorf("%+v", chat.Items)
+	}
 }

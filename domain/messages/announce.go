@@ -8,10 +8,13 @@ import (
 // sentences are what the server says in a chat when something happens. They name
 // nobody: who it was stands in the meeting's events, under a name that may change.
 var sentences = map[events.Type]string{
-	events.MeetingStarted:    "The meeting has started.",
-	events.MeetingEnded:      "The meeting has ended.",
-	events.ParticipantJoined: "Somebody has joined.",
-	events.ParticipantLeft:   "Somebody has left.",
+	events.MeetingUpdated:     "The plan of the meeting has changed.",
+	events.MeetingCancelled:   "The meeting is cancelled.",
+	events.MeetingTransferred: "The meeting has another host.",
+	events.MeetingStarted:     "The meeting has started.",
+	events.MeetingEnded:       "The meeting has ended.",
+	events.ParticipantJoined:  "Somebody has joined.",
+	events.ParticipantLeft:    "Somebody has left.",
 }
 
 // Announce is an events.Follow: it says in the chat of e's meeting what happened,
