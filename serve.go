@@ -159,8 +159,6 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	happened := events.NewLog(follows(after))
 	meets := meetings.NewStore(d, happened, c.Region)
 	people := users.NewStore(d, claimInvitations(meets))
-	chat := messages.NewStore(d, happened)
-	kept := idempotency.NewStore(expireAnswers)
 	record := audit.NewLog(d, log)
 	inbox, err := c.inbox(d, people, log)
 	if err != nil {
@@ -179,17 +177,36 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	api, err := handlers.New(handlers.Config{
-		DB: d, Log: log, Auth: in.tokens, Browsers: in.browsers, Secure: strings.HasPrefix(origin, "https:"), Audit: record, Kept: kept,
-		Users: people, Meetings: meets, Messages: chat, Flags: flags.NewStore(d, c.Environment), Jobs: jobs.NewBoard(d, runner.Running, users.RequireAdmin),
-		Notifications: notifications.NewStore(d), Notes: notes.NewStore(d, happened), Connections: connections.NewStore(d), Retention: retention.NewStore(d), Conversation: conversation.NewStore(d), Analytics: figures, Inbox: inbox, Version: version, Dev: in.dev, Demo: demo,
-		Profiles: profiles.NewStore(d, interests.NewStore(d)), Settings: settings.NewStore(d), Interests: interests.NewStore(d), Privacy: privacy.NewStore(d),
-		StreamAdmissions: c.StreamAdmissions, Limits: limits, AddressHeader: c.addressHeader(), Origins: c.CORSOrigins,
-	})
+	config := stores(d, happened)
+	config.Log, config.Version, config.Origins, config.StreamAdmissions = log, version, c.CORSOrigins, c.StreamAdmissions
+	config.Auth, config.Browsers, config.Dev, config.Demo = in.tokens, in.browsers, in.dev, demo
+	config.Secure, config.AddressHeader, config.Limits = strings.HasPrefix(origin, "https:"), c.addressHeader(), limits
+	config.Audit, config.Users, config.Meetings, config.Analytics, config.Inbox = record, people, meets, figures, inbox
+	config.Flags, config.Jobs = flags.NewStore(d, c.Environment), jobs.NewBoard(d, runner.Running, users.RequireAdmin)
+	api, err := handlers.New(config)
 	if err != nil {
 		return nil, err
 	}
 	return &service{log: log, api: api, audit: record, jobs: runner, door: in, inbox: inbox, limits: limits, letters: letters}, nil
+}
+
+// stores returns the parts of the API that need no more than the database and the
+// log of what happens in meetings.
+func stores(d *db.DB, happened *events.Log) handlers.Config {
+	return handlers.Config{
+		DB:            d,
+		Kept:          idempotency.NewStore(expireAnswers),
+		Messages:      messages.NewStore(d, happened),
+		Notes:         notes.NewStore(d, happened),
+		Conversation:  conversation.NewStore(d),
+		Notifications: notifications.NewStore(d),
+		Connections:   connections.NewStore(d),
+		Profiles:      profiles.NewStore(d, interests.NewStore(d)),
+		Settings:      settings.NewStore(d),
+		Interests:     interests.NewStore(d),
+		Retention:     retention.NewStore(d),
+		Privacy:       privacy.NewStore(d),
+	}
 }
 
 // inbox returns what takes the events of WorkOS, where it signs people in. It has

@@ -56,7 +56,7 @@ func (s *Server) listStreams(ctx context.Context, who domain.Actor, in *streamsI
 	if err != nil {
 		return streamFigures{}, err
 	}
-	org, err := s.users.Administers(ctx, who)
+	org, err := s.Users.Administers(ctx, who)
 	if err != nil {
 		return streamFigures{}, err
 	}
@@ -65,7 +65,7 @@ func (s *Server) listStreams(ctx context.Context, who domain.Actor, in *streamsI
 	for i, c := range all {
 		people[i] = c.User
 	}
-	colleagues, err := s.users.Colleagues(ctx, who, people)
+	colleagues, err := s.Users.Colleagues(ctx, who, people)
 	if err != nil {
 		return streamFigures{}, err
 	}

@@ -34,7 +34,7 @@ func (s *Server) analyticsRoutes() {
 }
 
 func (s *Server) getMeetingAnalytics(ctx context.Context, who domain.Actor, in *meetingInput) (meetingAnalytics, error) {
-	a, err := s.analytics.Get(ctx, who, in.meeting())
+	a, err := s.Analytics.Get(ctx, who, in.meeting())
 	out := meetingAnalytics{
 		DurationMs: a.Duration.Milliseconds(), SpeakingShare: a.SpeakingShare, Messages: a.Messages, Edits: a.Edits,
 		WordsPerMinute: a.WordsPerMinute, Topics: a.Topics,
@@ -46,5 +46,5 @@ func (s *Server) getMeetingAnalytics(ctx context.Context, who domain.Actor, in *
 }
 
 func (s *Server) rateMeeting(ctx context.Context, who domain.Actor, in *meetingRating) (nothing, error) {
-	return nothing{}, s.analytics.Rate(ctx, who, in.meeting(), analytics.Rating{Rating: in.Body.Rating, Comment: in.Body.Comment})
+	return nothing{}, s.Analytics.Rate(ctx, who, in.meeting(), analytics.Rating{Rating: in.Body.Rating, Comment: in.Body.Comment})
 }

@@ -77,7 +77,7 @@ func (s *Server) listAudit(ctx context.Context, who domain.Actor, in *auditInput
 	if err != nil {
 		return domain.Part[auditLine]{}, err
 	}
-	part, err := s.users.Audit(ctx, who, f, span)
+	part, err := s.Users.Audit(ctx, who, f, span)
 	return domain.Parts(part, auditLineOf), err
 }
 
@@ -91,13 +91,13 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request, c *call, in
 	}
 	// An answer is compared with by its position, so what is written from now on,
 	// this export among it, is behind the end.
-	end := s.db.Committed()
+	end := s.DB.Committed()
 	span := domain.Span{After: new(int64), Limit: exportPage}
-	page, err := s.users.Audit(r.Context(), c.who, f, span)
+	page, err := s.Users.Audit(r.Context(), c.who, f, span)
 	if err != nil {
 		return err
 	}
-	if err := s.audit.Note(c.entry(r, audit.AuditExported, audit.Allowed, r.URL.Path, map[string]string{"query": r.URL.RawQuery})); err != nil {
+	if err := s.Audit.Note(c.entry(r, audit.AuditExported, audit.Allowed, r.URL.Path, map[string]string{"query": r.URL.RawQuery})); err != nil {
 		return err
 	}
 	lines := newLineWriter(w, in.Format)
@@ -115,10 +115,10 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request, c *call, in
 			return lines.flush()
 		}
 		span.After = &page.Items[len(page.Items)-1].Position
-		if err := s.users.Standing(r.Context(), c.who); err != nil {
+		if err := s.Users.Standing(r.Context(), c.who); err != nil {
 			return err
 		}
-		if page, err = s.users.Audit(r.Context(), c.who, f, span); err != nil {
+		if page, err = s.Users.Audit(r.Context(), c.who, f, span); err != nil {
 			return err
 		}
 	}

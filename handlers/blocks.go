@@ -57,7 +57,7 @@ func (s *Server) listBlocks(ctx context.Context, who domain.Actor, in *blocksInp
 			return blockList{}, domain.Because(domain.Malformed, err, "the cursor is not one that this server gave")
 		}
 	}
-	list, more, err := s.connections.Blocks(ctx, who, after, in.Limit)
+	list, more, err := s.Connections.Blocks(ctx, who, after, in.Limit)
 	page := blockList{Items: make([]block, len(list))}
 	for i, b := range list {
 		page.Items[i] = blockOf(b)
@@ -71,12 +71,12 @@ func (s *Server) listBlocks(ctx context.Context, who domain.Actor, in *blocksInp
 }
 
 func (s *Server) block(ctx context.Context, who domain.Actor, in *blockDraft) (block, error) {
-	b, err := s.connections.Block(ctx, who, domain.UserID(in.Body.UserID))
+	b, err := s.Connections.Block(ctx, who, domain.UserID(in.Body.UserID))
 	return blockOf(b), err
 }
 
 func (s *Server) unblock(ctx context.Context, who domain.Actor, in *blockEnd) (nothing, error) {
-	return nothing{}, s.connections.Unblock(ctx, who, domain.UserID(in.UserID))
+	return nothing{}, s.Connections.Unblock(ctx, who, domain.UserID(in.UserID))
 }
 
 func blockOf(b connections.Blocked) block {

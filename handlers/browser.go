@@ -59,10 +59,10 @@ func CheckOrigin(origin string) error {
 func (s *Server) tellBrowser(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	maps.Copy(h, browserHeaders)
-	if s.secure {
+	if s.Secure {
 		h["Strict-Transport-Security"] = []string{strictTransport}
 	}
-	if len(s.origins) == 0 {
+	if len(s.Origins) == 0 {
 		return
 	}
 	h["Vary"] = []string{"Origin"}
@@ -74,7 +74,7 @@ func (s *Server) tellBrowser(w http.ResponseWriter, r *http.Request) {
 
 // listed reports whether a page of a listed origin asks.
 func (s *Server) listed(r *http.Request) bool {
-	return len(r.Header["Origin"]) == 1 && slices.Contains(s.origins, r.Header["Origin"][0])
+	return len(r.Header["Origin"]) == 1 && slices.Contains(s.Origins, r.Header["Origin"][0])
 }
 
 // preflight answers the question of a browser whether a page of a listed origin

@@ -68,7 +68,7 @@ func (s *Server) listConnections(ctx context.Context, who domain.Actor, in *conn
 		below = domain.ConnectionID(key[0])
 	}
 	f := connections.Filter{Status: connections.Status(in.Status), Direction: connections.Direction(in.Direction)}
-	list, more, err := s.connections.List(ctx, who, f, below, in.Limit)
+	list, more, err := s.Connections.List(ctx, who, f, below, in.Limit)
 	page := connectionList{Items: make([]connection, len(list))}
 	for i, c := range list {
 		page.Items[i] = connectionOf(c)
@@ -81,21 +81,21 @@ func (s *Server) listConnections(ctx context.Context, who domain.Actor, in *conn
 }
 
 func (s *Server) requestConnection(ctx context.Context, who domain.Actor, in *connectionDraft) (connection, error) {
-	c, err := s.connections.Request(ctx, who, domain.UserID(in.Body.UserID), in.Body.Message)
+	c, err := s.Connections.Request(ctx, who, domain.UserID(in.Body.UserID), in.Body.Message)
 	return connectionOf(c), err
 }
 
 func (s *Server) acceptConnection(ctx context.Context, who domain.Actor, in *connectionStep) (connection, error) {
-	c, err := s.connections.Accept(ctx, who, in.connection())
+	c, err := s.Connections.Accept(ctx, who, in.connection())
 	return connectionOf(c), err
 }
 
 func (s *Server) declineConnection(ctx context.Context, who domain.Actor, in *connectionStep) (nothing, error) {
-	return nothing{}, s.connections.Decline(ctx, who, in.connection())
+	return nothing{}, s.Connections.Decline(ctx, who, in.connection())
 }
 
 func (s *Server) removeConnection(ctx context.Context, who domain.Actor, in *connectionStep) (nothing, error) {
-	return nothing{}, s.connections.Remove(ctx, who, in.connection())
+	return nothing{}, s.Connections.Remove(ctx, who, in.connection())
 }
 
 func connectionOf(c connections.Connection) connection {

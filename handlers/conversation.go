@@ -40,7 +40,7 @@ func (s *Server) conversationRoutes() {
 }
 
 func (s *Server) getMeetingState(ctx context.Context, who domain.Actor, in *meetingInput) (meetingState, error) {
-	state, err := s.conversation.State(ctx, who, in.meeting())
+	state, err := s.Conversation.State(ctx, who, in.meeting())
 	return meetingStateOf(state), err
 }
 

@@ -47,7 +47,7 @@ func (s *Server) devRoutes() {
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Responses: map[string]*huma.Response{"default": s.problemResponse()},
 	}, func(ctx context.Context, in *tokenRequest) (*tokenAnswer, error) {
-		grant, err := s.dev.Token(ctx, auth.TokenRequest{Email: in.Body.Email, Name: in.Body.Name, OrgID: in.Body.OrgID, OrgRole: in.Body.OrgRole})
+		grant, err := s.Dev.Token(ctx, auth.TokenRequest{Email: in.Body.Email, Name: in.Body.Name, OrgID: in.Body.OrgID, OrgRole: in.Body.OrgRole})
 		if err != nil {
 			return nil, s.problem(ctx, err)
 		}
@@ -79,12 +79,12 @@ func (s *Server) devLogin(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, domain.Because(domain.Malformed, err, "the form could not be read"))
 		return
 	}
-	grant, err := s.dev.Token(r.Context(), auth.TokenRequest{Email: strings.TrimSpace(r.PostForm.Get("email")), Name: r.PostForm.Get("name")})
+	grant, err := s.Dev.Token(r.Context(), auth.TokenRequest{Email: strings.TrimSpace(r.PostForm.Get("email")), Name: r.PostForm.Get("name")})
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	cookie, who, err := s.browsers.Open(r.Context(), grant.AccessToken, "")
+	cookie, who, err := s.Browsers.Open(r.Context(), grant.AccessToken, "")
 	if err != nil {
 		s.refuse(w, r, err)
 		return

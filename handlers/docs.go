@@ -46,7 +46,7 @@ func (s *Server) docsRoutes() {
 	templates := template.Must(template.ParseFS(pages, "pages/*.html"))
 	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		render(w, templates, "home.html", strictPolicy, map[string]any{
-			"Development": s.dev != nil, "Demo": s.demo, "URL": "http://" + r.Host, "Elsewhere": r.Host != defaultHost, "People": demoPeople,
+			"Development": s.Dev != nil, "Demo": s.Demo, "URL": "http://" + r.Host, "Elsewhere": r.Host != defaultHost, "People": demoPeople,
 		})
 	})
 	s.mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
@@ -66,7 +66,7 @@ func (s *Server) docsRoutes() {
 		}
 		s.refuse(w, r, newProblem(http.StatusNotFound, "there is no such file"))
 	})
-	if s.dev != nil {
+	if s.Dev != nil {
 		s.mux.HandleFunc("GET /dev/login", func(w http.ResponseWriter, r *http.Request) {
 			if err := localOnly(r); err != nil {
 				s.refuse(w, r, err)

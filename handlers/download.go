@@ -38,7 +38,7 @@ func download[In any](s *Server, r route, media []string, send func(w http.Respo
 			case a.status == 0:
 				s.refuse(w, request, err)
 			default:
-				s.log.Warn("a download was cut", "request", c.id, "error", err)
+				s.Log.Warn("a download was cut", "request", c.id, "error", err)
 				panic(http.ErrAbortHandler)
 			}
 		}}, nil

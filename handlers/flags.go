@@ -122,7 +122,7 @@ func (s *Server) flagRoutes() {
 }
 
 func (s *Server) listFlags(ctx context.Context, who domain.Actor, in *flagsInput) (flagStates, error) {
-	all, err := s.flags.Mine(ctx, who)
+	all, err := s.Flags.Mine(ctx, who)
 	if err != nil {
 		return flagStates{}, err
 	}
@@ -135,7 +135,7 @@ func (s *Server) listFlags(ctx context.Context, who domain.Actor, in *flagsInput
 }
 
 func (s *Server) listFlagSettings(ctx context.Context, who domain.Actor, in *flagsInput) (flagSettings, error) {
-	all, err := s.flags.List(ctx, who)
+	all, err := s.Flags.List(ctx, who)
 	if err != nil {
 		return flagSettings{}, err
 	}
@@ -171,7 +171,7 @@ func (s *Server) getFlagSetting(ctx context.Context, who domain.Actor, in *flagI
 }
 
 func (s *Server) getFlag(ctx context.Context, who domain.Actor, name FlagParam) (flag, error) {
-	f, err := s.flags.Get(ctx, who, flags.Key(name.Key))
+	f, err := s.Flags.Get(ctx, who, flags.Key(name.Key))
 	return flagOf(f), err
 }
 
@@ -180,12 +180,12 @@ func (s *Server) setFlag(ctx context.Context, who domain.Actor, in *flagUpdate) 
 	for _, id := range in.Body.Users {
 		to.Users = append(to.Users, domain.UserID(id))
 	}
-	f, err := s.flags.Set(ctx, who, flags.Key(in.Key), to, in.Body.Reason)
+	f, err := s.Flags.Set(ctx, who, flags.Key(in.Key), to, in.Body.Reason)
 	return flagOf(f), err
 }
 
 func (s *Server) resetFlag(ctx context.Context, who domain.Actor, in *flagReset) (flag, error) {
-	f, err := s.flags.Reset(ctx, who, flags.Key(in.Key), in.Reason)
+	f, err := s.Flags.Reset(ctx, who, flags.Key(in.Key), in.Reason)
 	return flagOf(f), err
 }
 

@@ -54,7 +54,7 @@ func (s *Server) listJobs(ctx context.Context, who domain.Actor, in *jobsInput) 
 	if key != nil {
 		f.Below, _ = strconv.ParseInt(key[0], 10, 64) // one that is made up begins anew
 	}
-	list, more, err := s.jobs.List(ctx, who, f)
+	list, more, err := s.Jobs.List(ctx, who, f)
 	if err != nil {
 		return jobList{}, err
 	}
@@ -74,7 +74,7 @@ func (s *Server) retryJob(ctx context.Context, who domain.Actor, in *jobRetry) (
 	if err != nil {
 		id = 0 // no job's, but rights are decided first
 	}
-	e, err := s.jobs.Retry(ctx, who, id)
+	e, err := s.Jobs.Retry(ctx, who, id)
 	return jobOf(e), err
 }
 

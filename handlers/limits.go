@@ -35,15 +35,15 @@ func (s *Server) limitRoute(pattern string, p ratelimit.Policy) {
 
 // limitUser counts a request of a user whom the server knows.
 func (s *Server) limitUser(h http.Header, user domain.UserID, pattern string) error {
-	if s.limits == nil {
+	if s.Limits == nil {
 		return nil
 	}
 	limit := s.routeLimits[pattern]
 	var buffer [64]byte
-	left := s.limits.Take(ratelimit.API, string(user))
+	left := s.Limits.Take(ratelimit.API, string(user))
 	field := left.Append(buffer[:0])
 	if left.Allowed && limit.policy != ratelimit.None {
-		left = s.limits.Take(limit.policy, string(user))
+		left = s.Limits.Take(limit.policy, string(user))
 		field = left.Append(field)
 	}
 	h["Ratelimit-Policy"], h["Ratelimit"] = []string{limit.announced}, []string{string(field)}
@@ -53,18 +53,18 @@ func (s *Server) limitUser(h http.Header, user domain.UserID, pattern string) er
 // limitFollowed counts a path that is followed beside others, where its route has
 // a policy of its own.
 func (s *Server) limitFollowed(user domain.UserID, pattern string) error {
-	if s.limits == nil || s.routeLimits[pattern].policy == ratelimit.None {
+	if s.Limits == nil || s.routeLimits[pattern].policy == ratelimit.None {
 		return nil
 	}
-	return tooMany(s.limits.Take(s.routeLimits[pattern].policy, string(user)))
+	return tooMany(s.Limits.Take(s.routeLimits[pattern].policy, string(user)))
 }
 
 // limitAddress counts a request of somebody whom the server does not know.
 func (s *Server) limitAddress(w http.ResponseWriter, r *http.Request, p ratelimit.Policy) error {
-	if s.limits == nil || p == ratelimit.None {
+	if s.Limits == nil || p == ratelimit.None {
 		return nil
 	}
-	left := s.limits.Take(p, ratelimit.Network(callOf(r.Context()).address))
+	left := s.Limits.Take(p, ratelimit.Network(callOf(r.Context()).address))
 	w.Header().Set("RateLimit-Policy", ratelimit.Announce(p))
 	w.Header().Set("RateLimit", string(left.Append(nil)))
 	return tooMany(left)
@@ -103,8 +103,8 @@ func isTooMany(err error) bool {
 // address returns where the request came from: the peer, or whom a proxy that is
 // believed names.
 func (s *Server) address(r *http.Request) string {
-	if s.addressHeader != "" {
-		if named := r.Header.Get(s.addressHeader); named != "" {
+	if s.AddressHeader != "" {
+		if named := r.Header.Get(s.AddressHeader); named != "" {
 			if a, err := netip.ParseAddr(named); err == nil {
 				return a.String()
 			}

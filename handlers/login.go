@@ -42,11 +42,11 @@ func (s *Server) loginRoutes() {
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	returnTo := ownPath(r.URL.Query().Get("returnTo"))
-	if s.dev != nil {
+	if s.Dev != nil {
 		http.Redirect(w, r, "/dev/login?"+url.Values{"returnTo": {returnTo}}.Encode(), http.StatusFound)
 		return
 	}
-	a, err := s.browsers.Begin(returnTo)
+	a, err := s.Browsers.Begin(returnTo)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -84,7 +84,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		back.Sealed = c.Value
 		http.SetCookie(w, s.cookie(c.Name, "", -1))
 	}
-	cookie, who, returnTo, err := s.browsers.Finish(r.Context(), back)
+	cookie, who, returnTo, err := s.Browsers.Finish(r.Context(), back)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -99,13 +99,13 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, c auth.Cookie,
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.SetCookie(w, s.cookie(s.cookieName(), c.Value, max(1, int(c.Ends.Sub(s.db.Now())/time.Second))))
+	http.SetCookie(w, s.cookie(s.cookieName(), c.Value, max(1, int(c.Ends.Sub(s.DB.Now())/time.Second))))
 	http.Redirect(w, r, path, http.StatusSeeOther)
 }
 
 // named returns the name of a cookie of ours.
 func (s *Server) named(name string) string {
-	if s.secure {
+	if s.Secure {
 		return hostOnly + name
 	}
 	return name
@@ -117,7 +117,7 @@ func (s *Server) cookieName() string { return s.named(sessionName) }
 // cookie returns a cookie that no script can read and no other site can send
 // along with a write; it lasts for so many seconds, and with -1 it is taken away.
 func (s *Server) cookie(name, value string, seconds int) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode}
 }
 
 // sessionCookie returns the cookie that signs the request in. It is for pages of

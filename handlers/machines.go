@@ -25,7 +25,7 @@ func (s *Server) machineRoutes() {
 // ready says whether requests should be sent here: the database answers, and
 // the server is not about to stop.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	err := s.db.Ping(r.Context())
+	err := s.DB.Ping(r.Context())
 	if s.draining.Load() {
 		err = domain.Fail(domain.ShuttingDown, "the server is about to stop")
 	}

@@ -135,7 +135,7 @@ func (s *Server) meetingRoutes() {
 	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", audits: audit.MeetingUpdated, tag: "Meetings",
 		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."},
 		func(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {
-			m, err := s.meetings.Get(ctx, who, in.meeting())
+			m, err := s.Meetings.Get(ctx, who, in.meeting())
 			return meetingOf(m), err
 		}, s.updateMeeting)
 	for _, step := range []struct {
@@ -145,11 +145,11 @@ func (s *Server) meetingRoutes() {
 		summary, about string
 		do             func(context.Context, domain.Actor, domain.MeetingID) (meetings.Meeting, error)
 	}{
-		{"start", audit.MeetingStarted, "Start a meeting", "Host and cohosts; the caller joins it. Repeated by the same person it changes nothing.", s.meetings.Start},
-		{"join", audit.MeetingJoined, "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.meetings.Join},
-		{"leave", audit.MeetingLeft, "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.meetings.Leave},
-		{"end", audit.MeetingEnded, "End a meeting", "Host and cohosts.", s.meetings.End},
-		{"cancel", audit.MeetingCancelled, "Call off a meeting", "Host and cohosts, before it has begun.", s.meetings.Cancel},
+		{"start", audit.MeetingStarted, "Start a meeting", "Host and cohosts; the caller joins it. Repeated by the same person it changes nothing.", s.Meetings.Start},
+		{"join", audit.MeetingJoined, "Join a meeting", "Any member of an active meeting that has room. Repeated it changes nothing.", s.Meetings.Join},
+		{"leave", audit.MeetingLeft, "Leave a meeting", "The caller stays a member and may join again. Repeated it changes nothing.", s.Meetings.Leave},
+		{"end", audit.MeetingEnded, "End a meeting", "Host and cohosts.", s.Meetings.End},
+		{"cancel", audit.MeetingCancelled, "Call off a meeting", "Host and cohosts, before it has begun.", s.Meetings.Cancel},
 	} {
 		write(s, route{path: "/v1/meetings/{meetingId}/" + step.name, id: step.name + "Meeting", tag: "Meetings", audits: step.audits, summary: step.summary, about: step.about},
 			func(ctx context.Context, who domain.Actor, in *meetingStep) (meeting, error) {
@@ -170,7 +170,7 @@ func (s *Server) createMeeting(ctx context.Context, who domain.Actor, in *meetin
 	for _, p := range in.Body.Participants {
 		d.Invite = append(d.Invite, p.invitation())
 	}
-	m, err := s.meetings.Create(ctx, who, d)
+	m, err := s.Meetings.Create(ctx, who, d)
 	return meetingOf(m), err
 }
 
@@ -186,7 +186,7 @@ func (s *Server) listMeetings(ctx context.Context, who domain.Actor, in *meeting
 	if key != nil {
 		below = domain.MeetingID(key[0])
 	}
-	list, more, err := s.meetings.List(ctx, who, participants.State(in.State), below, in.Limit)
+	list, more, err := s.Meetings.List(ctx, who, participants.State(in.State), below, in.Limit)
 	return meetingPage(list, more, func(m meetings.Meeting) domain.Cursor { return domain.NewCursor(string(m.ID)) }), err
 }
 
@@ -205,7 +205,7 @@ func (s *Server) listPlanned(ctx context.Context, who domain.Actor, in *meetings
 		}
 		p.After = domain.MeetingID(key[1])
 	}
-	list, more, err := s.meetings.Planned(ctx, who, p, in.Limit)
+	list, more, err := s.Meetings.Planned(ctx, who, p, in.Limit)
 	return meetingPage(list, more, func(m meetings.Meeting) domain.Cursor {
 		return domain.NewCursor(instant(m.ScheduledAt), string(m.ID))
 	}), err
@@ -224,7 +224,7 @@ func meetingPage(list []meetings.Meeting, more bool, cursor func(meetings.Meetin
 }
 
 func (s *Server) getMeeting(ctx context.Context, who domain.Actor, in *meetingInput) (meeting, error) {
-	m, err := s.meetings.Get(ctx, who, in.meeting())
+	m, err := s.Meetings.Get(ctx, who, in.meeting())
 	return meetingOf(m), err
 }
 
@@ -237,12 +237,12 @@ func (s *Server) updateMeeting(ctx context.Context, who domain.Actor, in *meetin
 		d := time.Duration(*in.Body.DurationMs) * time.Millisecond
 		c.Duration = &d
 	}
-	m, err := s.meetings.Update(ctx, who, in.meeting(), c)
+	m, err := s.Meetings.Update(ctx, who, in.meeting(), c)
 	return meetingOf(m), err
 }
 
 func (s *Server) listEvents(ctx context.Context, who domain.Actor, in *meetingFeedInput, span domain.Span) (domain.Part[event], error) {
-	part, err := s.meetings.Events(ctx, who, in.meeting(), span)
+	part, err := s.Meetings.Events(ctx, who, in.meeting(), span)
 	return domain.Parts(part, eventOf), err
 }
 

@@ -110,17 +110,17 @@ func (s *Server) postMessage(ctx context.Context, who domain.Actor, in *messageD
 	for _, a := range in.Body.Attachments {
 		d.Attachments = append(d.Attachments, messages.Attachment(a))
 	}
-	m, err := s.messages.Post(ctx, who, in.meeting(), d)
+	m, err := s.Messages.Post(ctx, who, in.meeting(), d)
 	return messageOf(m), err
 }
 
 func (s *Server) messageAgain(ctx context.Context, who domain.Actor, meeting domain.MeetingID, id string) (Message, error) {
-	m, err := s.messages.Get(ctx, who, meeting, domain.MessageID(id))
+	m, err := s.Messages.Get(ctx, who, meeting, domain.MessageID(id))
 	return messageOf(m), err
 }
 
 func (s *Server) listMessages(ctx context.Context, who domain.Actor, in *messagesInput, span domain.Span) (domain.Part[Message], error) {
-	part, err := s.messages.Feed(ctx, who, in.meeting(), domain.MessageID(in.Thread), span)
+	part, err := s.Messages.Feed(ctx, who, in.meeting(), domain.MessageID(in.Thread), span)
 	return domain.Parts(part, messageOf), err
 }
 
@@ -129,7 +129,7 @@ func (s *Server) searchMessages(ctx context.Context, who domain.Actor, in *searc
 	if err != nil {
 		return foundMessages{}, err
 	}
-	found, more, err := s.messages.Search(ctx, who, in.meeting(), in.Q, below, in.Limit)
+	found, more, err := s.Messages.Search(ctx, who, in.meeting(), in.Q, below, in.Limit)
 	page := foundMessages{Items: make([]foundMessage, len(found))}
 	for i, f := range found {
 		page.Items[i] = foundMessage{messageOf(f.Message), f.Snippet}
@@ -156,12 +156,12 @@ func seqBelow(cursor string) (int64, error) {
 }
 
 func (s *Server) editMessage(ctx context.Context, who domain.Actor, in *messageEdit) (Message, error) {
-	m, err := s.messages.Edit(ctx, who, in.meeting(), domain.MessageID(in.MessageID), in.Body.Content)
+	m, err := s.Messages.Edit(ctx, who, in.meeting(), domain.MessageID(in.MessageID), in.Body.Content)
 	return messageOf(m), err
 }
 
 func (s *Server) deleteMessage(ctx context.Context, who domain.Actor, in *MessageParam) (nothing, error) {
-	return nothing{}, s.messages.Delete(ctx, who, in.meeting(), domain.MessageID(in.MessageID))
+	return nothing{}, s.Messages.Delete(ctx, who, in.meeting(), domain.MessageID(in.MessageID))
 }
 
 func messageOf(m messages.Message) Message {

@@ -32,12 +32,12 @@ func (s *Server) noteExport(path string) {
 }
 
 func (s *Server) exportNotes(w http.ResponseWriter, r *http.Request, c *call, in *noteExportInput) error {
-	n, err := s.notes.Get(r.Context(), c.who, in.meeting())
+	n, err := s.Notes.Get(r.Context(), c.who, in.meeting())
 	if err != nil {
 		return err
 	}
 	detail := map[string]string{"path": r.URL.RequestURI()}
-	if err := s.audit.Note(c.entry(r, audit.NotesExported, audit.Allowed, resourceOf(r.URL.Path), detail)); err != nil {
+	if err := s.Audit.Note(c.entry(r, audit.NotesExported, audit.Allowed, resourceOf(r.URL.Path), detail)); err != nil {
 		return err
 	}
 	text := n.Content

@@ -158,17 +158,17 @@ func (s *Server) noteRoutes() {
 }
 
 func (s *Server) getNotes(ctx context.Context, who domain.Actor, in *meetingInput) (note, error) {
-	n, err := s.notes.Get(ctx, who, in.meeting())
+	n, err := s.Notes.Get(ctx, who, in.meeting())
 	return noteOf(n), err
 }
 
 func (s *Server) getNotesVersion(ctx context.Context, who domain.Actor, in *noteVersionInput) (note, error) {
-	n, err := s.notes.At(ctx, who, in.meeting(), in.Version)
+	n, err := s.Notes.At(ctx, who, in.meeting(), in.Version)
 	return noteOf(n), err
 }
 
 func (s *Server) editNotes(ctx context.Context, who domain.Actor, in *noteEdits) (acceptedEdits, error) {
-	a, err := s.notes.Submit(ctx, who, in.meeting(), notes.Submission{Client: in.Body.ClientID, Base: in.Body.BaseVersion, Edits: in.edits})
+	a, err := s.Notes.Submit(ctx, who, in.meeting(), notes.Submission{Client: in.Body.ClientID, Base: in.Body.BaseVersion, Edits: in.edits})
 	out := acceptedEdits{Version: a.Version, Edits: make([]acceptedEdit, len(a.Edits))}
 	for i, e := range a.Edits {
 		out.Edits[i] = acceptedEdit{ClientSeq: e.Seq, Version: e.Version, Ops: opsOf(e.Delta)}
@@ -177,7 +177,7 @@ func (s *Server) editNotes(ctx context.Context, who domain.Actor, in *noteEdits)
 }
 
 func (s *Server) listNoteEdits(ctx context.Context, who domain.Actor, in *noteOpsInput, span domain.Span) (domain.Part[noteRevision], error) {
-	part, err := s.notes.Feed(ctx, who, in.meeting(), span)
+	part, err := s.Notes.Feed(ctx, who, in.meeting(), span)
 	return domain.Parts(part, noteRevisionOf), err
 }
 
@@ -190,12 +190,12 @@ func noteRevisionOf(l notes.Logged) noteRevision {
 }
 
 func (s *Server) rollBackNotes(ctx context.Context, who domain.Actor, in *noteRollback) (note, error) {
-	n, err := s.notes.Rollback(ctx, who, in.meeting(), in.Body.Version)
+	n, err := s.Notes.Rollback(ctx, who, in.meeting(), in.Body.Version)
 	return noteOf(n), err
 }
 
 func (s *Server) lockNotes(ctx context.Context, who domain.Actor, in *noteLock) (noteLocked, error) {
-	return in.Body, s.notes.Lock(ctx, who, in.meeting(), in.Body.Locked)
+	return in.Body, s.Notes.Lock(ctx, who, in.meeting(), in.Body.Locked)
 }
 
 func opsOf(d notes.Delta) ops {

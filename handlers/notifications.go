@@ -49,7 +49,7 @@ func (s *Server) notificationRoutes() {
 }
 
 func (s *Server) listNotifications(ctx context.Context, who domain.Actor, _ *notificationsInput, span domain.Span) (domain.Part[notification], error) {
-	part, err := s.notifications.Feed(ctx, who, span)
+	part, err := s.Notifications.Feed(ctx, who, span)
 	return domain.Parts(part, notificationOf), err
 }
 
@@ -62,10 +62,10 @@ func notificationOf(n notifications.Notification) notification {
 }
 
 func (s *Server) readNotifications(ctx context.Context, who domain.Actor, in *notificationsRead) (nothing, error) {
-	return nothing{}, s.notifications.Read(ctx, who, in.Body.UpTo)
+	return nothing{}, s.Notifications.Read(ctx, who, in.Body.UpTo)
 }
 
 func (s *Server) getUnread(ctx context.Context, who domain.Actor, _ *unreadInput) (unread, error) {
-	standing, err := s.notifications.Standing(ctx, who)
+	standing, err := s.Notifications.Standing(ctx, who)
 	return unread{Unread: standing.Unread, ReadUpTo: standing.ReadUpTo}, err
 }

@@ -95,7 +95,7 @@ func (s *Server) participantRoutes() {
 }
 
 func (s *Server) listParticipants(ctx context.Context, who domain.Actor, in *meetingInput) (participantList, error) {
-	guests, err := s.meetings.Participants(ctx, who, in.meeting())
+	guests, err := s.Meetings.Participants(ctx, who, in.meeting())
 	list := participantList{Items: make([]participant, len(guests))}
 	for i, g := range guests {
 		list.Items[i] = participantOf(g)
@@ -104,21 +104,21 @@ func (s *Server) listParticipants(ctx context.Context, who domain.Actor, in *mee
 }
 
 func (s *Server) inviteParticipant(ctx context.Context, who domain.Actor, in *participantDraft) (participant, error) {
-	g, err := s.meetings.Invite(ctx, who, in.meeting(), in.Body.invitation())
+	g, err := s.Meetings.Invite(ctx, who, in.meeting(), in.Body.invitation())
 	return participantOf(g), err
 }
 
 func (s *Server) updateParticipant(ctx context.Context, who domain.Actor, in *participantChange) (participant, error) {
-	g, err := s.meetings.ChangeRole(ctx, who, in.meeting(), in.UserID, participants.Role(in.Body.Role))
+	g, err := s.Meetings.ChangeRole(ctx, who, in.meeting(), in.UserID, participants.Role(in.Body.Role))
 	return participantOf(g), err
 }
 
 func (s *Server) removeParticipant(ctx context.Context, who domain.Actor, in *ParticipantParam) (nothing, error) {
-	return nothing{}, s.meetings.Remove(ctx, who, in.meeting(), in.UserID)
+	return nothing{}, s.Meetings.Remove(ctx, who, in.meeting(), in.UserID)
 }
 
 func (s *Server) transferMeeting(ctx context.Context, who domain.Actor, in *meetingTransfer) (meeting, error) {
-	m, err := s.meetings.Transfer(ctx, who, in.meeting(), domain.UserID(in.Body.UserID))
+	m, err := s.Meetings.Transfer(ctx, who, in.meeting(), domain.UserID(in.Body.UserID))
 	return meetingOf(m), err
 }
 

@@ -60,7 +60,7 @@ func (s *Server) listPresence(ctx context.Context, who domain.Actor, in *meeting
 	for i, sign := range signs {
 		users[i] = sign.User
 	}
-	may, err := s.meetings.Attendees(ctx, who, in.meeting(), users)
+	may, err := s.Meetings.Attendees(ctx, who, in.meeting(), users)
 	list := presenceList{Items: make([]presentPerson, 0, len(may))}
 	for _, sign := range signs {
 		if a, found := may[sign.User]; found && a.Visit.Equal(sign.Visit) {
@@ -71,7 +71,7 @@ func (s *Server) listPresence(ctx context.Context, who domain.Actor, in *meeting
 }
 
 func (s *Server) putPresence(r *http.Request, c *call, in *presenceSign) (nothing, error) {
-	visit, err := s.meetings.Attend(r.Context(), c.who, in.meeting())
+	visit, err := s.Meetings.Attend(r.Context(), c.who, in.meeting())
 	if err != nil {
 		return nothing{}, err
 	}

@@ -81,10 +81,10 @@ func (s *Server) exportMe(w http.ResponseWriter, r *http.Request, c *call, _ *ex
 			return err
 		}
 		if a == nil {
-			if err := s.audit.Note(c.entry(r, audit.UserExported, audit.Allowed, r.URL.Path, nil)); err != nil {
+			if err := s.Audit.Note(c.entry(r, audit.UserExported, audit.Allowed, r.URL.Path, nil)); err != nil {
 				return err
 			}
-			a = newArchive(w, s.db.Now())
+			a = newArchive(w, s.DB.Now())
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) // where there are none, nothing is lost
 		if err := a.write(p); err != nil {
@@ -164,6 +164,6 @@ func (a *archive) close() error {
 }
 
 func (s *Server) eraseMe(ctx context.Context, who domain.Actor, _ *eraseInput) (erasing, error) {
-	e, err := s.users.Erase(ctx, who)
+	e, err := s.Users.Erase(ctx, who)
 	return erasing{UserID: e.User, AskedAt: instant(e.AskedAt)}, err
 }

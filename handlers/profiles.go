@@ -146,17 +146,17 @@ func (s *Server) profileRoutes() {
 }
 
 func (s *Server) getMyProfile(ctx context.Context, who domain.Actor, _ *meInput) (profile, error) {
-	p, err := s.profiles.Mine(ctx, who)
+	p, err := s.Profiles.Mine(ctx, who)
 	return profileOf(p), err
 }
 
 func (s *Server) updateMyProfile(ctx context.Context, who domain.Actor, in *profileChange) (profile, error) {
-	p, err := s.profiles.Update(ctx, who, in.Body.change())
+	p, err := s.Profiles.Update(ctx, who, in.Body.change())
 	return profileOf(p), err
 }
 
 func (s *Server) getUserProfile(ctx context.Context, who domain.Actor, in *userInput) (userProfile, error) {
-	p, err := s.profiles.Show(ctx, who, domain.UserID(in.UserID))
+	p, err := s.Profiles.Show(ctx, who, domain.UserID(in.UserID))
 	return userProfile{
 		UserID: p.Card.ID, DisplayName: p.Card.DisplayName, AvatarURL: text(p.Card.AvatarURL),
 		ShownProfile: shownProfileOf(p.Profile), Interests: interestsOf(p.Interests),
@@ -164,7 +164,7 @@ func (s *Server) getUserProfile(ctx context.Context, who domain.Actor, in *userI
 }
 
 func (s *Server) listInterests(ctx context.Context, who domain.Actor, in *interestsInput) (catalogue, error) {
-	page, next, err := s.interests.List(ctx, who, interests.Query{Category: in.Category, Cursor: domain.Cursor(in.Cursor), Limit: in.Limit})
+	page, next, err := s.Interests.List(ctx, who, interests.Query{Category: in.Category, Cursor: domain.Cursor(in.Cursor), Limit: in.Limit})
 	items := make([]countedInterest, len(page))
 	for i, e := range page {
 		items[i] = countedInterest{Key: e.Key, Label: e.Label, Category: e.Category, People: e.People}
@@ -173,22 +173,22 @@ func (s *Server) listInterests(ctx context.Context, who domain.Actor, in *intere
 }
 
 func (s *Server) getMyInterests(ctx context.Context, who domain.Actor, _ *meInput) (myInterests, error) {
-	all, err := s.interests.Mine(ctx, who)
+	all, err := s.Interests.Mine(ctx, who)
 	return myInterests{Interests: interestsOf(all)}, err
 }
 
 func (s *Server) setMyInterests(ctx context.Context, who domain.Actor, in *interestsSet) (myInterests, error) {
-	all, err := s.interests.Set(ctx, who, in.Body.Interests)
+	all, err := s.Interests.Set(ctx, who, in.Body.Interests)
 	return myInterests{Interests: interestsOf(all)}, err
 }
 
 func (s *Server) getOnboarding(ctx context.Context, who domain.Actor, _ *meInput) (onboarding, error) {
-	o, err := s.profiles.Onboarding(ctx, who)
+	o, err := s.Profiles.Onboarding(ctx, who)
 	return onboardingOf(o), err
 }
 
 func (s *Server) onboard(ctx context.Context, who domain.Actor, in *onboard) (onboarding, error) {
-	o, err := s.profiles.Onboard(ctx, who, profiles.Start{
+	o, err := s.Profiles.Onboard(ctx, who, profiles.Start{
 		DisplayName: in.Body.DisplayName, Profile: in.Body.Profile.change(), Settings: settings.Change(in.Body.Settings), Interests: in.Body.Interests,
 	})
 	return onboardingOf(o), err

@@ -57,13 +57,13 @@ func (c *call) owner(tx db.Reader, resource string) string {
 // note records what no write carries.
 func (s *Server) note(r *http.Request, c *call, action audit.Action, outcome audit.Outcome, resource string, detail any) error {
 	e := c.entry(r, action, outcome, resource, detail)
-	if err := s.db.Read(r.Context(), func(tx db.Reader) error {
+	if err := s.DB.Read(r.Context(), func(tx db.Reader) error {
 		e.Org = c.owner(tx, resource)
 		return nil
 	}); err != nil {
 		return err
 	}
-	return s.audit.Note(e)
+	return s.Audit.Note(e)
 }
 
 // entry returns what the record says of a request.
@@ -106,7 +106,7 @@ func (s *Server) noteRead(r *http.Request) error {
 	case resource == r.URL.Path:
 		return nil
 	}
-	if !s.reads.First(c.who.User, resource, s.db.Now()) {
+	if !s.reads.First(c.who.User, resource, s.DB.Now()) {
 		return nil
 	}
 	err := s.note(r, c, action, audit.Allowed, resource, map[string]string{"path": discreet(r.URL.Path, r.URL.RequestURI())})
@@ -205,5 +205,5 @@ func fitting(names []string) int {
 func (s *Server) noteSession(r *http.Request, action audit.Action, who domain.Actor) error {
 	c := *callOf(r.Context())
 	c.who = who
-	return s.audit.Note(c.entry(r, action, audit.Allowed, r.URL.Path, map[string]string{}))
+	return s.Audit.Note(c.entry(r, action, audit.Allowed, r.URL.Path, map[string]string{}))
 }

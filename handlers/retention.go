@@ -38,10 +38,10 @@ func (s *Server) retentionRoutes() {
 }
 
 func (s *Server) getRetention(ctx context.Context, who domain.Actor, _ *retentionInput) (retentionPolicy, error) {
-	p, err := s.retention.Get(ctx, who)
+	p, err := s.Retention.Get(ctx, who)
 	return retentionPolicy(p), err
 }
 
 func (s *Server) setRetention(ctx context.Context, who domain.Actor, in *retentionChange) (retentionPolicy, error) {
-	return in.Body, s.retention.Set(ctx, who, retention.Policy(in.Body))
+	return in.Body, s.Retention.Set(ctx, who, retention.Policy(in.Body))
 }

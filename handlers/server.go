@@ -99,25 +99,11 @@ type Config struct {
 
 // Server answers every request. It is safe for concurrent use.
 type Server struct {
-	db       *db.DB
-	log      *slog.Logger
-	auth     *auth.Authenticator
-	browsers *auth.Browsers
-	audit    *audit.Log
-	tickets  *tickets
-	kept     *idempotency.Store
-	users    *users.Store
-	meetings *meetings.Store
-	messages *messages.Store
-	flags    *flags.Store
-	jobs     *jobs.Board
-	presence *presence.Board
-	inbox    *auth.Inbox
-	dev      *auth.DevProvider
-	demo     domain.MeetingID
+	Config // as it was given, which nothing changes; BodyTimeout is never 0
 
-	conversation *conversation.Store
-	analytics    *analytics.Store
+	tickets  *tickets
+	presence *presence.Board
+	exports  *exports
 
 	engine   *realtime.Engine
 	api      huma.API
@@ -129,36 +115,17 @@ type Server struct {
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
 
-	limits        *ratelimit.Limits
-	routeLimits   map[string]routeLimit // of the routes of the API, by pattern
-	addressHeader string
-	origins       []string
-	secure        bool
-
-	bodyTimeout   time.Duration
-	notifications *notifications.Store
-	notes         *notes.Store
-	retention     *retention.Store
-	exports       *exports
-	connections   *connections.Store
-	profiles      *profiles.Store
-	settings      *settings.Store
-	interests     *interests.Store
+	routeLimits map[string]routeLimit // of the routes of the API, by pattern
 }
 
 // New returns a server. Close it before the database.
 func New(c Config) (*Server, error) {
 	s := &Server{
-		db: c.DB, log: c.Log, auth: c.Auth, browsers: c.Browsers, audit: c.Audit, tickets: newTickets(c.DB.Now), kept: c.Kept, users: c.Users, meetings: c.Meetings, messages: c.Messages,
-		flags: c.Flags, jobs: c.Jobs,
-		conversation: c.Conversation, analytics: c.Analytics,
-		profiles: c.Profiles, settings: c.Settings, interests: c.Interests,
-		inbox: c.Inbox, dev: c.Dev, demo: c.Demo, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(), bodyTimeout: c.BodyTimeout,
-		limits: c.Limits, routeLimits: map[string]routeLimit{}, addressHeader: c.AddressHeader, origins: c.Origins, secure: c.Secure,
-		audited: map[string]audit.Action{}, reads: audit.NewReads(), notifications: c.Notifications, notes: c.Notes, connections: c.Connections, retention: c.Retention, exports: newExports(c.Privacy),
+		Config: c, tickets: newTickets(c.DB.Now), exports: newExports(c.Privacy), mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
+		routeLimits: map[string]routeLimit{}, audited: map[string]audit.Action{}, reads: audit.NewReads(),
 	}
-	if s.bodyTimeout == 0 {
-		s.bodyTimeout = DefaultBodyTimeout
+	if s.BodyTimeout == 0 {
+		s.BodyTimeout = DefaultBodyTimeout
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.sessionRoutes()
@@ -192,7 +159,7 @@ func New(c Config) (*Server, error) {
 	s.machineRoutes()
 	s.webhookRoutes()
 	s.docsRoutes()
-	if s.dev != nil {
+	if s.Dev != nil {
 		s.devRoutes()
 	}
 	s.engine = realtime.New(realtime.Config{
@@ -235,12 +202,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if v == http.ErrAbortHandler {
 				panic(v)
 			}
-			s.log.Error("panic", "request", c.id, "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+			s.Log.Error("panic", "request", c.id, "value", fmt.Sprint(v), "stack", string(debug.Stack()))
 			if a.status == 0 {
 				problemOf(fmt.Errorf("panic: %v", v)).write(a)
 			}
 		}
-		s.log.Info("request", "request", c.id, "method", r.Method, "path", shown(r.URL.Path), "status", a.status,
+		s.Log.Info("request", "request", c.id, "method", r.Method, "path", shown(r.URL.Path), "status", a.status,
 			"ms", float64(time.Since(began).Microseconds())/1000, "user", string(c.who.User))
 	}()
 	// A deadline stays with the connection, so each request sets its own, before
@@ -249,7 +216,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		// Who never sends the body is given up; also by net/http itself, which
 		// reads what is left of it before it answers.
-		_ = http.NewResponseController(a).SetReadDeadline(began.Add(s.bodyTimeout))
+		_ = http.NewResponseController(a).SetReadDeadline(began.Add(s.BodyTimeout))
 	}
 	s.dispatch(a, r, c)
 }
@@ -325,14 +292,14 @@ func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 		return err
 	}
 	if token != "" {
-		c.who, err = s.auth.Authenticate(r.Context(), token)
+		c.who, err = s.Auth.Authenticate(r.Context(), token)
 		return err
 	}
 	cookie, err := s.sessionCookie(r)
 	if err != nil {
 		return err
 	}
-	c.who, c.renew, err = s.browsers.Authenticate(r.Context(), cookie)
+	c.who, c.renew, err = s.Browsers.Authenticate(r.Context(), cookie)
 	return err
 }
 
@@ -371,7 +338,7 @@ func (s *Server) problem(ctx context.Context, err error) *problem {
 		if p, found := errors.AsType[*db.PanicError](cause); found {
 			cause = p // which logs its stack
 		}
-		s.log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
+		s.Log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
 	}
 	return p
 }

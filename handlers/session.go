@@ -84,12 +84,12 @@ func (s *Server) endSessions(r *http.Request) (next string, failed error) {
 		}
 	}
 	if t, err := bearer(r); err == nil && t != "" {
-		who, err := s.auth.SignOut(r.Context(), t)
+		who, err := s.Auth.SignOut(r.Context(), t)
 		ended(who, err)
 	}
 	if c, err := r.Cookie(s.cookieName()); err == nil {
 		var who domain.Actor
-		who, next, err = s.browsers.SignOut(r.Context(), c.Value)
+		who, next, err = s.Browsers.SignOut(r.Context(), c.Value)
 		ended(who, err)
 	}
 	return next, failed

@@ -42,12 +42,12 @@ func (s *Server) settingsRoutes() {
 }
 
 func (s *Server) getMySettings(ctx context.Context, who domain.Actor, _ *meInput) (preference, error) {
-	set, err := s.settings.Get(ctx, who)
+	set, err := s.Settings.Get(ctx, who)
 	return preferenceOf(set), err
 }
 
 func (s *Server) updateMySettings(ctx context.Context, who domain.Actor, in *settingsChange) (preference, error) {
-	set, err := s.settings.Update(ctx, who, settings.Change(in.Body))
+	set, err := s.Settings.Update(ctx, who, settings.Change(in.Body))
 	return preferenceOf(set), err
 }
 

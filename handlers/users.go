@@ -76,17 +76,17 @@ func (s *Server) userRoutes() {
 }
 
 func (s *Server) getMe(ctx context.Context, who domain.Actor, _ *meInput) (me, error) {
-	u, err := s.users.Me(ctx, who)
+	u, err := s.Users.Me(ctx, who)
 	return meOf(u), err
 }
 
 func (s *Server) updateMe(ctx context.Context, who domain.Actor, in *meChange) (me, error) {
-	u, err := s.users.Update(ctx, who, users.Change{DisplayName: in.Body.DisplayName, AvatarURL: in.Body.AvatarURL})
+	u, err := s.Users.Update(ctx, who, users.Change{DisplayName: in.Body.DisplayName, AvatarURL: in.Body.AvatarURL})
 	return meOf(u), err
 }
 
 func (s *Server) listUsers(ctx context.Context, who domain.Actor, in *directoryInput) (cards, error) {
-	page, next, err := s.users.Directory(ctx, who, users.Query{Prefix: in.Name, Cursor: domain.Cursor(in.Cursor), Limit: in.Limit})
+	page, next, err := s.Users.Directory(ctx, who, users.Query{Prefix: in.Name, Cursor: domain.Cursor(in.Cursor), Limit: in.Limit})
 	items := make([]card, len(page))
 	for i, c := range page {
 		items[i] = cardOf(c)
@@ -95,16 +95,16 @@ func (s *Server) listUsers(ctx context.Context, who domain.Actor, in *directoryI
 }
 
 func (s *Server) getUser(ctx context.Context, who domain.Actor, in *userInput) (card, error) {
-	c, err := s.users.Card(ctx, who, domain.UserID(in.UserID))
+	c, err := s.Users.Card(ctx, who, domain.UserID(in.UserID))
 	return cardOf(c), err
 }
 
 func (s *Server) deactivateUser(ctx context.Context, who domain.Actor, in *UserParam) (nothing, error) {
-	return nothing{}, s.users.Deactivate(ctx, who, domain.UserID(in.UserID))
+	return nothing{}, s.Users.Deactivate(ctx, who, domain.UserID(in.UserID))
 }
 
 func (s *Server) activateUser(ctx context.Context, who domain.Actor, in *UserParam) (nothing, error) {
-	return nothing{}, s.users.Activate(ctx, who, domain.UserID(in.UserID))
+	return nothing{}, s.Users.Activate(ctx, who, domain.UserID(in.UserID))
 }
 
 func meOf(u users.User) me {

@@ -25,12 +25,12 @@ func (s *Server) workosWebhook(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) error {
-	if err := s.inbox.Configured(); err != nil {
+	if err := s.Inbox.Configured(); err != nil {
 		return err
 	}
 	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	return s.inbox.Receive(r.Context(), r.Header.Get("WorkOS-Signature"), body)
+	return s.Inbox.Receive(r.Context(), r.Header.Get("WorkOS-Signature"), body)
 }

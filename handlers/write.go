@@ -171,7 +171,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 	}
 	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
 	request := idempotency.RequestOf(r.URL.RawQuery, c.body)
-	err = s.db.Write(r.Context(), func(tx *db.WriteTx) (err error) {
+	err = s.DB.Write(r.Context(), func(tx *db.WriteTx) (err error) {
 		// A log-out or a deactivation may have committed since the caller was asked
 		// who they are: while the body came, or the write waited.
 		if err := users.RequireStanding(tx, c.who); err != nil {
@@ -181,7 +181,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		joined := db.Join(r.Context(), tx)
 		tx.OnDecided(func() (err error) {
 			if key != "" {
-				answer, replayed, err = s.kept.Find(tx, tx.Now, kept, request)
+				answer, replayed, err = s.Kept.Find(tx, tx.Now, kept, request)
 			}
 			if replayed && do.again != nil {
 				err = do.retell(joined, &answer)
@@ -211,7 +211,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		if key == "" {
 			return nil
 		}
-		return s.kept.Keep(tx, kept, request, do.kept(out, answer))
+		return s.Kept.Keep(tx, kept, request, do.kept(out, answer))
 	})
 	if replayed && errors.Is(err, errReplayed) {
 		err = nil
