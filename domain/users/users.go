@@ -50,7 +50,10 @@ type Identity struct {
 	AvatarURL     string
 	Org           string
 	OrgRole       string
-	At            time.Time // when the provider said so
+	// Memberships are those of Subject that the provider tells of, each with its own
+	// instant: stored at the first sight of the person, and ignored later.
+	Memberships []Membership
+	At          time.Time // when the provider said so
 }
 
 // Account is what a request needs to know about whoever sent it.
