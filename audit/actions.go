@@ -6,7 +6,7 @@ type Action string
 
 // The actions.
 const (
-	SessionStarted Action = "session.started" // somebody signed in
+	SessionStarted Action = "session.started" // somebody signed in: a browser, or a token of a session that was not seen before
 	SessionEnded   Action = "session.ended"   // somebody signed out
 
 	StreamOpened  Action = "stream.opened"  // a live stream was asked for

@@ -80,7 +80,7 @@ type Return struct {
 // and the path to return to. An attempt is finished once, whatever comes of it.
 //
 // Errors: Unauthenticated when the attempt is none, is over or was used, and when
-// WorkOS has refused the person; else as Open, and Unavailable when WorkOS cannot
+// WorkOS has refused the person; else as Open, who is returned as there, and Unavailable when WorkOS cannot
 // answer.
 func (b *Browsers) Finish(ctx context.Context, r Return) (Cookie, domain.Actor, string, error) {
 	a, err := b.spend(r.State, r.Sealed)

@@ -73,7 +73,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.
 		return domain.Actor{}, errDeactivated
 	}
 	a.seen.Note(account.User)
-	return actorOf(account, c.Session, c.Expires), nil
+	return actorOf(account, c), nil
 }
 
 var errTokenEnded = refuse("the session has ended")
@@ -95,13 +95,13 @@ func (a *Authenticator) SignOut(ctx context.Context, token string) (domain.Actor
 	case account.Ended:
 		return domain.Actor{}, errTokenEnded
 	}
-	who := actorOf(account, c.Session, c.Expires)
+	who := actorOf(account, c)
 	return who, a.people.EndSession(ctx, who)
 }
 
-// actorOf returns whom a credential of the session speaks for, until it expires.
-func actorOf(a users.Account, session string, expires time.Time) domain.Actor {
-	return domain.Actor{User: a.User, Org: a.Org, OrgRole: a.OrgRole, Session: session, Expires: expires}
+// actorOf returns whom a token with the claims speaks for.
+func actorOf(a users.Account, c Claims) domain.Actor {
+	return domain.Actor{User: a.User, Org: a.Org, OrgRole: a.OrgRole, Session: c.Session, Impersonator: c.Impersonator, Expires: c.Expires}
 }
 
 // account returns the account that the claims are about, made or brought up to

@@ -160,12 +160,13 @@ func (v *Verifier) verify(ctx context.Context, token string) (Claims, error) {
 		return Claims{}, refuse("the token does not say when it was issued")
 	}
 	return Claims{
-		Subject:  c.Subject,
-		Session:  c.Session,
-		Org:      c.Org,
-		OrgRole:  c.Role,
-		IssuedAt: c.IssuedAt.UTC(),
-		Expires:  c.ExpiresAt.UTC(),
+		Subject:      c.Subject,
+		Session:      c.Session,
+		Org:          c.Org,
+		OrgRole:      c.Role,
+		Impersonator: c.impersonator(),
+		IssuedAt:     c.IssuedAt.UTC(),
+		Expires:      c.ExpiresAt.UTC(),
 	}, nil
 }
 

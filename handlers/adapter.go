@@ -254,6 +254,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParam
 		asked = audit.StreamChanged // what is refused from now on was added
 		return s.noteStream(r, audit.StreamOpened, audit.Allowed, follows)
 	}
+	request.Added = func(added []realtime.Path) error {
+		return s.noteStream(r, audit.StreamChanged, audit.Allowed, added)
+	}
 	if err := s.engine.Serve(r.Context(), w, request); err != nil {
 		s.refuse(w, r, err)
 	}

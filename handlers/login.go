@@ -35,8 +35,11 @@ const (
 // loginRoutes are for browsers, which are sent around, and not part of the API.
 func (s *Server) loginRoutes() {
 	s.mux.HandleFunc("GET /auth/login", s.login)
-	s.mux.HandleFunc("GET /auth/callback", s.callback)
+	s.mux.HandleFunc("GET "+callbackPath, s.callback)
 }
+
+// callbackPath is where WorkOS sends a browser back to.
+const callbackPath = "/auth/callback"
 
 // login sends a browser to where it signs in.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
@@ -86,6 +89,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	cookie, who, returnTo, err := s.Browsers.Finish(r.Context(), back)
 	if err != nil {
+		callOf(r.Context()).who = who // where it is somebody
 		s.refuse(w, r, err)
 		return
 	}

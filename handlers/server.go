@@ -292,8 +292,10 @@ func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 		return err
 	}
 	if token != "" {
-		c.who, err = s.Auth.Authenticate(r.Context(), token)
-		return err
+		if c.who, err = s.Auth.Authenticate(r.Context(), token); err != nil {
+			return err
+		}
+		return s.noteFirstUse(r, c)
 	}
 	cookie, err := s.sessionCookie(r)
 	if err != nil {

@@ -32,6 +32,9 @@ type Request struct {
 	// Opened is called once the stream is about to begin, with what it follows
 	// then, and may refuse it.
 	Opened func(follows []Path) error
+	// Added is called with paths that a Multiplexed connection follows later, once
+	// they may be read and before they are told; an error ends the stream.
+	Added func(added []Path) error
 	// Refused is called with each path that a Multiplexed connection was asked to
 	// follow and never could; nil where nobody wants to know.
 	Refused func(p Path, err error)
@@ -47,7 +50,7 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 	s := &stream{
 		engine: e, id: rand.Text(), actor: r.Actor, multiplexed: r.Multiplexed, opened: e.db.Now(),
 		bell: newBell(), out: w, control: http.NewResponseController(w), heartbeat: DefaultHeartbeat,
-		names: map[string]struct{}{}, refused: r.Refused,
+		names: map[string]struct{}{}, added: r.Added, refused: r.Refused,
 	}
 	s.renewer = renewer{renew: r.Renew, at: aheadOf(r.Actor.Expires, s.opened)}
 	if r.Heartbeat > 0 {
@@ -106,8 +109,10 @@ type stream struct {
 
 	bell      *bell
 	url       []string // the names of the URL's paths
+	began     bool     // Opened was told
 	upTo      int64    // the last id that was told
 	subs      []*sub
+	added     func([]Path) error
 	refused   func(Path, error)
 	standing  watched // what the decision rests on whether the caller may be served at all
 	ofStands  reader
@@ -186,6 +191,10 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 	if err != nil {
 		return err
 	}
+	s.began = true
+	for _, sub := range s.subs {
+		sub.opened = true
+	}
 	ready, err := json.Marshal(readyBody{ConnectionID: s.id, Resumed: resumed, Commit: t.commit})
 	if err != nil {
 		return err
@@ -233,8 +242,10 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 		return []event{u.event()}, nil
 	}
 	problems := map[*sub][]byte{}
+	var added []*sub
 	for _, u := range t.updates {
 		if u.err == nil {
+			added = append(added, u.sub)
 			continue
 		}
 		p := s.engine.problem(ctx, u.err)
@@ -247,7 +258,28 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 		}
 		s.drop(u.sub)
 	}
+	if err := s.begun(added); err != nil {
+		return nil, err
+	}
 	return s.round(t, problems), nil
+}
+
+// begun tells of those of the paths that were added since the stream began, and of
+// each once.
+func (s *stream) begun(told []*sub) error {
+	var paths []Path
+	for _, sub := range told {
+		if !sub.opened {
+			paths = append(paths, sub.path)
+		}
+	}
+	if !s.began || len(paths) == 0 || s.added == nil {
+		return nil
+	}
+	for _, sub := range told {
+		sub.opened = true
+	}
+	return s.added(paths)
 }
 
 // run sends what is new until the stream ends.

@@ -76,6 +76,7 @@ type sub struct {
 
 	lasting   bool  // the URL names it, so that a resume covers it
 	asked     bool  // it was asked once
+	opened    bool  // that it is followed was told to Opened or Added
 	told      bool  // on a connection that follows many: a round has told its answer
 	again     bool  // what the last run depends on is not watched
 	cut       bool  // the last run left something for the next

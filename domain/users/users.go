@@ -77,12 +77,13 @@ type Store struct {
 	db       *db.DB
 	arrivals []Arrival
 	accounts *accounts
+	begun    begunSessions
 }
 
 // NewStore returns the people in d. Each arrival is told to all of arrivals, in
 // that order.
 func NewStore(d *db.DB, arrivals ...Arrival) *Store {
-	return &Store{db: d, arrivals: arrivals, accounts: newAccounts(d)}
+	return &Store{db: d, arrivals: arrivals, accounts: newAccounts(d), begun: begunSessions{known: map[string]struct{}{}}}
 }
 
 // RequireActive refuses a caller who may not do anything any more. It is the
