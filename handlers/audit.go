@@ -111,10 +111,14 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request, c *call, in
 				return err
 			}
 		}
-		if !page.More {
+		if !page.More || page.Looked >= end {
 			return lines.flush()
 		}
-		span.After = &page.Items[len(page.Items)-1].Position
+		next := page.Looked // where it is 0 there are items
+		for _, l := range page.Items {
+			next = max(next, l.Position)
+		}
+		span.After = &next
 		if err := s.Users.Standing(r.Context(), c.who); err != nil {
 			return err
 		}
