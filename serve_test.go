@@ -77,6 +77,7 @@ func TestServeHearsWhatWorkOSTells(t *testing.T) {
 		_, err = parser.Parse([]string{
 			"--listen=127.0.0.1:0", "--db=" + file, "--region=loc", "--log-format=json",
 			"--workos-client-id=client_1", "--workos-api-key=sk_1", "--workos-api-url=" + workos.URL, "--workos-webhook-secret=whsec_1",
+			"--metrics-listen=127.0.0.1:0",
 		})
 	}
 	if err != nil {

@@ -76,7 +76,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.
 	return actorOf(account, c), nil
 }
 
-var errTokenEnded = refuse("the session has ended")
+var errTokenEnded = refuse(Ended, "the session has ended")
 
 // SignOut ends the session of the token and returns whose it was: also for a user
 // who is deactivated, or was never seen, who is nobody then.
@@ -176,7 +176,7 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 func strangerError(err error) error {
 	switch domain.KindOf(err) {
 	case domain.NotFound:
-		return domain.Because(domain.Unauthenticated, err, "the identity provider does not know the user of this token")
+		return refuse(Unknown, "the identity provider does not know the user of this token")
 	case domain.Unavailable:
 		return err
 	}

@@ -196,8 +196,8 @@ func (b *Browsers) find(ctx context.Context, k sessionKey) (users.Session, strin
 
 // What somebody is refused with who was let in before.
 var (
-	errEnded       = refuse("the session has ended; sign in again")
-	errDeactivated = domain.Fail(domain.Forbidden, "this user is deactivated")
+	errEnded       = refuse(Ended, "the session has ended; sign in again")
+	errDeactivated = domain.Because(domain.Forbidden, Deactivated, "this user is deactivated")
 )
 
 // actorIn returns whom the session speaks for.
@@ -228,7 +228,7 @@ func parseKey(cookie string) (k sessionKey, err error) {
 	id, secret, _ := strings.Cut(cookie, ".")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(secret)
 	if err != nil || len(id) != idLength || len(b) != secretLength {
-		return k, refuse("the cookie is none of this server; sign in again")
+		return k, refuse(Foreign, "the cookie is none of this server; sign in again")
 	}
 	k.id = id
 	copy(k.secret[:], b)

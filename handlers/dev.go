@@ -123,5 +123,5 @@ func (s *Server) devLogin(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	s.signedIn(w, r, cookie, who, ownPath(r.PostForm.Get("returnTo")))
+	s.signedIn(w, r, cookie, who, s.ownPath(r.PostForm.Get("returnTo")))
 }

@@ -44,7 +44,7 @@ const callbackPath = "/auth/callback"
 // login sends a browser to where it signs in.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	returnTo := ownPath(r.URL.Query().Get("returnTo"))
+	returnTo := s.ownPath(r.URL.Query().Get("returnTo"))
 	if s.Dev != nil {
 		http.Redirect(w, r, "/dev/login?"+url.Values{"returnTo": {returnTo}}.Encode(), http.StatusFound)
 		return
@@ -89,6 +89,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	cookie, who, returnTo, err := s.Browsers.Finish(r.Context(), back)
 	if err != nil {
+		s.meter.disbelieved("return", err)
 		callOf(r.Context()).who = who // where it is somebody
 		s.refuse(w, r, err)
 		return
@@ -134,11 +135,19 @@ func (s *Server) sessionCookie(r *http.Request) (string, error) {
 	return c.Value, nil
 }
 
-// ownPath returns the path if it is one of this origin, else the first page.
-func ownPath(path string) string {
-	bad := func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7f }
-	if len(path) > maxReturnTo || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsFunc(path, bad) {
+// ownPath returns the path if it is one of this origin, else the first page, and
+// counts that somebody was to be sent elsewhere.
+func (s *Server) ownPath(path string) string {
+	if !isOwnPath(path) {
+		if path != "" {
+			s.meter.redirect()
+		}
 		return "/"
 	}
 	return path
+}
+
+func isOwnPath(path string) bool {
+	bad := func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7f }
+	return len(path) <= maxReturnTo && strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && !strings.ContainsFunc(path, bad)
 }

@@ -356,7 +356,11 @@ func (s *stream) update(ctx context.Context) bool {
 			return false
 		}
 	}
-	s.figures.told(t.commit, since, time.Now())
+	now := time.Now()
+	s.figures.told(t.commit, since, now)
+	if since > 0 && len(events) > 0 && s.engine.delivered != nil {
+		s.engine.delivered(now.Sub(time.Unix(0, since)))
+	}
 	return true
 }
 
