@@ -51,3 +51,21 @@ const (
 
 	RequestMade Action = "request.made" // any other request, recorded when it is refused
 )
+
+// Actions returns every action, in the order in which they stand above.
+func Actions() []Action {
+	return []Action{
+		SessionStarted, SessionEnded,
+		StreamOpened, StreamChanged,
+		MeetingRead, MeetingCreated, MeetingUpdated, MeetingStarted, MeetingJoined, MeetingLeft, MeetingEnded, MeetingCancelled, MeetingTransferred,
+		ParticipantInvited, ParticipantClaimed, ParticipantRoleChanged, ParticipantRemoved,
+		MessageDeleted,
+		NotesLocked, NotesRolledBack, NotesExported,
+		FlagChanged, RetentionChanged,
+		UserDeactivated, UserActivated, UserErased, UserExported,
+		JobRetried,
+		MembershipChanged,
+		AdminRead, AuditExported,
+		RequestMade,
+	}
+}

@@ -25,7 +25,7 @@ type TokenRequest struct {
 	Email   string // required; its case does not matter
 	Name    string // "" keeps the one told before
 	OrgID   string // "" for no organization
-	OrgRole string // "" for none; needs an organization
+	OrgRole string // domain.OrgAdmin or OrgMember, "" for none; needs an organization
 }
 
 // Grant is a token and whose it is.
@@ -123,8 +123,8 @@ func (p *DevProvider) sign(subject, session string, r TokenRequest, now time.Tim
 	return t.SignedString(p.key)
 }
 
-// orgName is the shape of an organization's id and of a role's slug, with room
-// to spare for the 30 characters of a WorkOS id.
+// orgName is the shape of an organization's id, with room to spare for the 30
+// characters of a WorkOS id.
 var orgName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (r TokenRequest) check() error {
@@ -139,8 +139,8 @@ func (r TokenRequest) check() error {
 		return domain.FailField("body.name", "must have at most %d characters", users.MaxDisplayName)
 	case r.OrgID != "" && !orgName.MatchString(r.OrgID):
 		return domain.FailField("body.orgId", "must have 1 to 64 letters, digits, _ or -")
-	case r.OrgRole != "" && !orgName.MatchString(r.OrgRole):
-		return domain.FailField("body.orgRole", "must have 1 to 64 letters, digits, _ or -")
+	case r.OrgRole != "" && r.OrgRole != domain.OrgAdmin && r.OrgRole != domain.OrgMember:
+		return domain.FailField("body.orgRole", "must be %s or %s", domain.OrgAdmin, domain.OrgMember)
 	case r.OrgRole != "" && r.OrgID == "":
 		return domain.FailField("body.orgRole", "needs an organization in orgId")
 	}

@@ -26,7 +26,7 @@ type tokenRequest struct {
 		Email   string `json:"email" minLength:"3" maxLength:"320"`
 		Name    string `json:"name,omitempty" maxLength:"100"`
 		OrgID   string `json:"orgId,omitempty" maxLength:"64"`
-		OrgRole string `json:"orgRole,omitempty" maxLength:"64"`
+		OrgRole string `json:"orgRole,omitempty" maxLength:"64" enum:",admin,member" doc:"Needs an organization."`
 	}
 }
 

@@ -32,8 +32,13 @@ const (
 	hostOnly    = "__Host-"
 )
 
+// maxReturned bounds each of what WorkOS sends back by a browser, in bytes: codes
+// and states have a few dozen.
+const maxReturned = 2048
+
 // loginRoutes are for browsers, which are sent around, and not part of the API.
 func (s *Server) loginRoutes() {
+	s.describeLogin()
 	s.mux.HandleFunc("GET /auth/login", s.login)
 	s.mux.HandleFunc("GET "+callbackPath, s.callback)
 }
@@ -78,6 +83,12 @@ func (s *Server) attempts(r *http.Request) (names []string) {
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	q := r.URL.Query()
+	for _, name := range []string{"state", "code", "error"} {
+		if len(q.Get(name)) > maxReturned {
+			s.refuse(w, r, domain.FailField("query."+name, "must have at most %d bytes", maxReturned))
+			return
+		}
+	}
 	back := auth.Return{
 		State: q.Get("state"), Code: q.Get("code"), Refusal: q.Get("error"),
 		From: auth.Browser{Address: callOf(r.Context()).address, Agent: r.UserAgent()[:min(len(r.UserAgent()), maxAgent)]},

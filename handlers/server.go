@@ -155,6 +155,9 @@ func New(c Config) (*Server, error) {
 	s.retentionRoutes()
 	s.presenceRoutes()
 	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
+	if s.Dev != nil {
+		s.devRoutes()
+	}
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -163,9 +166,6 @@ func New(c Config) (*Server, error) {
 	s.machineRoutes()
 	s.webhookRoutes()
 	s.docsRoutes()
-	if s.Dev != nil {
-		s.devRoutes()
-	}
 	s.engine = realtime.New(realtime.Config{
 		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Delivered: func(lag time.Duration) { s.meter.delivered(lag) }, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
 	})
