@@ -10,7 +10,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"connvo/audit"
 	"connvo/auth"
 	"connvo/domain"
 )
@@ -68,7 +67,7 @@ const (
 func (s *Server) devToken(w http.ResponseWriter, r *http.Request, asked auth.TokenRequest) {
 	grant, err := s.devGrant(r, asked)
 	if err == nil {
-		err = s.noteSession(r, audit.SessionStarted, grant.Actor)
+		err = s.recordSession(r, grant.Actor)
 	}
 	if err != nil {
 		s.refuse(w, r, err)

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"connvo/audit"
 	"connvo/auth"
 	"connvo/domain"
 )
@@ -110,7 +109,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 
 // signedIn gives the browser its cookie and sends it on to a path of ours.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, c auth.Cookie, who domain.Actor, path string) {
-	if err := s.noteSession(r, audit.SessionStarted, who); err != nil {
+	if err := s.recordSession(r, who); err != nil {
 		s.refuse(w, r, err)
 		return
 	}

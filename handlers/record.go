@@ -248,9 +248,17 @@ func (s *Server) noteFirstUse(r *http.Request, c *call) error {
 	})
 }
 
-// noteSession records that who has signed in or out.
-func (s *Server) noteSession(r *http.Request, action audit.Action, who domain.Actor) error {
+// recordSession records that who has signed in. Whoever is not told, for want of it,
+// has no credential.
+func (s *Server) recordSession(r *http.Request, who domain.Actor) error {
+	return s.DB.Write(r.Context(), func(tx *db.WriteTx) error {
+		return audit.Record(tx, sessionEntry(r, audit.SessionStarted, who))
+	})
+}
+
+// sessionEntry returns what the record says of who has signed in or out.
+func sessionEntry(r *http.Request, action audit.Action, who domain.Actor) audit.Entry {
 	c := *callOf(r.Context())
 	c.who = who
-	return s.Audit.Note(c.entry(r, action, audit.Allowed, r.URL.Path, map[string]string{}))
+	return c.entry(r, action, audit.Allowed, r.URL.Path, map[string]string{})
 }
