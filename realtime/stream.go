@@ -29,11 +29,11 @@ type Request struct {
 	// cannot be, and the stream ends with the token. It is called before the end,
 	// again when it could not be done, and ends with its context.
 	Renew func(ctx context.Context) (time.Time, error)
-	// Opened is called once the stream is about to begin, with what it follows
+	// Opened is called once the stream is about to begin, with what it has read by
 	// then, and may refuse it.
 	Opened func(follows []Path) error
-	// Added is called with paths that a Multiplexed connection follows later, once
-	// they may be read and before they are told; an error ends the stream.
+	// Added is called with paths that a Multiplexed connection reads for the first
+	// time later, before they are told; an error ends the stream.
 	Added func(added []Path) error
 	// Refused is called with each path that a Multiplexed connection was asked to
 	// follow and never could; nil where nobody wants to know.
@@ -142,15 +142,6 @@ func (s *stream) open(paths []Path) {
 	}
 }
 
-// following returns the paths that are followed now.
-func (s *stream) following() []Path {
-	paths := make([]Path, len(s.subs))
-	for i, sub := range s.subs {
-		paths[i] = sub.path
-	}
-	return paths
-}
-
 // close forgets everything that is followed.
 func (s *stream) close() {
 	s.mu.Lock()
@@ -185,15 +176,11 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 		return err
 	}
 	events, err := s.events(ctx, t)
-	if err == nil && r.Opened != nil {
-		err = r.Opened(s.following())
-	}
 	if err != nil {
 		return err
 	}
-	s.began = true
-	for _, sub := range s.subs {
-		sub.opened = true
+	if err := s.opens(t, r.Opened); err != nil {
+		return err
 	}
 	ready, err := json.Marshal(readyBody{ConnectionID: s.id, Resumed: resumed, Commit: t.commit})
 	if err != nil {
@@ -262,24 +249,6 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 		return nil, err
 	}
 	return s.round(t, problems), nil
-}
-
-// begun tells of those of the paths that were added since the stream began, and of
-// each once.
-func (s *stream) begun(told []*sub) error {
-	var paths []Path
-	for _, sub := range told {
-		if !sub.opened {
-			paths = append(paths, sub.path)
-		}
-	}
-	if !s.began || len(paths) == 0 || s.added == nil {
-		return nil
-	}
-	for _, sub := range told {
-		sub.opened = true
-	}
-	return s.added(paths)
 }
 
 // run sends what is new until the stream ends.
