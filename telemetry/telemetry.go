@@ -51,6 +51,9 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Counts(name, help string, labels ...string) func(values ...string) {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	m.registry.MustRegister(c)
+	if len(labels) == 0 {
+		c.WithLabelValues() // it is told as 0 until something is counted
+	}
 	return func(values ...string) { c.WithLabelValues(values...).Inc() }
 }
 
@@ -59,6 +62,9 @@ func (m *Metrics) Counts(name, help string, labels ...string) func(values ...str
 func (m *Metrics) Durations(name, help string, labels ...string) func(took time.Duration, values ...string) {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 	m.registry.MustRegister(h)
+	if len(labels) == 0 {
+		h.WithLabelValues()
+	}
 	return func(took time.Duration, values ...string) { h.WithLabelValues(values...).Observe(took.Seconds()) }
 }
 

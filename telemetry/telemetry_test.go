@@ -35,6 +35,8 @@ func told(t *testing.T, m *telemetry.Metrics) string {
 func TestFiguresAreTold(t *testing.T) {
 	m := telemetry.New()
 	refused := m.Counts("refused_total", "What was refused.", "what", "why")
+	m.Counts("nothing_total", "What has not happened.")
+	m.Durations("nothing_seconds", "Nor this.")
 	took := m.Durations("took_seconds", "How long it took.", "route")
 	m.Gauge("open", "What is open.", func() float64 { return 3 })
 	m.Counter("runs_total", "What ran.", func() float64 { return 4 })
@@ -48,7 +50,7 @@ func TestFiguresAreTold(t *testing.T) {
 	text := told(t, m)
 	for _, line := range []string{
 		`refused_total{what="token",why="expired"} 2`, `took_seconds_bucket{route="GET /v1/me",le="0.0025"} 0`, `took_seconds_bucket{route="GET /v1/me",le="0.005"} 1`,
-		`took_seconds_bucket{route="GET /v1/me",le="+Inf"} 2`, "# TYPE open gauge\nopen 3", "# TYPE runs_total counter\nruns_total 4",
+		`took_seconds_bucket{route="GET /v1/me",le="+Inf"} 2`, "# TYPE open gauge\nopen 3", "nothing_total 0", "nothing_seconds_count 0", "# TYPE runs_total counter\nruns_total 4",
 		`jobs{state="dead"} 1`, `jobs{state="waiting"} 2`, `hooks_total{outcome="stale"} 5`, "go_goroutines ", "process_open_fds ",
 	} {
 		if !strings.Contains(text, line+"\n") && !strings.Contains(text, "\n"+line) {
