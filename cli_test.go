@@ -54,6 +54,7 @@ func TestCommandLine(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Values[processesKey{}] = map[string]*process{}
+			e.Setenv("CONNVO_METRICS_LISTEN", "off") // the usual port is one, and scripts run together
 			e.Setenv("SOON", time.Now().Add(5*time.Minute).UTC().Format(time.RFC3339))
 			return nil
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/r3labs/sse/v2"
+
+	"connvo/domain"
 )
 
 // The bounds of the commands that talk to a server.
@@ -58,7 +61,13 @@ func (c target) unreachable(err error) error {
 
 // Run prints an access token.
 func (c *tokenCommand) Run(ctx context.Context, t terminal) error {
-	token, err := c.token(ctx, map[string]string{"email": c.Email, "name": c.Name, "orgId": c.Org, "orgRole": c.Role})
+	switch {
+	case c.Role != "" && c.Role != domain.OrgAdmin && c.Role != domain.OrgMember:
+		return fmt.Errorf("--role %q: %s or %s", c.Role, domain.OrgAdmin, domain.OrgMember)
+	case c.Role != "" && c.Org == "":
+		return errors.New("--role: needs --org, the organization that it is a role in")
+	}
+	token, err := c.token(ctx, map[string]string{"--email": c.Email, "--name": c.Name, "--org": c.Org, "--role": c.Role})
 	if err != nil {
 		return err
 	}
@@ -66,18 +75,23 @@ func (c *tokenCommand) Run(ctx context.Context, t terminal) error {
 	return err
 }
 
-// token asks the development identity provider of the server.
+// tokenMembers are what the flags are called in a request for a token.
+var tokenMembers = map[string]string{"--email": "email", "--as": "email", "--name": "name", "--org": "orgId", "--role": "orgRole"}
+
+// token asks the development identity provider of the server; who is by flag, and
+// so is what the server refuses.
 func (c target) token(ctx context.Context, who map[string]string) (string, error) {
-	for k, v := range who {
-		if v == "" {
-			delete(who, k)
+	sent, flags := map[string]string{}, map[string]string{}
+	for flag, value := range who {
+		if value != "" {
+			sent[tokenMembers[flag]], flags["body."+tokenMembers[flag]] = value, flag
 		}
 	}
 	address, err := c.at("/dev/token")
 	if err != nil {
 		return "", err
 	}
-	body, err := json.Marshal(who)
+	body, err := json.Marshal(sent)
 	if err != nil {
 		return "", err
 	}
@@ -97,7 +111,7 @@ func (c target) token(ctx context.Context, who map[string]string) (string, error
 		return "", errors.New("the server has no development identity provider")
 	}
 	if answer.StatusCode != http.StatusOK {
-		return "", refusal(answer)
+		return "", refusal(answer, flags)
 	}
 	var grant struct {
 		AccessToken string `json:"accessToken"`
@@ -106,14 +120,15 @@ func (c target) token(ctx context.Context, who map[string]string) (string, error
 	return grant.AccessToken, err
 }
 
-// refusal is what a server has answered instead of a success.
-func refusal(answer *http.Response) error {
-	return problem(answer.Body, fmt.Errorf("the server answered %s", answer.Status))
+// refusal is what a server has answered instead of a success. flags are what the
+// parts of the request are called here; nil where nothing has another name.
+func refusal(answer *http.Response, flags map[string]string) error {
+	return problem(answer.Body, flags, fmt.Errorf("the server answered %s", answer.Status))
 }
 
 // problem returns the problem document in the body as an error, or other when
 // there is none.
-func problem(body io.Reader, other error) error {
+func problem(body io.Reader, flags map[string]string, other error) error {
 	var p struct {
 		Status       int
 		Code, Detail string
@@ -124,7 +139,7 @@ func problem(body io.Reader, other error) error {
 	}
 	text := fmt.Sprintf("%s (%d %s)", p.Detail, p.Status, p.Code)
 	for _, e := range p.Errors {
-		text += fmt.Sprintf("\n  %s: %s", e.Location, e.Message)
+		text += fmt.Sprintf("\n  %s: %s", cmp.Or(flags[e.Location], e.Location), e.Message)
 	}
 	return errors.New(text)
 }
@@ -150,7 +165,7 @@ func (c *tailCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	if c.As != "" {
-		if c.Token, err = c.token(ctx, map[string]string{"email": c.As}); err != nil {
+		if c.Token, err = c.token(ctx, map[string]string{"--as": c.As}); err != nil {
 			return err
 		}
 	}
@@ -230,9 +245,9 @@ func (f *following) connect(ctx context.Context) error {
 func streamOf(answer *http.Response) error {
 	switch media := answer.Header.Get("Content-Type"); {
 	case answer.StatusCode == http.StatusTooManyRequests, answer.StatusCode >= http.StatusInternalServerError:
-		return refusal(answer)
+		return refusal(answer, nil)
 	case answer.StatusCode != http.StatusOK:
-		return forGood{refusal(answer)}
+		return forGood{refusal(answer, nil)}
 	case !strings.HasPrefix(media, "text/event-stream"):
 		return forGood{fmt.Errorf("the path is not live: it answers %s", media)}
 	}
@@ -259,7 +274,7 @@ func (f *following) take(e *sse.Event) {
 
 // ended notes the problem that a stream ends with, and whether it passes.
 func (f *following) ended(e *sse.Event) {
-	f.problem = problem(bytes.NewReader(e.Data), errEnded)
+	f.problem = problem(bytes.NewReader(e.Data), nil, errEnded)
 	if ms, err := strconv.Atoi(string(e.Retry)); err == nil {
 		f.retry = time.Duration(ms) * time.Millisecond
 		return

@@ -41,6 +41,7 @@ type serveCommand struct {
 	SMTPURL          string   `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
 	NotifyWebhook    string   `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
 	NotifyHookSecret string   `name:"notify-webhook-secret" env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
+	MetricsListen    string   `name:"metrics-listen" env:"CONNVO_METRICS_LISTEN" help:"Where Prometheus asks for GET /metrics, or off; 127.0.0.1:9090 when left out, and off where the development identity provider is on."`
 	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
@@ -79,6 +80,11 @@ func (c *serveCommand) check() error {
 	}
 	if c.StreamAdmissions < 1 || c.StreamAdmissions > maxStreamAdmissions {
 		refuse("--stream-admissions %d: 1 to %d", c.StreamAdmissions, maxStreamAdmissions)
+	}
+	if at := c.metricsListen(); at != "" {
+		if err := checkListen(at); err != nil {
+			refuse("--metrics-listen %q: %w; or off", at, err)
+		}
 	}
 	c.checkBrowsers(refuse)
 	if c.RateLimits != "on" && c.RateLimits != "off" {

@@ -153,11 +153,20 @@ CREATE TABLE ended_sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ended_sessions_by_time ON ended_sessions (forget_at);
 
+-- Sessions, as the identity provider names them, whose first use here was recorded:
+-- the record tells of a sign-in once, also where tokens come without a browser.
+CREATE TABLE begun_sessions (
+  session  TEXT PRIMARY KEY CHECK (session <> ''),
+  begun_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX begun_sessions_by_time ON begun_sessions (begun_at);
+
 -- Browsers that are signed in. name is how the identity provider called the
 -- session when it began, current how it does now. sealed holds the refresh token,
 -- by a key of which a part is in the browser's cookie only and the other in the
 -- configuration: a copy of this file opens nothing. A row ends with its session,
--- so that none is in ended_sessions too.
+-- so that none is in ended_sessions too. impersonator is who acts in the user's
+-- place, as the identity provider calls them, or ''.
 CREATE TABLE sessions (
   id            TEXT PRIMARY KEY,
   user_id       TEXT NOT NULL REFERENCES users (id),
@@ -167,6 +176,7 @@ CREATE TABLE sessions (
   renewed_at    INTEGER NOT NULL,
   token_ends_at INTEGER NOT NULL,
   ends_at       INTEGER NOT NULL,
+  impersonator  TEXT NOT NULL,
   sealed        BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_by_user ON sessions (user_id, renewed_at);

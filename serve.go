@@ -37,6 +37,7 @@ import (
 	"connvo/privacy"
 	"connvo/ratelimit"
 	"connvo/retention"
+	"connvo/telemetry"
 )
 
 // The bounds of connections. Bodies and answers have deadlines of their own.
@@ -86,6 +87,11 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, s.close)
+	monitor, err := tell(c.metricsListen(), s.metrics, log, startup)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, monitor.close)
 	if err := newSweeper(d).Start(ctx); err != nil {
 		return err
 	}
@@ -138,10 +144,11 @@ const defaultURL = "http://127.0.0.1:8080"
 
 // service is everything that runs while the server does.
 type service struct {
-	log   *slog.Logger
-	api   *handlers.Server
-	audit *audit.Log
-	jobs  *jobs.Runner
+	log     *slog.Logger
+	api     *handlers.Server
+	audit   *audit.Log
+	jobs    *jobs.Runner
+	metrics *telemetry.Metrics
 	door
 	inbox   *auth.Inbox
 	limits  *ratelimit.Limits // nil where there are none
@@ -178,6 +185,8 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	config := stores(d, happened)
+	metrics := telemetry.New()
+	config.Metrics = metrics
 	config.Log, config.Version, config.Origins, config.StreamAdmissions = log, version, c.CORSOrigins, c.StreamAdmissions
 	config.Auth, config.Browsers, config.Dev, config.Demo = in.tokens, in.browsers, in.dev, demo
 	config.Secure, config.AddressHeader, config.Limits = strings.HasPrefix(origin, "https:"), c.addressHeader(), limits
@@ -187,7 +196,9 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	if err != nil {
 		return nil, err
 	}
-	return &service{log: log, api: api, audit: record, jobs: runner, door: in, inbox: inbox, limits: limits, letters: letters}, nil
+	s := &service{log: log, api: api, audit: record, jobs: runner, metrics: metrics, door: in, inbox: inbox, limits: limits, letters: letters}
+	s.figures(metrics, d)
+	return s, nil
 }
 
 // stores returns the parts of the API that need no more than the database and the

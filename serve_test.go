@@ -77,6 +77,7 @@ func TestServeHearsWhatWorkOSTells(t *testing.T) {
 		_, err = parser.Parse([]string{
 			"--listen=127.0.0.1:0", "--db=" + file, "--region=loc", "--log-format=json",
 			"--workos-client-id=client_1", "--workos-api-key=sk_1", "--workos-api-url=" + workos.URL, "--workos-webhook-secret=whsec_1",
+			"--metrics-listen=127.0.0.1:0",
 		})
 	}
 	if err != nil {
@@ -112,6 +113,21 @@ func TestServeHearsWhatWorkOSTells(t *testing.T) {
 		_ = a.Body.Close()
 		if a.StatusCode != status {
 			t.Errorf("%d, want %d", a.StatusCode, status)
+		}
+	}
+	_, monitor, _ := strings.Cut(said.await(t, `"figures are told","url":"http://127\.0\.0\.1:\d+/metrics`), `"url":"`)
+	a, err := http.Get(monitor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = a.Body.Close()
+	for _, line := range []string{`connvo_webhooks_total{outcome="accepted"} `, `connvo_webhooks_total{outcome="wrong"} 1`, `connvo_webhooks_total{outcome="unsigned"} 0`} {
+		if !strings.Contains(string(figures), line) {
+			t.Errorf("there is no %s in %s", line, figures)
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()

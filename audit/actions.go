@@ -6,7 +6,7 @@ type Action string
 
 // The actions.
 const (
-	SessionStarted Action = "session.started" // somebody signed in
+	SessionStarted Action = "session.started" // somebody signed in: a browser, or a token of a session that was not seen before
 	SessionEnded   Action = "session.ended"   // somebody signed out
 
 	StreamOpened  Action = "stream.opened"  // a live stream was asked for
@@ -51,3 +51,21 @@ const (
 
 	RequestMade Action = "request.made" // any other request, recorded when it is refused
 )
+
+// Actions returns every action, in the order in which they stand above.
+func Actions() []Action {
+	return []Action{
+		SessionStarted, SessionEnded,
+		StreamOpened, StreamChanged,
+		MeetingRead, MeetingCreated, MeetingUpdated, MeetingStarted, MeetingJoined, MeetingLeft, MeetingEnded, MeetingCancelled, MeetingTransferred,
+		ParticipantInvited, ParticipantClaimed, ParticipantRoleChanged, ParticipantRemoved,
+		MessageDeleted,
+		NotesLocked, NotesRolledBack, NotesExported,
+		FlagChanged, RetentionChanged,
+		UserDeactivated, UserActivated, UserErased, UserExported,
+		JobRetried,
+		MembershipChanged,
+		AdminRead, AuditExported,
+		RequestMade,
+	}
+}

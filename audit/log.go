@@ -53,6 +53,20 @@ type Log struct {
 	closed  bool
 	waiting []note // in the order they came
 	bytes   int    // that waiting takes
+	refused int64  // entries for which there was no room
+}
+
+// Figures are the figures of a Log since it began.
+type Figures struct {
+	Waiting int   // to be stored
+	Refused int64 // for which there was no room, so that what they tell of was not done, or was refused anyway
+}
+
+// Figures returns the figures.
+func (l *Log) Figures() Figures {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Figures{Waiting: len(l.waiting), Refused: l.refused}
 }
 
 // note is an entry that waits.
@@ -91,8 +105,10 @@ func (l *Log) Note(e Entry) error {
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
+		l.refused++
 		return domain.Fail(domain.Unavailable, "the server is stopping")
 	case len(l.waiting) == MaxWaiting, l.bytes+n.size() > maxWaitingBytes:
+		l.refused++
 		return domain.Fail(domain.Unavailable, "too many entries wait to be recorded")
 	}
 	l.waiting = append(l.waiting, n)

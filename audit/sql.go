@@ -13,37 +13,69 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const selectLinesAfter = `
 SELECT position, org_id, actor_id, action, at, resource, outcome, session, request, address, agent, detail
 FROM audit
-WHERE org_id = ?1 AND position > ?7
+WHERE org_id = ?1 AND position > ?8 AND position <= ?7
   AND (?2 = '' OR actor_id = ?2) AND (?3 = '' OR action = ?3) AND at >= ?4 AND at < ?5 AND (?6 = '' OR outcome = ?6)
 ORDER BY position
-LIMIT ?8
+LIMIT ?9
 -- scope: audit.org_id=?1`
 
 const selectLinesBefore = `
 SELECT position, org_id, actor_id, action, at, resource, outcome, session, request, address, agent, detail
 FROM audit
-WHERE org_id = ?1 AND position < ?7
+WHERE org_id = ?1 AND position < ?8 AND position >= ?7
   AND (?2 = '' OR actor_id = ?2) AND (?3 = '' OR action = ?3) AND at >= ?4 AND at < ?5 AND (?6 = '' OR outcome = ?6)
 ORDER BY position DESC
-LIMIT ?8
+LIMIT ?9
 -- scope: audit.org_id=?1`
 
 const selectTouchesAfter = `
 SELECT position, org_id, actor_id, action, at, resource, outcome, session, request, address, agent, detail
 FROM audit
-WHERE org_id = ?1 AND resource = ?7 AND position > ?8
+WHERE org_id = ?1 AND resource = ?8 AND position > ?9 AND position <= ?7
   AND (?2 = '' OR actor_id = ?2) AND (?3 = '' OR action = ?3) AND at >= ?4 AND at < ?5 AND (?6 = '' OR outcome = ?6)
 ORDER BY position
-LIMIT ?9
+LIMIT ?10
 -- scope: audit.org_id=?1`
 
 const selectTouchesBefore = `
 SELECT position, org_id, actor_id, action, at, resource, outcome, session, request, address, agent, detail
 FROM audit
-WHERE org_id = ?1 AND resource = ?7 AND position < ?8
+WHERE org_id = ?1 AND resource = ?8 AND position < ?9 AND position >= ?7
   AND (?2 = '' OR actor_id = ?2) AND (?3 = '' OR action = ?3) AND at >= ?4 AND at < ?5 AND (?6 = '' OR outcome = ?6)
 ORDER BY position DESC
-LIMIT ?9
+LIMIT ?10
+-- scope: audit.org_id=?1`
+
+const selectWindowAfter = `
+SELECT position
+FROM audit
+WHERE org_id = ?1 AND position > ?2
+ORDER BY position
+LIMIT 1 OFFSET ?3
+-- scope: audit.org_id=?1`
+
+const selectWindowBefore = `
+SELECT position
+FROM audit
+WHERE org_id = ?1 AND position < ?2
+ORDER BY position DESC
+LIMIT 1 OFFSET ?3
+-- scope: audit.org_id=?1`
+
+const selectTouchWindowAfter = `
+SELECT position
+FROM audit
+WHERE org_id = ?1 AND resource = ?4 AND position > ?2
+ORDER BY position
+LIMIT 1 OFFSET ?3
+-- scope: audit.org_id=?1`
+
+const selectTouchWindowBefore = `
+SELECT position
+FROM audit
+WHERE org_id = ?1 AND resource = ?4 AND position < ?2
+ORDER BY position DESC
+LIMIT 1 OFFSET ?3
 -- scope: audit.org_id=?1`
 
 // selectOldest is the instant of the first row.

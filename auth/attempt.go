@@ -80,7 +80,7 @@ type Return struct {
 // and the path to return to. An attempt is finished once, whatever comes of it.
 //
 // Errors: Unauthenticated when the attempt is none, is over or was used, and when
-// WorkOS has refused the person; else as Open, and Unavailable when WorkOS cannot
+// WorkOS has refused the person; else as Open, who is returned as there, and Unavailable when WorkOS cannot
 // answer.
 func (b *Browsers) Finish(ctx context.Context, r Return) (Cookie, domain.Actor, string, error) {
 	a, err := b.spend(r.State, r.Sealed)
@@ -88,7 +88,7 @@ func (b *Browsers) Finish(ctx context.Context, r Return) (Cookie, domain.Actor, 
 	case err != nil:
 		return Cookie{}, domain.Actor{}, "", err
 	case r.Code == "":
-		return Cookie{}, domain.Actor{}, "", refuse("WorkOS has signed nobody in (%s); begin again at /auth/login", word(r.Refusal))
+		return Cookie{}, domain.Actor{}, "", refuse(Declined, "WorkOS has signed nobody in (%s); begin again at /auth/login", word(r.Refusal))
 	}
 	t, err := b.kit.exchange(ctx, r.Code, a.Verifier, r.From)
 	if err != nil {
@@ -103,7 +103,7 @@ func (b *Browsers) spend(state, sealed string) (a attempt, err error) {
 	if b.kit == nil {
 		return a, errNoBrowsers
 	}
-	over := refuse("this sign-in was begun elsewhere, was finished, or has taken longer than %v; begin again at /auth/login", AttemptTime)
+	over := refuse(Foreign, "this sign-in was begun elsewhere, was finished, or has taken longer than %v; begin again at /auth/login", AttemptTime)
 	bytes, err := base64.RawURLEncoding.DecodeString(sealed)
 	if err != nil {
 		return a, over

@@ -26,10 +26,14 @@ type Person struct {
 	AvatarURL     string // "" when there is none
 }
 
-// Directory is where the identity provider keeps people. A subject that it does
-// not know is an error of the kind domain.NotFound.
+// Directory is where the identity provider keeps people.
 type Directory interface {
+	// Person returns who the subject is. Errors: NotFound for a subject that the
+	// provider does not know.
 	Person(ctx context.Context, subject string) (Person, error)
+	// Memberships returns to which organizations the subject belongs, or did, as
+	// far as the provider tells; all that it tells, or an error.
+	Memberships(ctx context.Context, subject string) ([]users.Membership, error)
 }
 
 // Authenticator turns tokens into actors. It is safe for concurrent use.
@@ -69,10 +73,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.
 		return domain.Actor{}, errDeactivated
 	}
 	a.seen.Note(account.User)
-	return actorOf(account, c.Session, c.Expires), nil
+	return actorOf(account, c), nil
 }
 
-var errTokenEnded = refuse("the session has ended")
+var errTokenEnded = refuse(Ended, "the session has ended")
 
 // SignOut ends the session of the token and returns whose it was: also for a user
 // who is deactivated, or was never seen, who is nobody then.
@@ -91,13 +95,13 @@ func (a *Authenticator) SignOut(ctx context.Context, token string) (domain.Actor
 	case account.Ended:
 		return domain.Actor{}, errTokenEnded
 	}
-	who := actorOf(account, c.Session, c.Expires)
+	who := actorOf(account, c)
 	return who, a.people.EndSession(ctx, who)
 }
 
-// actorOf returns whom a credential of the session speaks for, until it expires.
-func actorOf(a users.Account, session string, expires time.Time) domain.Actor {
-	return domain.Actor{User: a.User, Org: a.Org, OrgRole: a.OrgRole, Session: session, Expires: expires}
+// actorOf returns whom a token with the claims speaks for.
+func actorOf(a users.Account, c Claims) domain.Actor {
+	return domain.Actor{User: a.User, Org: a.Org, OrgRole: a.OrgRole, Session: c.Session, Impersonator: c.Impersonator, Expires: c.Expires}
 }
 
 // account returns the account that the claims are about, made or brought up to
@@ -127,9 +131,11 @@ func (c Claims) news(account users.Account) bool {
 	return c.IssuedAt.After(account.ClaimsAt) && (c.Org != account.Org || c.OrgRole != account.OrgRole)
 }
 
-// arrive makes the account of a person who has none. However many requests
-// arrive together, the directory is asked once; it goes on when the request
-// that asks ends, for the sake of the others.
+// arrive makes the account of a person who has none, with their memberships, in one
+// transaction: while the directory tells only a part of it there is no account,
+// and the person is asked to come again. However many requests arrive together,
+// the directory is asked once; it goes on when the request that asks ends, for the
+// sake of the others.
 func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 	_, err, _ := a.arrivals.Do(c.Subject, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), directoryTimeout)
@@ -139,6 +145,10 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 			return nil, err
 		}
 		p, err := a.directory.Person(ctx, c.Subject)
+		if err != nil {
+			return nil, strangerError(err)
+		}
+		memberships, err := a.directory.Memberships(ctx, c.Subject)
 		if err != nil {
 			return nil, strangerError(err)
 		}
@@ -153,6 +163,7 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 			AvatarURL:     p.AvatarURL,
 			Org:           c.Org,
 			OrgRole:       c.OrgRole,
+			Memberships:   memberships,
 			At:            c.IssuedAt,
 		})
 		return nil, err
@@ -165,7 +176,7 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 func strangerError(err error) error {
 	switch domain.KindOf(err) {
 	case domain.NotFound:
-		return domain.Because(domain.Unauthenticated, err, "the identity provider does not know the user of this token")
+		return refuse(Unknown, "the identity provider does not know the user of this token")
 	case domain.Unavailable:
 		return err
 	}

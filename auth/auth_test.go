@@ -25,6 +25,8 @@ type directory struct {
 	asked  int
 	person auth.Person
 	err    error
+	belong []users.Membership
+	halves error  // instead of the memberships, unless nil
 	hold   func() // called before an answer, unless nil
 }
 
@@ -36,6 +38,20 @@ func (d *directory) Person(context.Context, string) (auth.Person, error) {
 		d.hold()
 	}
 	return d.person, d.err
+}
+
+func (d *directory) Memberships(_ context.Context, subject string) ([]users.Membership, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.halves != nil {
+		return nil, d.halves
+	}
+	var all []users.Membership
+	for _, m := range d.belong {
+		m.Subject = subject
+		all = append(all, m)
+	}
+	return all, nil
 }
 
 // house is an authenticator with what it stands on.

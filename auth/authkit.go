@@ -172,7 +172,7 @@ func (k *AuthKit) authenticate(ctx context.Context, form map[string]string, refu
 	}
 	code := r.code()
 	if r.status < http.StatusInternalServerError && r.status != http.StatusTooManyRequests && slices.Contains(refusals, code) {
-		return tokens{}, refuse("WorkOS says %s: sign in again", code)
+		return tokens{}, refuse(Declined, "WorkOS says %s: sign in again", code)
 	}
 	if !r.overloaded() {
 		k.log.Error("WorkOS refuses to sign people in for us", "status", r.status, "code", code, "answer", r.id)

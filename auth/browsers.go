@@ -85,7 +85,8 @@ type Cookie struct {
 // and makes the account as Authenticate does. Without a refresh token it lasts as
 // long as the access token.
 //
-// Errors: as Authenticate.
+// Errors: as Authenticate. A deactivated user is returned with the error, for the
+// record.
 func (b *Browsers) Open(ctx context.Context, access, refresh string) (Cookie, domain.Actor, error) {
 	c, err := b.auth.verifier.Verify(ctx, access)
 	if err != nil {
@@ -96,7 +97,7 @@ func (b *Browsers) Open(ctx context.Context, access, refresh string) (Cookie, do
 		return Cookie{}, domain.Actor{}, err
 	}
 	if !account.Active {
-		return Cookie{}, domain.Actor{}, errDeactivated
+		return Cookie{}, actorOf(account, c), errDeactivated
 	}
 	k := sessionKey{id: rand.Text()}
 	_, _ = rand.Read(k.secret[:]) // it never fails
@@ -105,7 +106,7 @@ func (b *Browsers) Open(ctx context.Context, access, refresh string) (Cookie, do
 		return Cookie{}, domain.Actor{}, err
 	}
 	name := cmp.Or(c.Session, k.id)
-	s := users.Session{ID: k.id, User: account.User, Name: name, Current: name, Sealed: sealed, TokenEnds: c.Expires, Ends: b.now().Add(sessionTime)}
+	s := users.Session{ID: k.id, User: account.User, Name: name, Current: name, Impersonator: c.Impersonator, Sealed: sealed, TokenEnds: c.Expires, Ends: b.now().Add(sessionTime)}
 	if refresh == "" {
 		s.Ends = c.Expires
 	}
@@ -195,13 +196,13 @@ func (b *Browsers) find(ctx context.Context, k sessionKey) (users.Session, strin
 
 // What somebody is refused with who was let in before.
 var (
-	errEnded       = refuse("the session has ended; sign in again")
-	errDeactivated = domain.Fail(domain.Forbidden, "this user is deactivated")
+	errEnded       = refuse(Ended, "the session has ended; sign in again")
+	errDeactivated = domain.Because(domain.Forbidden, Deactivated, "this user is deactivated")
 )
 
 // actorIn returns whom the session speaks for.
 func actorIn(s users.Session) domain.Actor {
-	return actorOf(s.Account, s.Name, earlier(s.TokenEnds, s.Ends))
+	return actorOf(s.Account, Claims{Session: s.Name, Impersonator: s.Impersonator, Expires: earlier(s.TokenEnds, s.Ends)})
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -227,7 +228,7 @@ func parseKey(cookie string) (k sessionKey, err error) {
 	id, secret, _ := strings.Cut(cookie, ".")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(secret)
 	if err != nil || len(id) != idLength || len(b) != secretLength {
-		return k, refuse("the cookie is none of this server; sign in again")
+		return k, refuse(Foreign, "the cookie is none of this server; sign in again")
 	}
 	k.id = id
 	copy(k.secret[:], b)

@@ -165,6 +165,12 @@ func (p *DevProvider) Person(ctx context.Context, subject string) (Person, error
 	return Person{Email: u.email, EmailVerified: true, Name: u.name}, err
 }
 
+// Memberships returns none: organization and role are in the token, which knows no
+// other.
+func (p *DevProvider) Memberships(context.Context, string) ([]users.Membership, error) {
+	return nil, nil
+}
+
 // handlerTransport answers requests by calling the handler.
 type handlerTransport struct{ handler http.Handler }
 

@@ -39,7 +39,8 @@ type Inbox struct {
 	api    *WorkOSDirectory // nil where there is no list to be read
 	log    *slog.Logger
 
-	accepted, repeated, ignored, refused atomic.Int64
+	accepted, repeated, ignored        atomic.Int64
+	unsigned, wrong, stale, unreadable atomic.Int64
 }
 
 // InboxFigures are how many events have come since the start.
@@ -47,7 +48,12 @@ type InboxFigures struct {
 	Accepted int64 // stored, to be applied
 	Repeated int64 // known already
 	Ignored  int64 // of a kind that changes nothing here
-	Refused  int64 // webhooks whose signature is wrong, or whose body cannot be read
+	Refused  int64 // webhooks; the sum of what follows
+
+	Unsigned   int64 // without a signature
+	Wrong      int64 // whose signature is wrong
+	Stale      int64 // signed too long ago, or ahead
+	Unreadable int64 // whose signature or body cannot be read
 }
 
 // NewInbox returns an inbox. Without a secret, "", every webhook is refused;
@@ -65,12 +71,17 @@ func (in *Inbox) Close() {
 
 // Figures returns the figures.
 func (in *Inbox) Figures() InboxFigures {
-	return InboxFigures{
-		Accepted: in.accepted.Load(),
-		Repeated: in.repeated.Load(),
-		Ignored:  in.ignored.Load(),
-		Refused:  in.refused.Load(),
+	f := InboxFigures{
+		Accepted:   in.accepted.Load(),
+		Repeated:   in.repeated.Load(),
+		Ignored:    in.ignored.Load(),
+		Unsigned:   in.unsigned.Load(),
+		Wrong:      in.wrong.Load(),
+		Stale:      in.stale.Load(),
+		Unreadable: in.unreadable.Load(),
 	}
+	f.Refused = f.Unsigned + f.Wrong + f.Stale + f.Unreadable
+	return f
 }
 
 // Configured refuses every webhook where there is no secret to tell whether it is
@@ -94,13 +105,13 @@ func (in *Inbox) Receive(ctx context.Context, signature string, body []byte) err
 		return err
 	}
 	if err := checkSignature(in.secret, signature, body, in.db.Now()); err != nil {
-		in.refused.Add(1)
+		in.countRefused(ReasonOf(err))
 		in.log.Warn("a webhook was refused", "reason", err)
 		return err
 	}
 	e, matters, err := parseEvent(body)
 	if err != nil {
-		in.refused.Add(1)
+		in.countRefused(Malformed)
 		in.log.Error("a webhook of WorkOS cannot be read", "event", e.ID, "kind", e.Kind, "reason", err)
 		return err
 	}
@@ -117,6 +128,19 @@ func (in *Inbox) Receive(ctx context.Context, signature string, body []byte) err
 		in.count(fresh)
 	}
 	return err
+}
+
+func (in *Inbox) countRefused(r Reason) {
+	switch r {
+	case Unsigned:
+		in.unsigned.Add(1)
+	case BadSign:
+		in.wrong.Add(1)
+	case Stale:
+		in.stale.Add(1)
+	default:
+		in.unreadable.Add(1)
+	}
 }
 
 func (in *Inbox) count(fresh bool) {

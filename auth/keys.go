@@ -74,10 +74,10 @@ func (k *keySet) close() {
 // for a fetch, unless there was one just now.
 func (k *keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	if kid, _ := t.Header["kid"].(string); kid == "" {
-		return nil, refuse("the token does not name the key it is signed with")
+		return nil, refuse(Malformed, "the token does not name the key it is signed with")
 	}
 	if _, found := t.Header["crit"]; found {
-		return nil, refuse("the token asks for extensions that are not understood here")
+		return nil, refuse(Malformed, "the token asks for extensions that are not understood here")
 	}
 	key, err := k.known(t)
 	if !errors.Is(err, jwkset.ErrKeyNotFound) {
@@ -96,7 +96,7 @@ func (k *keySet) find(ctx context.Context, t *jwt.Token) (any, error) {
 	case k.down():
 		return nil, domain.Fail(domain.Unavailable, "the keys of the identity provider cannot be fetched now")
 	}
-	return nil, refuse("the token is signed with a key that the identity provider does not have")
+	return nil, refuse(BadSign, "the token is signed with a key that the identity provider does not have")
 }
 
 func (k *keySet) known(t *jwt.Token) (any, error) {

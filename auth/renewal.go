@@ -144,7 +144,7 @@ func (b *Browsers) renew(ctx context.Context, k sessionKey, known time.Time) (ti
 	}
 	c, believed := b.auth.verifier.Verify(ctx, t.Access)
 	if believed == nil && c.Subject != s.Subject {
-		return time.Time{}, b.over(ctx, s, refuse("WorkOS has renewed the session for somebody else; sign in again"))
+		return time.Time{}, b.over(ctx, s, refuse(Foreign, "WorkOS has renewed the session for somebody else; sign in again"))
 	}
 	// The refresh token is stored even if the access token is not believed now:
 	// the one before is used up.

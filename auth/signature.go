@@ -29,11 +29,11 @@ const (
 // Errors: Unauthenticated, in a sentence that repeats nothing of the request.
 func checkSignature(secret []byte, header string, body []byte, now time.Time) error {
 	if header == "" {
-		return refuse("the webhook is not signed")
+		return refuse(Unsigned, "the webhook is not signed")
 	}
 	at, signatures, ok := signed(header)
 	if !ok {
-		return refuse("the signature of the webhook cannot be read")
+		return refuse(Malformed, "the signature of the webhook cannot be read")
 	}
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(at))
@@ -45,18 +45,18 @@ func checkSignature(secret []byte, header string, body []byte, now time.Time) er
 		equal = hmac.Equal([]byte(s), want) || equal
 	}
 	if !equal {
-		return refuse("the signature of the webhook is wrong")
+		return refuse(BadSign, "the signature of the webhook is wrong")
 	}
 	n, err := strconv.ParseInt(at, 10, 64)
 	if err != nil || n < 0 {
-		return refuse("the signature of the webhook cannot be read")
+		return refuse(Malformed, "the signature of the webhook cannot be read")
 	}
 	instant := time.UnixMilli(n)
 	if n < maxSeconds {
 		instant = time.Unix(n, 0)
 	}
 	if now.Sub(instant).Truncate(time.Millisecond).Abs() > maxSkew {
-		return refuse("the webhook was signed more than %s ago, or ahead", maxSkew)
+		return refuse(Stale, "the webhook was signed more than %s ago, or ahead", maxSkew)
 	}
 	return nil
 }

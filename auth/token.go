@@ -25,7 +25,7 @@ type TokenRequest struct {
 	Email   string // required; its case does not matter
 	Name    string // "" keeps the one told before
 	OrgID   string // "" for no organization
-	OrgRole string // "" for none; needs an organization
+	OrgRole string // domain.OrgAdmin or OrgMember, "" for none; needs an organization
 }
 
 // Grant is a token and whose it is.
@@ -33,12 +33,15 @@ type Grant struct {
 	AccessToken string
 	ExpiresIn   time.Duration
 	User        users.User
+	Actor       domain.Actor // whom the token speaks for, for the record
 }
 
 // Token signs in the person with the e-mail address, making them at the first
-// time. Organization and role become what the request says, at each call.
+// time. Organization and role become what the request says, at each call. The
+// caller records that the session of the token has begun.
 //
-// Errors: Invalid for a wrong field; Forbidden for a deactivated user.
+// Errors: Invalid for a wrong field; Forbidden for a deactivated user, whose Actor
+// is returned all the same.
 func (p *DevProvider) Token(ctx context.Context, r TokenRequest) (Grant, error) {
 	r.Email, r.Name = strings.ToLower(r.Email), strings.TrimSpace(r.Name)
 	if err := r.check(); err != nil {
@@ -47,6 +50,7 @@ func (p *DevProvider) Token(ctx context.Context, r TokenRequest) (Grant, error) 
 	var subject string
 	var account users.Account
 	var now time.Time
+	session := "session_" + rand.Text()
 	err := p.db.Write(ctx, func(tx *db.WriteTx) error {
 		u, err := enroll(tx, r)
 		if err != nil {
@@ -64,17 +68,22 @@ func (p *DevProvider) Token(ctx context.Context, r TokenRequest) (Grant, error) 
 			OrgRole:       r.OrgRole,
 			At:            tx.Now,
 		})
+		if err != nil {
+			return err
+		}
+		_, err = users.Begun(tx, session)
 		return err
 	})
 	if err != nil {
 		return Grant{}, err
 	}
-	user, err := p.people.Me(ctx, domain.Actor{User: account.User})
+	who := actorOf(account, Claims{Session: session, Expires: now.Add(devLifetime)})
+	user, err := p.people.Me(ctx, who)
 	if err != nil {
-		return Grant{}, err
+		return Grant{Actor: who}, err
 	}
-	token, err := p.sign(subject, r, now)
-	return Grant{AccessToken: token, ExpiresIn: devLifetime, User: user}, err
+	token, err := p.sign(subject, session, r, now)
+	return Grant{AccessToken: token, ExpiresIn: devLifetime, User: user, Actor: who}, err
 }
 
 // enroll returns the person with the e-mail address of the request, made or
@@ -93,11 +102,11 @@ func enroll(tx *db.WriteTx, r TokenRequest) (devUser, error) {
 }
 
 // sign returns a token with the claims of WorkOS.
-func (p *DevProvider) sign(subject string, r TokenRequest, now time.Time) (string, error) {
+func (p *DevProvider) sign(subject, session string, r TokenRequest, now time.Time) (string, error) {
 	claims := jwt.MapClaims{
 		"iss":       devIssuer,
 		"sub":       subject,
-		"sid":       "session_" + rand.Text(),
+		"sid":       session,
 		"client_id": devClientID,
 		"jti":       rand.Text(),
 		"iat":       now.Unix(),
@@ -114,8 +123,8 @@ func (p *DevProvider) sign(subject string, r TokenRequest, now time.Time) (strin
 	return t.SignedString(p.key)
 }
 
-// orgName is the shape of an organization's id and of a role's slug, with room
-// to spare for the 30 characters of a WorkOS id.
+// orgName is the shape of an organization's id, with room to spare for the 30
+// characters of a WorkOS id.
 var orgName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (r TokenRequest) check() error {
@@ -130,8 +139,8 @@ func (r TokenRequest) check() error {
 		return domain.FailField("body.name", "must have at most %d characters", users.MaxDisplayName)
 	case r.OrgID != "" && !orgName.MatchString(r.OrgID):
 		return domain.FailField("body.orgId", "must have 1 to 64 letters, digits, _ or -")
-	case r.OrgRole != "" && !orgName.MatchString(r.OrgRole):
-		return domain.FailField("body.orgRole", "must have 1 to 64 letters, digits, _ or -")
+	case r.OrgRole != "" && r.OrgRole != domain.OrgAdmin && r.OrgRole != domain.OrgMember:
+		return domain.FailField("body.orgRole", "must be %s or %s", domain.OrgAdmin, domain.OrgMember)
 	case r.OrgRole != "" && r.OrgID == "":
 		return domain.FailField("body.orgRole", "needs an organization in orgId")
 	}

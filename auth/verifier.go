@@ -125,10 +125,10 @@ func (v *Verifier) Close() { v.keys.close() }
 // now, or ctx ends before they have come.
 func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 	if len(token) > MaxToken {
-		return Claims{}, refuse("the token is longer than %d bytes", MaxToken)
+		return Claims{}, refuse(Malformed, "the token is longer than %d bytes", MaxToken)
 	}
 	if !compact(token) {
-		return Claims{}, refuse("the token is not a signed JWT")
+		return Claims{}, refuse(Malformed, "the token is not a signed JWT")
 	}
 	sum := sha256.Sum256([]byte(token))
 	if c, found := v.verified.get(sum, v.now()); found {
@@ -151,21 +151,22 @@ func (v *Verifier) verify(ctx context.Context, token string) (Claims, error) {
 	case err != nil:
 		return Claims{}, refusal(err)
 	case !slices.Contains(v.issuers, c.Issuer):
-		return Claims{}, refuse("the token is from an issuer that is not trusted here")
+		return Claims{}, refuse(Foreign, "the token is from an issuer that is not trusted here")
 	case !c.Audience.allow(v.clientID), !c.ClientID.allow(v.clientID):
-		return Claims{}, refuse("the token is for another client")
+		return Claims{}, refuse(Foreign, "the token is for another client")
 	case c.Subject == "":
-		return Claims{}, refuse("the token does not say whom it speaks for")
+		return Claims{}, refuse(Malformed, "the token does not say whom it speaks for")
 	case c.IssuedAt == nil:
-		return Claims{}, refuse("the token does not say when it was issued")
+		return Claims{}, refuse(Malformed, "the token does not say when it was issued")
 	}
 	return Claims{
-		Subject:  c.Subject,
-		Session:  c.Session,
-		Org:      c.Org,
-		OrgRole:  c.Role,
-		IssuedAt: c.IssuedAt.UTC(),
-		Expires:  c.ExpiresAt.UTC(),
+		Subject:      c.Subject,
+		Session:      c.Session,
+		Org:          c.Org,
+		OrgRole:      c.Role,
+		Impersonator: c.impersonator(),
+		IssuedAt:     c.IssuedAt.UTC(),
+		Expires:      c.ExpiresAt.UTC(),
 	}, nil
 }
 
@@ -186,14 +187,15 @@ func compact(token string) bool {
 // refusals are the sentences for what the parser refuses, the first that fits.
 var refusals = []struct {
 	err      error
+	reason   Reason
 	sentence string
 }{
-	{jwt.ErrTokenMalformed, "the token is not a signed JWT"},
-	{jwt.ErrTokenSignatureInvalid, "the token's signature is wrong"},
-	{jwt.ErrTokenUnverifiable, "the token's signature is wrong"},
-	{jwt.ErrTokenExpired, "the token has expired"},
-	{jwt.ErrTokenNotValidYet, "the token is not valid yet"},
-	{jwt.ErrTokenRequiredClaimMissing, "the token does not say when it expires"},
+	{jwt.ErrTokenMalformed, Malformed, "the token is not a signed JWT"},
+	{jwt.ErrTokenSignatureInvalid, BadSign, "the token's signature is wrong"},
+	{jwt.ErrTokenUnverifiable, BadSign, "the token's signature is wrong"},
+	{jwt.ErrTokenExpired, Expired, "the token has expired"},
+	{jwt.ErrTokenNotValidYet, Early, "the token is not valid yet"},
+	{jwt.ErrTokenRequiredClaimMissing, Malformed, "the token does not say when it expires"},
 }
 
 // refusal turns the parser's error into one for the caller, without the parts
@@ -204,12 +206,8 @@ func refusal(err error) error {
 	}
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
-			return refuse("%s", r.sentence)
+			return refuse(r.reason, "%s", r.sentence)
 		}
 	}
-	return refuse("the token is not valid")
-}
-
-func refuse(format string, args ...any) error {
-	return domain.Fail(domain.Unauthenticated, format, args...)
+	return refuse(Other, "the token is not valid")
 }

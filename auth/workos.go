@@ -59,12 +59,13 @@ func (a WorkOSAPI) client() *http.Client {
 // WorkOSDirectory is the Directory of the people of WorkOS. It is safe for
 // concurrent use.
 type WorkOSDirectory struct {
-	users    string // the address of the users, with a slash at its end
-	events   string // the address of the list of events
-	key      string
-	client   *http.Client
-	log      *slog.Logger
-	policies failsafe.Executor[reply]
+	users       string // the address of the users, with a slash at its end
+	memberships string // the address of the list of memberships
+	events      string // the address of the list of events
+	key         string
+	client      *http.Client
+	log         *slog.Logger
+	policies    failsafe.Executor[reply]
 }
 
 // NewWorkOSDirectory returns a directory that asks the API a. It does not ask
@@ -73,12 +74,14 @@ func NewWorkOSDirectory(a WorkOSAPI) (*WorkOSDirectory, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
+	base := strings.TrimRight(a.URL, "/")
 	d := &WorkOSDirectory{
-		users:  strings.TrimRight(a.URL, "/") + "/user_management/users/",
-		events: strings.TrimRight(a.URL, "/") + "/events",
-		key:    a.Key,
-		client: a.client(),
-		log:    a.Log,
+		users:       base + "/user_management/users/",
+		memberships: base + "/user_management/organization_memberships",
+		events:      base + "/events",
+		key:         a.Key,
+		client:      a.client(),
+		log:         a.Log,
 	}
 	// From the outermost: a breaker counts and refuses each attempt.
 	d.policies = failsafe.With(again(), d.limited(), d.broken())

@@ -71,8 +71,13 @@ func (s *workos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	s.asked = append(s.asked, time.Now())
 	instead := s.instead
+	if instead == nil && r.Method == http.MethodGet && r.URL.Path == "/user_management/organization_memberships" {
+		s.mu.Unlock()
+		_, _ = io.WriteString(w, `{"object":"list","data":[],"list_metadata":{"before":null,"after":null}}`)
+		return
+	}
+	s.asked = append(s.asked, time.Now())
 	id, found := strings.CutPrefix(r.URL.EscapedPath(), "/user_management/users/")
 	person := s.people[id]
 	s.mu.Unlock()

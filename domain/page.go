@@ -63,7 +63,11 @@ type Span struct {
 // Part is a part of a feed, ascending.
 type Part[T any] struct {
 	Items []T
-	More  bool // there are more: beyond the last with After, else before the first
+	More  bool // there may be more: beyond the last with After, else before the first
+	// Looked is, where what is asked for is too rare to be looked for to the end at
+	// once, the position up to which it was, beyond Items: whoever goes on from there
+	// misses none. There are More then, and Items may be empty. Else it is 0.
+	Looked int64
 	// Gone is, with After, the position up to which items may be deleted, since their
 	// time was over: whoever goes on from below it may have missed some.
 	Gone int64
@@ -79,5 +83,5 @@ func Parts[From, To any](p Part[From], convert func(From) To) Part[To] {
 	for i, item := range p.Items {
 		items[i] = convert(item)
 	}
-	return Part[To]{Items: items, More: p.More, Gone: p.Gone}
+	return Part[To]{Items: items, More: p.More, Looked: p.Looked, Gone: p.Gone}
 }

@@ -116,9 +116,9 @@ type feedItem interface {
 // feedBody is the answer of a feed.
 type feedBody[Item any] struct {
 	Items []Item `json:"items"`
-	First int64  `json:"first" doc:"What to pass as before for the page before; 0 when the page is empty."`
+	First int64  `json:"first" doc:"What to pass as before for the page before; 0 when there is none."`
 	Last  int64  `json:"last" doc:"What to pass as after next, also when the page is empty."`
-	More  bool   `json:"more" doc:"There are more: after the last with after, else before the first."`
+	More  bool   `json:"more" doc:"There are more: after the last with after, else before the first. A page may have few items or none and say so, where a filter leaves out almost everything: go on in the same way."`
 	// Truncated is left out where it is false.
 	Truncated bool `json:"truncated,omitempty" doc:"What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too."`
 }
@@ -147,7 +147,7 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 					return realtime.Part{}, err
 				}
 				items, err := encodeItems(part.Items)
-				return realtime.Part{Items: items, More: part.More, Gone: part.Gone}, err
+				return realtime.Part{Items: items, More: part.More, Looked: part.Looked, Gone: part.Gone}, err
 			}}
 			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared}), nil
 		})
@@ -163,6 +163,13 @@ func pageOf[Item feedItem](part domain.Part[Item], span domain.Span) feedBody[It
 			page.First = item.order()
 		}
 		page.Last = max(page.Last, item.position())
+	}
+	switch {
+	case part.Looked == 0:
+	case span.After != nil:
+		page.Last = part.Looked
+	default:
+		page.First = part.Looked
 	}
 	if page.Truncated && !page.More {
 		page.Last = max(page.Last, part.Gone) // whoever goes on from here has missed nothing more
@@ -253,6 +260,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params *LiveParam
 	request.Opened = func(follows []realtime.Path) error {
 		asked = audit.StreamChanged // what is refused from now on was added
 		return s.noteStream(r, audit.StreamOpened, audit.Allowed, follows)
+	}
+	request.Added = func(added []realtime.Path) error {
+		return s.noteStream(r, audit.StreamChanged, audit.Allowed, added)
 	}
 	if err := s.engine.Serve(r.Context(), w, request); err != nil {
 		s.refuse(w, r, err)

@@ -38,19 +38,19 @@ func (l auditLine) order() int64    { return l.Position }
 
 // AuditParams say which entries of the record are asked for.
 type AuditParams struct {
-	Actor    string    `query:"actor" maxLength:"128" doc:"Only what this user has done."`
-	Resource string    `query:"resource" maxLength:"512" doc:"Only what was done to this: the id of a meeting or of a person, else a path."`
-	Action   string    `query:"action" maxLength:"64" doc:"Only this, such as meeting.joined."`
-	Outcome  string    `query:"outcome" enum:"allowed,refused" doc:"Only what ended so."`
-	From     time.Time `query:"from" doc:"Only what happened then or later."`
-	To       time.Time `query:"to" doc:"Only what happened before then."`
+	Actor    string       `query:"actor" maxLength:"128" doc:"Only what this user has done."`
+	Resource string       `query:"resource" maxLength:"512" doc:"Only what was done to this: the id of a meeting or of a person, else a path."`
+	Action   string       `query:"action" maxLength:"64" doc:"Only this, such as meeting.joined. The description of the operation names them all."`
+	Outcome  string       `query:"outcome" enum:"allowed,refused" doc:"Only what ended so."`
+	From     instantParam `query:"from" doc:"Only what happened then or later."`
+	To       instantParam `query:"to" doc:"Only what happened before then."`
 }
 
 func (p AuditParams) filter() (audit.Filter, error) {
-	if !p.To.IsZero() && p.To.Before(p.From) {
+	if !p.To.IsZero() && p.To.Before(p.From.Time) {
 		return audit.Filter{}, domain.FailField("query.to", "must not be before from")
 	}
-	return audit.Filter{Actor: domain.UserID(p.Actor), Resource: p.Resource, Action: audit.Action(p.Action), Outcome: audit.Outcome(p.Outcome), From: p.From, To: p.To}, nil
+	return audit.Filter{Actor: domain.UserID(p.Actor), Resource: p.Resource, Action: audit.Action(p.Action), Outcome: audit.Outcome(p.Outcome), From: p.From.Time, To: p.To.Time}, nil
 }
 
 type auditInput struct {
@@ -66,10 +66,20 @@ type auditExport struct {
 func (s *Server) auditRoutes() {
 	feed(s, route{path: "/v1/admin/audit", id: "listAudit", tag: "Administration", summary: "Who did what in my organization",
 		about: "For admins: sign-ins, refusals, streams, reads of meetings (once in ten minutes each), changes of rights, the life of meetings, deletions, exports, and reads like this one. " +
-			"The position tells the order of storing, within a second of the deed."}, s.listAudit)
+			"The position tells the order of storing, within a second of the deed. " +
+			"The actions are " + actionNames() + "."}, s.listAudit)
 	download(s, route{path: "/v1/admin/audit/export", id: "exportAudit", tag: "Administration", summary: "The record as a file",
 		about: "For admins: everything stored until now, in order. A cell of CSV that a spreadsheet would take for a formula begins with an apostrophe."},
 		[]string{"application/x-ndjson", "text/csv"}, s.exportAudit)
+}
+
+// actionNames are the names of the actions, for people.
+func actionNames() string {
+	var names []string
+	for _, a := range audit.Actions() {
+		names = append(names, string(a))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (s *Server) listAudit(ctx context.Context, who domain.Actor, in *auditInput, span domain.Span) (domain.Part[auditLine], error) {
@@ -111,10 +121,14 @@ func (s *Server) exportAudit(w http.ResponseWriter, r *http.Request, c *call, in
 				return err
 			}
 		}
-		if !page.More {
+		if !page.More || page.Looked >= end {
 			return lines.flush()
 		}
-		span.After = &page.Items[len(page.Items)-1].Position
+		next := page.Looked // where it is 0 there are items
+		for _, l := range page.Items {
+			next = max(next, l.Position)
+		}
+		span.After = &next
 		if err := s.Users.Standing(r.Context(), c.who); err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (s *Server) docsRoutes() {
 				return
 			}
 			render(w, templates, "login.html", strictPolicy, map[string]any{
-				"ReturnTo": ownPath(r.URL.Query().Get("returnTo")), "People": demoPeople,
+				"ReturnTo": s.ownPath(r.URL.Query().Get("returnTo")), "People": demoPeople,
 			})
 		})
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"connvo/audit"
 	"connvo/domain"
 	"connvo/realtime"
 )
@@ -112,9 +111,7 @@ func (s *Server) changeFollowed(r *http.Request, c *call, in *liveChange) (nothi
 	if err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, s.engine.Change(c.who, in.ConnectionID, paths, in.Body.Unsubscribe, func(added []realtime.Path) error {
-		return s.noteStream(r, audit.StreamChanged, audit.Allowed, added)
-	})
+	return nothing{}, s.engine.Change(c.who, in.ConnectionID, paths, in.Body.Unsubscribe)
 }
 
 // resolveAll returns what the paths follow, each once, or everything that is

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"connvo/audit"
 	"connvo/auth"
 	"connvo/domain"
 )
@@ -32,16 +31,24 @@ const (
 	hostOnly    = "__Host-"
 )
 
+// maxReturned bounds each of what WorkOS sends back by a browser, in bytes: codes
+// and states have a few dozen.
+const maxReturned = 2048
+
 // loginRoutes are for browsers, which are sent around, and not part of the API.
 func (s *Server) loginRoutes() {
+	s.describeLogin()
 	s.mux.HandleFunc("GET /auth/login", s.login)
-	s.mux.HandleFunc("GET /auth/callback", s.callback)
+	s.mux.HandleFunc("GET "+callbackPath, s.callback)
 }
+
+// callbackPath is where WorkOS sends a browser back to.
+const callbackPath = "/auth/callback"
 
 // login sends a browser to where it signs in.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	returnTo := ownPath(r.URL.Query().Get("returnTo"))
+	returnTo := s.ownPath(r.URL.Query().Get("returnTo"))
 	if s.Dev != nil {
 		http.Redirect(w, r, "/dev/login?"+url.Values{"returnTo": {returnTo}}.Encode(), http.StatusFound)
 		return
@@ -75,6 +82,12 @@ func (s *Server) attempts(r *http.Request) (names []string) {
 func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	q := r.URL.Query()
+	for _, name := range []string{"state", "code", "error"} {
+		if len(q.Get(name)) > maxReturned {
+			s.refuse(w, r, domain.FailField("query."+name, "must have at most %d bytes", maxReturned))
+			return
+		}
+	}
 	back := auth.Return{
 		State: q.Get("state"), Code: q.Get("code"), Refusal: q.Get("error"),
 		From: auth.Browser{Address: callOf(r.Context()).address, Agent: r.UserAgent()[:min(len(r.UserAgent()), maxAgent)]},
@@ -86,6 +99,8 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	cookie, who, returnTo, err := s.Browsers.Finish(r.Context(), back)
 	if err != nil {
+		s.meter.disbelieved("return", err)
+		callOf(r.Context()).who = who // where it is somebody
 		s.refuse(w, r, err)
 		return
 	}
@@ -94,7 +109,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 
 // signedIn gives the browser its cookie and sends it on to a path of ours.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, c auth.Cookie, who domain.Actor, path string) {
-	if err := s.noteSession(r, audit.SessionStarted, who); err != nil {
+	if err := s.recordSession(r, who); err != nil {
 		s.refuse(w, r, err)
 		return
 	}
@@ -130,11 +145,19 @@ func (s *Server) sessionCookie(r *http.Request) (string, error) {
 	return c.Value, nil
 }
 
-// ownPath returns the path if it is one of this origin, else the first page.
-func ownPath(path string) string {
-	bad := func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7f }
-	if len(path) > maxReturnTo || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsFunc(path, bad) {
+// ownPath returns the path if it is one of this origin, else the first page, and
+// counts that somebody was to be sent elsewhere.
+func (s *Server) ownPath(path string) string {
+	if !isOwnPath(path) {
+		if path != "" {
+			s.meter.redirect()
+		}
 		return "/"
 	}
 	return path
+}
+
+func isOwnPath(path string) bool {
+	bad := func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7f }
+	return len(path) <= maxReturnTo && strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && !strings.ContainsFunc(path, bad)
 }

@@ -116,9 +116,9 @@ type meetingStep struct{ MeetingParam }
 
 type meetingsInput struct {
 	ListParams
-	State         string    `query:"state" enum:"scheduled,active,concluded,cancelled" doc:"Only meetings in this state."`
-	ScheduledFrom time.Time `query:"scheduledFrom" doc:"Only meetings planned to begin then or later, soonest first."`
-	ScheduledTo   time.Time `query:"scheduledTo" doc:"Only meetings planned to begin before then, soonest first."`
+	State         string       `query:"state" enum:"scheduled,active,concluded,cancelled" doc:"Only meetings in this state."`
+	ScheduledFrom instantParam `query:"scheduledFrom" doc:"Only meetings planned to begin then or later, soonest first."`
+	ScheduledTo   instantParam `query:"scheduledTo" doc:"Only meetings planned to begin before then, soonest first."`
 }
 
 type meetingFeedInput struct {
@@ -191,7 +191,7 @@ func (s *Server) listMeetings(ctx context.Context, who domain.Actor, in *meeting
 }
 
 func (s *Server) listPlanned(ctx context.Context, who domain.Actor, in *meetingsInput) (meetingList, error) {
-	p := meetings.Period{From: in.ScheduledFrom, To: in.ScheduledTo, State: participants.State(in.State)}
+	p := meetings.Period{From: in.ScheduledFrom.Time, To: in.ScheduledTo.Time, State: participants.State(in.State)}
 	if !p.To.IsZero() && p.To.Before(p.From) {
 		return meetingList{}, domain.FailField("query.scheduledTo", "must not be before scheduledFrom")
 	}

@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"errors"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -56,6 +58,24 @@ type MeetingParam struct {
 }
 
 func (p MeetingParam) meeting() domain.MeetingID { return domain.MeetingID(p.MeetingID) }
+
+// instantParam is an instant that may be left out, and is zero then. Huma's own
+// tells whoever writes a wrong one about layouts of Go.
+type instantParam struct{ time.Time }
+
+// UnmarshalText reads an instant of RFC 3339.
+func (i *instantParam) UnmarshalText(text []byte) (err error) {
+	if i.Time, err = time.Parse(time.RFC3339Nano, string(text)); err != nil {
+		return errors.New("write an instant of RFC 3339, such as 2026-03-01T12:00:00Z")
+	}
+	return nil
+}
+
+// Schema describes it as the text it is.
+func (i instantParam) Schema(huma.Registry) *huma.Schema {
+	most := len("2026-03-01T12:00:00.000000000+00:00")
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", MaxLength: &most}
+}
 
 // optionalInt is a whole number that may be left out, which huma's own
 // parameters cannot tell from 0.

@@ -11,6 +11,7 @@ import (
 	"connvo/domain"
 	"connvo/domain/meetings"
 	"connvo/domain/participants"
+	"connvo/domain/users"
 	"connvo/realtime"
 )
 
@@ -71,8 +72,21 @@ func (c *call) entry(r *http.Request, action audit.Action, outcome audit.Outcome
 	text, _ := json.Marshal(detail) // texts always encode
 	return audit.Entry{
 		Actor: c.who.User, Org: c.who.Org, Session: c.who.Session, Action: action, Resource: resource, Outcome: outcome,
-		Detail: string(text), Request: c.id, Address: c.address, Agent: r.UserAgent(),
+		Detail: c.inPlace(string(text)), Request: c.id, Address: c.address, Agent: r.UserAgent(),
 	}
+}
+
+// inPlace returns a detail, which is a JSON object or null, with who acts in the
+// caller's place, if somebody does: the actor alone would be blamed.
+func (c *call) inPlace(detail string) string {
+	if c.who.Impersonator == "" {
+		return detail
+	}
+	by, _ := json.Marshal(map[string]string{"impersonator": c.who.Impersonator}) // texts always encode
+	if rest, more := strings.CutPrefix(detail, "{"); more && rest != "}" {
+		return string(by[:len(by)-1]) + "," + rest
+	}
+	return string(by)
 }
 
 // recordWrite records a write that has changed something, in its transaction. at
@@ -121,10 +135,16 @@ func (s *Server) noteRead(r *http.Request) error {
 // recorded or not.
 func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 	c := callOf(r.Context())
-	if c == nil || !strings.HasPrefix(r.URL.Path, apiPrefix) {
+	if c == nil {
+		return
+	}
+	if signsIn(r.URL.Path) {
+		s.noteRefusedSession(r, c, p)
 		return
 	}
 	switch {
+	case !strings.HasPrefix(r.URL.Path, apiPrefix):
+		return
 	case p.Status == http.StatusUnauthorized && s.presents(r): // whoever shows nothing is nobody, and learns nothing
 	case !withheld(err, p):
 		return
@@ -191,7 +211,7 @@ func (s *Server) noteStream(r *http.Request, action audit.Action, outcome audit.
 
 // fitting returns how many of the names, at least one, one entry holds.
 func fitting(names []string) int {
-	size := len(`{"paths":[]}`)
+	size := len(`{"paths":[],"impersonator":""}`) + quotedImpersonator
 	for i, name := range names {
 		text, _ := json.Marshal(name) // a string always encodes
 		if size += len(text) + 1; size > audit.MaxDetail && i > 0 {
@@ -201,9 +221,44 @@ func fitting(names []string) int {
 	return len(names)
 }
 
-// noteSession records that who has signed in or out.
-func (s *Server) noteSession(r *http.Request, action audit.Action, who domain.Actor) error {
+// quotedImpersonator is the most that the name of who acts in somebody's place
+// takes in a detail.
+const quotedImpersonator = users.MaxEmail * len(`\u0000`)
+
+// signsIn reports whether somebody signs in by asking for the path.
+func signsIn(path string) bool {
+	return path == callbackPath || path == devTokenPath || path == devLoginPath
+}
+
+// noteRefusedSession records that somebody was not signed in, and why. They are
+// not, whether it can be recorded or not.
+func (s *Server) noteRefusedSession(r *http.Request, c *call, p *problem) {
+	if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden {
+		detail := map[string]string{"code": p.Code, "reason": p.Detail}
+		_ = s.Audit.Note(c.entry(r, audit.SessionStarted, audit.Refused, r.URL.Path, detail)) // see above
+	}
+}
+
+// noteFirstUse records the first request with a token of a session as a sign-in:
+// where somebody signs in without our pages, it is all that we see of it. It is
+// recorded before anything is answered.
+func (s *Server) noteFirstUse(r *http.Request, c *call) error {
+	return s.Users.Begins(r.Context(), c.who.Session, func() audit.Entry {
+		return c.entry(r, audit.SessionStarted, audit.Allowed, r.URL.Path, map[string]string{})
+	})
+}
+
+// recordSession records that who has signed in. Whoever is not told, for want of it,
+// has no credential.
+func (s *Server) recordSession(r *http.Request, who domain.Actor) error {
+	return s.DB.Write(r.Context(), func(tx *db.WriteTx) error {
+		return audit.Record(tx, sessionEntry(r, audit.SessionStarted, who))
+	})
+}
+
+// sessionEntry returns what the record says of who has signed in or out.
+func sessionEntry(r *http.Request, action audit.Action, who domain.Actor) audit.Entry {
 	c := *callOf(r.Context())
 	c.who = who
-	return s.Audit.Note(c.entry(r, action, audit.Allowed, r.URL.Path, map[string]string{}))
+	return c.entry(r, action, audit.Allowed, r.URL.Path, map[string]string{})
 }

@@ -32,6 +32,7 @@ const (
 type call struct {
 	id      string // the request id
 	address string // where the request came from
+	route   string // the pattern of the mux, "" for none
 	who     domain.Actor
 	// renew keeps a stream of who open; nil where it ends with the token.
 	renew *auth.Renewable

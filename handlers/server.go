@@ -38,6 +38,7 @@ import (
 	"connvo/ratelimit"
 	"connvo/realtime"
 	"connvo/retention"
+	"connvo/telemetry"
 )
 
 // Config is what a Server is made of. DB to Inbox are required.
@@ -76,6 +77,8 @@ type Config struct {
 	Dev *auth.DevProvider
 	// Demo is the meeting that the first page shows, "" for none.
 	Demo domain.MeetingID
+	// Metrics take the figures of requests; nil for nobody.
+	Metrics *telemetry.Metrics
 	// Limits are how often callers may ask; nil for no limits.
 	Limits *ratelimit.Limits
 	// AddressHeader is the header in which a proxy that nobody can go around names
@@ -112,6 +115,7 @@ type Server struct {
 	routes   []Route
 	audited  map[string]audit.Action // by the mux's pattern
 	reads    *audit.Reads
+	meter    *meter
 	cross    *http.CrossOriginProtection
 	draining atomic.Bool
 
@@ -122,7 +126,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		Config: c, tickets: newTickets(c.DB.Now), exports: newExports(c.Privacy), mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
-		routeLimits: map[string]routeLimit{}, audited: map[string]audit.Action{}, reads: audit.NewReads(),
+		routeLimits: map[string]routeLimit{}, audited: map[string]audit.Action{}, reads: audit.NewReads(), meter: newMeter(c.Metrics),
 	}
 	if s.BodyTimeout == 0 {
 		s.BodyTimeout = DefaultBodyTimeout
@@ -151,6 +155,9 @@ func New(c Config) (*Server, error) {
 	s.retentionRoutes()
 	s.presenceRoutes()
 	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
+	if s.Dev != nil {
+		s.devRoutes()
+	}
 	document, err := s.describe()
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
@@ -159,11 +166,8 @@ func New(c Config) (*Server, error) {
 	s.machineRoutes()
 	s.webhookRoutes()
 	s.docsRoutes()
-	if s.Dev != nil {
-		s.devRoutes()
-	}
 	s.engine = realtime.New(realtime.Config{
-		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
+		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Delivered: func(lag time.Duration) { s.meter.delivered(lag) }, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
 	})
 	return s, nil
 }
@@ -207,6 +211,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				problemOf(fmt.Errorf("panic: %v", v)).write(a)
 			}
 		}
+		s.meter.answered(c, a, time.Since(began))
 		s.Log.Info("request", "request", c.id, "method", r.Method, "path", shown(r.URL.Path), "status", a.status,
 			"ms", float64(time.Since(began).Microseconds())/1000, "user", string(c.who.User))
 	}()
@@ -231,8 +236,9 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, unrouted(handler, w, r))
 		return
 	}
-	c.audits = s.audited[pattern]
+	c.route, c.audits = pattern, s.audited[pattern]
 	if !s.admitPage(r, c) {
+		s.meter.crossSite()
 		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
 		return
 	}
@@ -253,6 +259,7 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call, patter
 	switch {
 	case strings.HasPrefix(r.URL.Path, apiPrefix):
 		if err := s.authenticate(r, c); err != nil {
+			s.countRefused(r, err)
 			return s.limitStranger(w, r, err)
 		}
 		if c.counted = ticketOf(r) != ""; !c.counted {
@@ -292,8 +299,10 @@ func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 		return err
 	}
 	if token != "" {
-		c.who, err = s.Auth.Authenticate(r.Context(), token)
-		return err
+		if c.who, err = s.Auth.Authenticate(r.Context(), token); err != nil {
+			return err
+		}
+		return s.noteFirstUse(r, c)
 	}
 	cookie, err := s.sessionCookie(r)
 	if err != nil {

@@ -77,7 +77,7 @@ func (s *Server) endSessions(r *http.Request) (next string, failed error) {
 	ended := func(who domain.Actor, err error) {
 		switch {
 		case err == nil:
-			_ = s.noteSession(r, audit.SessionEnded, who) // it has ended, whether it can be recorded or not
+			_ = s.Audit.Note(sessionEntry(r, audit.SessionEnded, who)) // it has ended, whether it can be recorded or not
 		case domain.KindOf(err) == domain.Unauthenticated: // there was nothing to end
 		case failed == nil, domain.KindOf(failed) == domain.Conflict:
 			failed = err // what may pass, so that the cookie is kept for another try

@@ -31,12 +31,12 @@ func (c *change) drop(name string) bool {
 
 // Change lets the open multiplexed connection of the actor follow more paths,
 // for as long as it lasts, and fewer. What is followed already stays as it is,
-// and what is not followed is not missed. opened is called with what is added,
-// before it is followed, and may refuse it.
+// and what is not followed is not missed. Rights are decided when what is added is
+// read: Request.Added and Request.Refused are told.
 //
 // Errors: NotFound where the actor has no such connection open; Invalid when it
 // would follow more than MaxPaths.
-func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove []string, opened func(added []Path) error) error {
+func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove []string) error {
 	e.mu.Lock()
 	s, found := e.streams[connection]
 	e.mu.Unlock()
@@ -61,11 +61,6 @@ func (e *Engine) Change(who domain.Actor, connection string, add []Path, remove 
 	})
 	if total := len(s.names) - len(gone) + len(add); total > MaxPaths {
 		return domain.FailField("body.subscribe", "a connection follows at most %d paths; this would make it %d", MaxPaths, total)
-	}
-	if len(add) > 0 {
-		if err := opened(add); err != nil {
-			return err
-		}
 	}
 	for name := range gone {
 		delete(s.names, name)

@@ -30,7 +30,7 @@ func TestChangesThatWaitAreBounded(t *testing.T) {
 		for _, name := range slices.Compact(slices.Sorted(slices.Values(some()))) {
 			add = append(add, Path{Name: name})
 		}
-		err := e.Change(domain.Actor{}, s.id, add, some(), func([]Path) error { return nil })
+		err := e.Change(domain.Actor{}, s.id, add, some())
 		if err != nil && domain.KindOf(err) != domain.Invalid {
 			t.Fatal(err)
 		}
@@ -104,8 +104,6 @@ func (s *stream) follows(t *testing.T) []string {
 	return all
 }
 
-func agreed([]Path) error { return nil }
-
 func TestChange(t *testing.T) {
 	hundred := numbered(0, MaxPaths)
 	for name, test := range map[string]struct {
@@ -127,7 +125,7 @@ func TestChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := stillEngine()
 			s := openOf(t, e, "ann", true, test.open...)
-			err := e.Change(s.actor, s.id, pathsOf(test.add...), test.remove, agreed)
+			err := e.Change(s.actor, s.id, pathsOf(test.add...), test.remove)
 			want := test.want
 			if want == nil {
 				want = test.open
@@ -146,15 +144,13 @@ func TestChangeIsRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		who        domain.UserID
 		connection string
-		opened     error
 		kind       domain.Kind
 	}{
-		"of another user":                {"bob", s.id, nil, domain.NotFound},
-		"that is not open":               {"ann", "nowhere", nil, domain.NotFound},
-		"that follows one path":          {"ann", single.id, nil, domain.NotFound},
-		"when it cannot be written down": {"ann", s.id, domain.Fail(domain.Unavailable, "no"), domain.Unavailable},
+		"of another user":       {"bob", s.id, domain.NotFound},
+		"that is not open":      {"ann", "nowhere", domain.NotFound},
+		"that follows one path": {"ann", single.id, domain.NotFound},
 	} {
-		err := e.Change(domain.Actor{User: test.who}, test.connection, pathsOf("/b"), []string{"/a"}, func([]Path) error { return test.opened })
+		err := e.Change(domain.Actor{User: test.who}, test.connection, pathsOf("/b"), []string{"/a"})
 		if domain.KindOf(err) != test.kind {
 			t.Errorf("a connection %s: %v", name, err)
 		}
@@ -162,12 +158,11 @@ func TestChangeIsRefused(t *testing.T) {
 	if got := s.follows(t); !slices.Equal(got, []string{"/a"}) {
 		t.Errorf("after what was refused it follows %v", got)
 	}
-	asked := false
-	if err := e.Change(s.actor, s.id, nil, []string{"/a"}, func([]Path) error { asked = true; return nil }); err != nil || asked {
-		t.Errorf("to follow less is written down: %v, %v", asked, err)
+	if err := e.Change(s.actor, s.id, nil, []string{"/a"}); err != nil {
+		t.Errorf("to follow less: %v", err)
 	}
 	e.leave(s)
-	if err := e.Change(s.actor, s.id, pathsOf("/b"), nil, agreed); domain.KindOf(err) != domain.NotFound {
+	if err := e.Change(s.actor, s.id, pathsOf("/b"), nil); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("of a connection that has ended: %v", err)
 	}
 }
@@ -177,7 +172,7 @@ func TestChangesAreMadeInOrder(t *testing.T) {
 	e := stillEngine()
 	s := openOf(t, e, "ann", true)
 	for _, c := range []change{{add: pathsOf("/a", "/b")}, {remove: []string{"/a"}}, {add: pathsOf("/a")}, {remove: []string{"/b"}}} {
-		if err := e.Change(s.actor, s.id, c.add, c.remove, agreed); err != nil {
+		if err := e.Change(s.actor, s.id, c.add, c.remove); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -200,14 +195,14 @@ func TestAPathThatEndedMayBeAskedForAgain(t *testing.T) {
 	if got := s.follows(t); !slices.Equal(got, []string{"/b"}) {
 		t.Fatalf("it follows %v", got)
 	}
-	if err := e.Change(s.actor, s.id, pathsOf("/a"), nil, agreed); err != nil {
+	if err := e.Change(s.actor, s.id, pathsOf("/a"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.follows(t); !slices.Equal(got, []string{"/a", "/b"}) {
 		t.Errorf("it follows %v", got)
 	}
 	// Asked for anew before the connection knows that it has ended.
-	if err := e.Change(s.actor, s.id, pathsOf("/a"), []string{"/a"}, agreed); err != nil {
+	if err := e.Change(s.actor, s.id, pathsOf("/a"), []string{"/a"}); err != nil {
 		t.Fatal(err)
 	}
 	s.drop(s.subs[slices.IndexFunc(s.subs, func(sub *sub) bool { return sub.path.Name == "/a" })])

@@ -57,6 +57,9 @@ type Config struct {
 	// Standing refuses an actor who may not be served at all any more. It reads
 	// the database with ctx; nil for no such rule.
 	Standing func(ctx context.Context, who domain.Actor) error
+	// Delivered is called with how long a delivery took from the first commit that
+	// concerned it to its being written; nil where nobody wants to know. It is quick.
+	Delivered func(lag time.Duration)
 	// Log receives what ends streams unexpectedly; slog.Default() when nil.
 	Log *slog.Logger
 	// Admissions is how many streams may begin in a second, after a first burst
@@ -74,6 +77,7 @@ type Engine struct {
 	db           *db.DB
 	problem      func(context.Context, error) Problem
 	standing     func(context.Context, domain.Actor) error
+	delivered    func(time.Duration)
 	log          *slog.Logger
 	second       time.Duration
 	writeTimeout time.Duration
@@ -119,7 +123,7 @@ func New(c Config) *Engine {
 		c.Admissions = DefaultAdmissions
 	}
 	e := &Engine{
-		db: c.DB, problem: c.Problem, standing: c.Standing, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
+		db: c.DB, problem: c.Problem, standing: c.Standing, delivered: c.Delivered, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
 		admissions: c.Admissions,
 		hub:        newHub(c.DB.Committed()),
 		arrivals:   rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),

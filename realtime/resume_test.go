@@ -66,7 +66,7 @@ func TestAPathOfTheURLAskedForAgainIsNotLeftBehind(t *testing.T) {
 	c := clientAfter(w, 0, 0)
 	c.rounds(1)
 	w.engine.streams["x"] = c.stream
-	if err := w.engine.Change(domain.Actor{}, "x", c.paths[:1], []string{c.paths[0].Name}, agreed); err != nil {
+	if err := w.engine.Change(domain.Actor{}, "x", c.paths[:1], []string{c.paths[0].Name}); err != nil {
 		t.Fatal(err)
 	}
 	w.feeds[0].post(300, 10, keyed("a"), false)

@@ -78,7 +78,7 @@ func (t turn) horizon() int64 {
 	horizon := t.commit
 	for _, u := range t.updates {
 		if u.sub.lasting && u.sub.path.Feed != nil && u.more && !u.first && u.err == nil {
-			horizon = min(horizon, u.items[len(u.items)-1].Position)
+			horizon = min(horizon, u.last())
 		}
 	}
 	return horizon

@@ -29,9 +29,12 @@ type Request struct {
 	// cannot be, and the stream ends with the token. It is called before the end,
 	// again when it could not be done, and ends with its context.
 	Renew func(ctx context.Context) (time.Time, error)
-	// Opened is called once the stream is about to begin, with what it follows
+	// Opened is called once the stream is about to begin, with what it has read by
 	// then, and may refuse it.
 	Opened func(follows []Path) error
+	// Added is called with paths that a Multiplexed connection reads for the first
+	// time later, before they are told; an error ends the stream.
+	Added func(added []Path) error
 	// Refused is called with each path that a Multiplexed connection was asked to
 	// follow and never could; nil where nobody wants to know.
 	Refused func(p Path, err error)
@@ -47,7 +50,7 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 	s := &stream{
 		engine: e, id: rand.Text(), actor: r.Actor, multiplexed: r.Multiplexed, opened: e.db.Now(),
 		bell: newBell(), out: w, control: http.NewResponseController(w), heartbeat: DefaultHeartbeat,
-		names: map[string]struct{}{}, refused: r.Refused,
+		names: map[string]struct{}{}, added: r.Added, refused: r.Refused,
 	}
 	s.renewer = renewer{renew: r.Renew, at: aheadOf(r.Actor.Expires, s.opened)}
 	if r.Heartbeat > 0 {
@@ -106,8 +109,10 @@ type stream struct {
 
 	bell      *bell
 	url       []string // the names of the URL's paths
+	began     bool     // Opened was told
 	upTo      int64    // the last id that was told
 	subs      []*sub
+	added     func([]Path) error
 	refused   func(Path, error)
 	standing  watched // what the decision rests on whether the caller may be served at all
 	ofStands  reader
@@ -135,15 +140,6 @@ func (s *stream) open(paths []Path) {
 	for _, p := range paths {
 		s.names[p.Name] = struct{}{}
 	}
-}
-
-// following returns the paths that are followed now.
-func (s *stream) following() []Path {
-	paths := make([]Path, len(s.subs))
-	for i, sub := range s.subs {
-		paths[i] = sub.path
-	}
-	return paths
 }
 
 // close forgets everything that is followed.
@@ -180,10 +176,10 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 		return err
 	}
 	events, err := s.events(ctx, t)
-	if err == nil && r.Opened != nil {
-		err = r.Opened(s.following())
-	}
 	if err != nil {
+		return err
+	}
+	if err := s.opens(t, r.Opened); err != nil {
 		return err
 	}
 	ready, err := json.Marshal(readyBody{ConnectionID: s.id, Resumed: resumed, Commit: t.commit})
@@ -233,8 +229,10 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 		return []event{u.event()}, nil
 	}
 	problems := map[*sub][]byte{}
+	var added []*sub
 	for _, u := range t.updates {
 		if u.err == nil {
+			added = append(added, u.sub)
 			continue
 		}
 		p := s.engine.problem(ctx, u.err)
@@ -246,6 +244,9 @@ func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 			s.refused(u.sub.path, u.err)
 		}
 		s.drop(u.sub)
+	}
+	if err := s.begun(added); err != nil {
+		return nil, err
 	}
 	return s.round(t, problems), nil
 }
@@ -324,7 +325,11 @@ func (s *stream) update(ctx context.Context) bool {
 			return false
 		}
 	}
-	s.figures.told(t.commit, since, time.Now())
+	now := time.Now()
+	s.figures.told(t.commit, since, now)
+	if since > 0 && len(events) > 0 && s.engine.delivered != nil {
+		s.engine.delivered(now.Sub(time.Unix(0, since)))
+	}
 	return true
 }
 

@@ -76,6 +76,7 @@ type sub struct {
 
 	lasting   bool  // the URL names it, so that a resume covers it
 	asked     bool  // it was asked once
+	opened    bool  // that it is followed was told to Opened or Added
 	told      bool  // on a connection that follows many: a round has told its answer
 	again     bool  // what the last run depends on is not watched
 	cut       bool  // the last run left something for the next
@@ -153,15 +154,16 @@ type update struct {
 	ran    bool  // the database was asked
 	deps   []db.Dependency
 
-	body  []byte // of a query's answer, the part that is shared
-	own   []byte
-	sum   digest
-	items []Item // of a feed
-	first bool   // they are the newest page
-	more  bool   // there are more than these
-	gone  int64  // of what had a position up to it, something is deleted
-	short bool   // and had one beyond the position that these items follow
-	err   error
+	body   []byte // of a query's answer, the part that is shared
+	own    []byte
+	sum    digest
+	items  []Item // of a feed
+	first  bool   // they are the newest page
+	more   bool   // there are more than these
+	looked int64  // where they are fewer than there may be: everything up to it was looked at
+	gone   int64  // of what had a position up to it, something is deleted
+	short  bool   // and had one beyond the position that these items follow
+	err    error
 }
 
 // truncated reports whether the client must be told that something is missing; a
@@ -170,6 +172,7 @@ func (u *update) truncated() bool { return u.short && (len(u.items) > 0 || !u.mo
 
 // last is the position up to which the update brings everything there is.
 func (u *update) last() (position int64) {
+	position = u.looked
 	for _, item := range u.items {
 		position = max(position, item.Position)
 	}
@@ -225,7 +228,7 @@ func (s *sub) ask(ctx context.Context, commit int64) update {
 			span = domain.Span{After: &s.cursor, Limit: domain.MaxFeedPage}
 		}
 		part, err := s.path.Feed.Read(ctx, span)
-		u.items, u.more, u.gone, u.short = part.Items, part.More, part.Gone, span.Truncated(part.Gone)
+		u.items, u.more, u.looked, u.gone, u.short = part.Items, part.More, part.Looked, part.Gone, span.Truncated(part.Gone)
 		return err
 	})
 	return u
@@ -254,7 +257,7 @@ func (s *sub) learn(h *hub, u update) {
 	case u.first:
 		watched = s.topic.learnItems(h, data, u.commit, u.commit, Part{})
 	default:
-		watched = s.topic.learnItems(h, data, u.commit, s.cursor, Part{Items: u.items, More: u.more, Gone: u.gone})
+		watched = s.topic.learnItems(h, data, u.commit, s.cursor, Part{Items: u.items, More: u.more, Looked: u.looked, Gone: u.gone})
 	}
 	s.asked, s.again, s.decidedAt = true, !watched, u.commit
 }
@@ -284,7 +287,7 @@ func (s *sub) advance(u update) {
 func (u *update) fit(horizon int64, size int) {
 	for i, item := range u.items {
 		if item.Position > horizon || (i > 0 && size < len(item.Data)) {
-			u.items, u.more = u.items[:i], true
+			u.items, u.more, u.looked = u.items[:i], true, 0
 			return
 		}
 		size -= len(item.Data)

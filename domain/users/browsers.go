@@ -26,12 +26,14 @@ type Session struct {
 	// is the Session of its actors, and Current how it does now: WorkOS never
 	// changes it, its emulator does at every renewal.
 	Name, Current string
-	Sealed        []byte    // what renews it, for nobody but the cookie's owner
-	RenewedAt     time.Time // when it was opened or renewed last
-	TokenEnds     time.Time // when it has to be renewed
-	Ends          time.Time // when it is over however often it was renewed
-	Account       Account   // of the user; Ended says nothing
-	Subject       string    // the provider's name for the user
+	// Impersonator is who acts in the user's place, or "".
+	Impersonator string
+	Sealed       []byte    // what renews it, for nobody but the cookie's owner
+	RenewedAt    time.Time // when it was opened or renewed last
+	TokenEnds    time.Time // when it has to be renewed
+	Ends         time.Time // when it is over however often it was renewed
+	Account      Account   // of the user; Ended says nothing
+	Subject      string    // the provider's name for the user
 }
 
 // Renewal is what changes when a session is renewed.
@@ -43,7 +45,8 @@ type Renewal struct {
 }
 
 // OpenSession stores a browser that has signed in; RenewedAt, Account and Subject
-// are not looked at. It asks for no rights: it is how a caller becomes somebody.
+// are not looked at. It asks for no rights: it is how a caller becomes somebody,
+// which the caller records.
 //
 // Errors: Unauthenticated when the provider's session has ended already.
 func (s *Store) OpenSession(ctx context.Context, n Session) error {
@@ -57,8 +60,11 @@ func (s *Store) OpenSession(ctx context.Context, n Session) error {
 		if _, err := tx.Exec(deleteOldest, n.User, maxSessions-1); err != nil {
 			return err
 		}
+		if _, err := Begun(tx, n.Name); err != nil {
+			return err
+		}
 		now := tx.Now.UnixMilli()
-		_, err := tx.Exec(insertSession, n.ID, n.User, n.Name, n.Current, now, now, n.TokenEnds.UnixMilli(), n.Ends.UnixMilli(), n.Sealed)
+		_, err := tx.Exec(insertSession, n.ID, n.User, n.Name, n.Current, now, now, n.TokenEnds.UnixMilli(), n.Ends.UnixMilli(), n.Impersonator, n.Sealed)
 		return err
 	})
 }

@@ -100,6 +100,11 @@ func arrive(tx *db.WriteTx, id Identity) (Account, error) {
 	} else if erased {
 		return Account{}, domain.Fail(domain.Unauthenticated, "the account of this token was erased; sign in again to have another")
 	}
+	for _, m := range id.Memberships {
+		if _, err := m.store(tx); err != nil {
+			return Account{}, err
+		}
+	}
 	org, role, err := newest(tx, id, "", "")
 	if err != nil {
 		return Account{}, err

@@ -116,15 +116,15 @@ SELECT current, ?2, ?3 FROM sessions WHERE name = ?1
 ON CONFLICT (session) DO NOTHING`
 
 const selectSession = `
-SELECT s.id, s.user_id, s.name, s.current, s.renewed_at, s.token_ends_at, s.ends_at, s.sealed,
+SELECT s.id, s.user_id, s.name, s.current, s.renewed_at, s.token_ends_at, s.ends_at, s.impersonator, s.sealed,
   u.subject, u.active, u.org_id, u.org_role, u.claims_at
 FROM sessions AS s
 JOIN users AS u ON u.id = s.user_id
 WHERE s.id = ?1`
 
 const insertSession = `
-INSERT INTO sessions (id, user_id, name, current, created_at, renewed_at, token_ends_at, ends_at, sealed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+INSERT INTO sessions (id, user_id, name, current, created_at, renewed_at, token_ends_at, ends_at, impersonator, sealed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 const updateSession = `
 UPDATE sessions
@@ -189,7 +189,7 @@ func scanAccount(r db.Row) (Account, error) {
 func scanSession(r db.Row) (Session, error) {
 	var s Session
 	var renewed, token, ends, at int64
-	err := r.Scan(&s.ID, &s.User, &s.Name, &s.Current, &renewed, &token, &ends, &s.Sealed,
+	err := r.Scan(&s.ID, &s.User, &s.Name, &s.Current, &renewed, &token, &ends, &s.Impersonator, &s.Sealed,
 		&s.Subject, &s.Account.Active, &s.Account.Org, &s.Account.OrgRole, &at)
 	s.RenewedAt, s.TokenEnds, s.Ends = time.UnixMilli(renewed).UTC(), time.UnixMilli(token).UTC(), time.UnixMilli(ends).UTC()
 	s.Account.User, s.Account.ClaimsAt = s.User, time.UnixMilli(at).UTC()

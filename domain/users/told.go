@@ -92,8 +92,7 @@ func (s *Store) SetMembership(tx *db.WriteTx, m Membership) error {
 	if !m.Active {
 		m.Role = ""
 	}
-	n, err := tx.Exec(upsertMembership, m.Subject, m.Org, m.Active, m.At.UnixMilli(), m.Role)
-	if err != nil || n == 0 {
+	if fresh, err := m.store(tx); err != nil || !fresh {
 		return err
 	}
 	a, err := db.One(tx, scanAccount, selectAccount, m.Subject, "")
@@ -115,6 +114,12 @@ func (s *Store) SetMembership(tx *db.WriteTx, m Membership) error {
 		return err
 	}
 	return m.record(tx, a.User)
+}
+
+// store stores the membership; false where something newer is known of it.
+func (m Membership) store(tx *db.WriteTx) (fresh bool, err error) {
+	n, err := tx.Exec(upsertMembership, m.Subject, m.Org, m.Active, m.At.UnixMilli(), m.Role)
+	return n > 0, err
 }
 
 // record records that the user acts for the organization now, or does no more;

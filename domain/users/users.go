@@ -50,7 +50,10 @@ type Identity struct {
 	AvatarURL     string
 	Org           string
 	OrgRole       string
-	At            time.Time // when the provider said so
+	// Memberships are those of Subject that the provider tells of, each with its own
+	// instant: stored at the first sight of the person, and ignored later.
+	Memberships []Membership
+	At          time.Time // when the provider said so
 }
 
 // Account is what a request needs to know about whoever sent it.
@@ -74,12 +77,13 @@ type Store struct {
 	db       *db.DB
 	arrivals []Arrival
 	accounts *accounts
+	begun    begunSessions
 }
 
 // NewStore returns the people in d. Each arrival is told to all of arrivals, in
 // that order.
 func NewStore(d *db.DB, arrivals ...Arrival) *Store {
-	return &Store{db: d, arrivals: arrivals, accounts: newAccounts(d)}
+	return &Store{db: d, arrivals: arrivals, accounts: newAccounts(d), begun: begunSessions{known: map[string]struct{}{}}}
 }
 
 // RequireActive refuses a caller who may not do anything any more. It is the
