@@ -19,6 +19,8 @@ var dependencies = map[string]string{
 	"github.com/MicahParks/keyfunc/v3":   "the key of a token, from a key set that is fetched and kept",
 	"github.com/alecthomas/kong":         "flags and environment variables from one struct",
 	"github.com/danielgtaylor/huma/v2":   "typed handlers: validation, OpenAPI 3.1, problem documents",
+	"github.com/emersion/go-sasl":        "tests: what go-smtp asks for the password with",
+	"github.com/emersion/go-smtp":        "tests: a mail server with TLS and passwords that is not the library that sends",
 	"github.com/failsafe-go/failsafe-go": "retries and breakers around every provider",
 	"github.com/golang-jwt/jwt/v5":       "parsing and verifying access tokens",
 	"github.com/oklog/ulid/v2":           "ids that grow with time",
