@@ -3,7 +3,10 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/settings"
 )
@@ -31,11 +34,26 @@ type SettingsSet struct {
 
 type settingsChange struct{ Body SettingsSet }
 
+// detail is which settings were sent: what somebody wants is nobody's but theirs.
+func (c *settingsChange) detail() map[string]string {
+	var sent []string
+	for name, given := range map[string]bool{
+		"profileVisibility": c.Body.Visibility != nil, "dataSharing": c.Body.Sharing != nil, "activityTracking": c.Body.Tracking != nil,
+		"emailNotifications": c.Body.Email != nil, "pushNotifications": c.Body.Push != nil, "smsNotifications": c.Body.SMS != nil,
+	} {
+		if given {
+			sent = append(sent, name)
+		}
+	}
+	slices.Sort(sent)
+	return map[string]string{"settings": strings.Join(sent, " ")}
+}
+
 func (s *Server) settingsRoutes() {
 	const mine = "/v1/me/settings"
 	get(s, route{path: mine, id: "getMySettings", tag: "Users", summary: "What I want done with what is known about me"}, s.getMySettings)
-	edit(s, route{method: http.MethodPatch, path: mine, id: "updateMySettings", tag: "Users", summary: "Change my settings",
-		about: "What is left out stays. What each of them does is in docs/settings.md."},
+	edit(s, route{method: http.MethodPatch, path: mine, id: "updateMySettings", audits: audit.SettingsChanged, tag: "Users", summary: "Change my settings",
+		about: "What is left out stays. The record tells the admins of the caller's organization which were changed, not what to. What each of them does is in docs/settings.md."},
 		func(ctx context.Context, who domain.Actor, _ *settingsChange) (preference, error) {
 			return s.getMySettings(ctx, who, nil)
 		}, s.updateMySettings)
