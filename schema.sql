@@ -559,6 +559,8 @@ CREATE TABLE notifications (
 ) STRICT;
 CREATE INDEX notifications_by_user ON notifications (user_id); -- and position, the row's key
 CREATE UNIQUE INDEX notifications_by_cause ON notifications (meeting_id, type, cause, user_id);
+-- The newest of those of which there is one at a time.
+CREATE INDEX notifications_of_chat ON notifications (user_id, meeting_id) WHERE type = 'message.mentioned'; -- and position, the row's key
 CREATE TRIGGER notifications_gone AFTER DELETE ON notifications
 BEGIN
   INSERT INTO horizons (owner, collection, gone) VALUES (OLD.user_id, 'notifications', OLD.position)
