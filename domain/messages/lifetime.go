@@ -60,18 +60,24 @@ func Delete(tx *db.WriteTx, org string, until time.Time) (int64, error) {
 // Marking adds a segment to the index. By itself the index then merges some hundred
 // pages in one go, up to 90 ms; here it does not, but a few pages each time.
 func deleteMarking(tx *db.WriteTx, meeting string, until time.Time) (int64, error) {
-	set := func(statement string, value any) error {
-		_, err := tx.Exec(statement, value)
-		return err
+	if _, err := tx.Exec(setAutomerge, 0); err != nil {
+		return 0, err
 	}
-	if err := errors.Join(set(setAutomerge, 0), set(setSecureDelete, false)); err != nil {
+	if _, err := tx.Exec(setSecureDelete, false); err != nil {
 		return 0, err
 	}
 	n, err := tx.Exec(deleteOldest, meeting, until.UnixMilli(), deleted, deletedText)
 	if err != nil {
 		return 0, err
 	}
-	return n, errors.Join(set(setSecureDelete, true), set(mergeWords, purgedPages), set(setAutomerge, automerge))
+	if _, err := tx.Exec(setSecureDelete, true); err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(mergeWords, purgedPages); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(setAutomerge, automerge)
+	return n, err
 }
 
 // automerge is from how many segments of a size on the index merges them by itself:
