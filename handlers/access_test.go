@@ -70,6 +70,7 @@ var access = map[string][4]string{
 
 	"GET /v1/meetings/{meetingId}":              always("members 200"),
 	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
+	"GET /v1/meetings/{meetingId}/invitations":  always("managers 200"),
 	"GET /v1/meetings/{meetingId}/events":       always("members 200"),
 
 	"PATCH /v1/meetings/{meetingId}":                        {"managers 200", "managers 200", "managers 409 conflict", "managers 409 conflict"},

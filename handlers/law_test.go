@@ -75,6 +75,7 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 			"/v1/meetings?scheduledFrom=2990-01-01T00:00:00Z", "/v1/meetings?scheduledTo=2999-06-01T00:00:00Z&state=scheduled&limit=1"}
 	},
 	"/v1/meetings/{meetingId}":              func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s") },
+	"/v1/meetings/{meetingId}/invitations":  func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/invitations") },
 	"/v1/meetings/{meetingId}/participants": func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/participants") },
 	"/v1/meetings/{meetingId}/state":        func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/state") },
 	"/v1/meetings/{meetingId}/analytics":    func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/analytics") },
@@ -158,7 +159,7 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 		return "/v1/meetings", fmt.Sprintf(`{"title":"T","maxParticipants":2,"participants":[{"userId":%q,"role":%q},{"email":"nobody@example.org","role":%q}]}`, guest, role, role)
 	},
 	"PATCH /v1/meetings/{meetingId}": func(t *rapid.T, w *lawWorld) (string, string) {
-		return w.drawMeeting(t), rapid.SampledFrom([]string{`{"title":"U"}`, `{"maxParticipants":1}`, `{"maxParticipants":3,"kind":"webinar"}`, `{"scheduledAt":"2999-01-01T00:00:00Z"}`, `{"scheduledAt":"2999-12-01T00:00:00Z"}`, `{}`}).Draw(t, "change")
+		return w.drawMeeting(t), rapid.SampledFrom([]string{`{"title":"U"}`, `{"maxParticipants":1}`, `{"maxParticipants":3,"kind":"webinar"}`, `{"scheduledAt":"2999-01-01T00:00:00Z"}`, `{"scheduledAt":"2999-12-01T00:00:00Z"}`, `{"scheduledAt":null}`, `{}`}).Draw(t, "change")
 	},
 	"POST /v1/meetings/{meetingId}/participants": func(t *rapid.T, w *lawWorld) (string, string) {
 		whom := fmt.Sprintf(`"userId":%q`, rapid.SampledFrom(w.people).Draw(t, "guest"))

@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"encoding/json"
 	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -56,6 +58,24 @@ type MeetingParam struct {
 }
 
 func (p MeetingParam) meeting() domain.MeetingID { return domain.MeetingID(p.MeetingID) }
+
+// maybeTime is an instant in a body that may be left out, or be null, which takes away
+// what there is.
+type maybeTime struct {
+	value *time.Time // nil where there is none
+	null  bool
+}
+
+// UnmarshalJSON is called for null too, and not for what is left out.
+func (m *maybeTime) UnmarshalJSON(sent []byte) error {
+	m.null = string(sent) == "null"
+	return json.Unmarshal(sent, &m.value)
+}
+
+// Schema describes it as the instant it is, or null.
+func (m maybeTime) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true}
+}
 
 // optionalInt is a whole number that may be left out, which huma's own
 // parameters cannot tell from 0.
