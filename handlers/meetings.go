@@ -131,7 +131,8 @@ func (s *Server) meetingRoutes() {
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first; asked for by time, those that have one, soonest first."}, s.listMeetings)
-	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting", shared: true}, s.getMeeting)
+	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting",
+		about: "For its members, in every state. viewer is what the caller is in it.", shared: true}, s.getMeeting)
 	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", clears: "scheduledAt", audits: audit.MeetingUpdated, tag: "Meetings",
 		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."},
 		func(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {

@@ -45,7 +45,8 @@ func (s *Server) notificationRoutes() {
 	write(s, route{path: all + "/read", id: "readNotifications", tag: "Notifications", summary: "I have read them",
 		about: "The caller's other devices learn it from GET /v1/notifications/unread."}, s.readNotifications)
 	// Apart from GET /v1/me, whose ETag would otherwise change with each of them.
-	get(s, route{path: all + "/unread", id: "getUnread", tag: "Notifications", summary: "How many I have not read"}, s.getUnread)
+	get(s, route{path: all + "/unread", id: "getUnread", tag: "Notifications", summary: "How many I have not read",
+		about: "Up to 100, which stands for that many or more, and how far the caller has read."}, s.getUnread)
 }
 
 func (s *Server) listNotifications(ctx context.Context, who domain.Actor, _ *notificationsInput, span domain.Span) (domain.Part[notification], error) {

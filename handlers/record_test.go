@@ -104,7 +104,10 @@ func TestChangedSettingsAreRecordedWithoutTheirValues(t *testing.T) {
 	}
 	ada.do("PATCH", "/v1/me/settings", `{"profileVisibility":"friends"}`)
 	ada.must("GET", "/v1/me/settings", nil)
-	equalDeeds(t, s.deeds("org_1"), `settings.changed allowed {"path":"/v1/me/settings","settings":"dataSharing profileVisibility"}`)
+	ada.must("PUT", "/v1/me/onboarding", `{"displayName":"Ada","profile":{},"interests":[]}`)
+	ada.must("PUT", "/v1/me/onboarding", `{"displayName":"Ada","profile":{},"settings":{"smsNotifications":true},"interests":[]}`)
+	equalDeeds(t, s.deeds("org_1"), `settings.changed allowed {"path":"/v1/me/settings","settings":"dataSharing profileVisibility"}`,
+		`settings.changed allowed {"path":"/v1/me/onboarding","settings":"smsNotifications"}`)
 }
 
 func TestReadsOfAMeetingAreRecordedOnceInAWhile(t *testing.T) {
