@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -258,6 +259,49 @@ func TestMailLeavesBySMTPAndNotByTheWebhook(t *testing.T) {
 	}
 	if letter := <-letters; !strings.Contains(letter, "To: \"grace\" <grace@example.com>") || !strings.Contains(letter, "Message-ID: <ntf-") {
 		t.Errorf("by mail: %q", letter)
+	}
+}
+
+// A mail server whose certificate nobody has signed gets no letter: the job says why,
+// and tries again.
+func TestUntrustedMailServerIsTriedAgain(t *testing.T) {
+	lender := httptest.NewUnstartedServer(nil)
+	lender.StartTLS()
+	certificates := lender.TLS.Certificates
+	lender.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certificates})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls, done := make(chan struct{}, 10), make(chan struct{})
+	go func() {
+		defer close(done)
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			_, _ = c.Read(make([]byte, 1)) // the client turns away
+			_ = c.Close()
+			calls <- struct{}{}
+		}
+	}()
+	defer func() {
+		_ = l.Close()
+		<-done
+	}()
+	w := newLeaving(t, serveCommand{SMTPURL: "smtps://ada:hidden@" + l.Addr().String() + "?from=connvo@example.com"}, false)
+	w.start(w.arrive("ada"), w.arrive("grace"))
+	for range 2 {
+		select {
+		case <-calls:
+		case <-time.After(10 * time.Second):
+			t.Fatal("it was not tried twice")
+		}
+	}
+	var why string
+	err = w.db.Read(t.Context(), func(tx db.Reader) (err error) {
+		why, err = db.One(tx, func(r db.Row) (s string, err error) { return s, r.Scan(&s) }, `SELECT last_error FROM jobs WHERE kind = 'notifications.send'`)
+		return err
+	})
+	if err != nil || !strings.Contains(why, "certificate") || strings.Contains(why, "hidden") {
+		t.Errorf("%q, %v", why, err)
 	}
 }
 

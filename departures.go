@@ -19,7 +19,7 @@ func handOver(meets *meetings.Store) func(tx *db.WriteTx, d users.Departure) err
 		if err != nil || active {
 			return err
 		}
-		done, more, err := meets.HandOver(tx, d.User, d.By)
+		done, next, err := meets.HandOver(tx, d.User, d.By, d.After)
 		if err != nil {
 			return err
 		}
@@ -34,9 +34,10 @@ func handOver(meets *meetings.Store) func(tx *db.WriteTx, d users.Departure) err
 				return err
 			}
 		}
-		if !more {
+		if next == "" {
 			return nil
 		}
+		d.After = next
 		return jobs.Enqueue(tx, jobs.Job{Kind: users.Deactivated, Name: users.Deactivated + ":" + string(d.User), Payload: d})
 	}
 }

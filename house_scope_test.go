@@ -26,7 +26,7 @@ var unscoped = map[string]string{
 	"domain/messages.selectOldestChat":    "read by a job only: what is to be deleted",
 	"domain/messages.selectOldestIn":      "read by a job only: what is to be deleted",
 	"domain/notifications.selectOldest":   "read by a job only: when the first falls due",
-	"domain/meetings.selectHosted":        "read by a job only: what a deactivated host leaves",
+	"domain/meetings.selectPlanned":       "read by a job only: what a deactivated host leaves",
 	"domain/meetings.selectHeir":          "read by a job only: who is host next",
 	"domain/notifications.selectLetter":   "read by a job only: what leaves the server",
 	"domain/notifications.selectWishes":   "read by writes only: by which channels who was told wants to hear",
@@ -36,6 +36,8 @@ var unscoped = map[string]string{
 	"domain/users.selectErasures":         "read at start only: whose erasure goes on",
 	"domain/users.selectOldestErased":     "read by a job only: when the first falls due",
 	"domain/users.selectAccount":          "read at sign-in only: how a subject becomes an actor",
+	"domain/users.selectByAddress":        "read by writes only: who is invited by an address",
+	"domain/users.selectAwaited":          "read by writes only: who of those who were seen is invited",
 	"domain/users.selectSession":          "read before every request only: how a cookie becomes an actor",
 }
 

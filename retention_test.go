@@ -214,6 +214,20 @@ func TestMeetingsOfWhoIsDeactivatedAreHandedOver(t *testing.T) {
 		shared := plan(append(invite(participants.Cohost, younger, older), invite(participants.Participant, guest)...))
 		running := plan(nil)
 		must(t)(k.meets.Start(t.Context(), host, running))
+		// More than is read at once, which the host is only a guest of.
+		k.write(func(tx *db.WriteTx) error {
+			for i := range 1100 {
+				id := domain.NewMeetingID("loc", fmt.Sprintf("%026d", i))
+				if _, err := tx.Exec(`INSERT INTO meetings (id, state, organizer_id, org_id, kind, duration_ms, max_participants, recording, transcription, created_at, updated_at, title, description)
+					VALUES (?, 'scheduled', ?, '', 'webinar', 1, 1, 0, 0, 0, 0, '', '')`, id, guest.User); err != nil {
+					return err
+				}
+				if err := participants.Add(tx, id, host.User, participants.Observer); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		const many = 10
 		for range many {
 			plan(invite(participants.Participant, guest))

@@ -36,6 +36,8 @@ const (
 	FlagChanged      Action = "flag.changed"      // a flag was set, or given its default again
 	RetentionChanged Action = "retention.changed" // how long an organization keeps things was decided
 
+	SettingsChanged Action = "settings.changed" // which of them, not what to
+
 	UserDeactivated Action = "user.deactivated"
 	UserActivated   Action = "user.activated" // somebody deactivated may come back
 	UserErased      Action = "user.erased"    // somebody has asked to be erased

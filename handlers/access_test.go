@@ -70,6 +70,7 @@ var access = map[string][4]string{
 
 	"GET /v1/meetings/{meetingId}":              always("members 200"),
 	"GET /v1/meetings/{meetingId}/participants": always("members 200"),
+	"GET /v1/meetings/{meetingId}/invitations":  always("managers 200"),
 	"GET /v1/meetings/{meetingId}/events":       always("members 200"),
 
 	"PATCH /v1/meetings/{meetingId}":                        {"managers 200", "managers 200", "managers 409 conflict", "managers 409 conflict"},
@@ -207,6 +208,7 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 	callers["admin"] = s.signInAs("admin", "org_1", domain.OrgAdmin)
 	callers["foreign admin"] = s.signInAs("foreign-admin", "org_2", domain.OrgAdmin)
 	known := map[string]bool{}
+	spare := map[string]string{}
 	for _, r := range s.API.Routes() {
 		name := r.Method + " " + r.Path
 		known[name] = true
@@ -216,11 +218,16 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 			continue
 		}
 		for i, state := range []string{"scheduled", "active", "concluded", "cancelled"} {
+			if i > 0 && rules[i] == rules[0] && !strings.Contains(r.Path, "{meetingId}") {
+				continue // it is the same request
+			}
 			for _, k := range callerKinds {
 				c := accessCase{name: name, state: state, kind: k, caller: callers[k.name], method: r.Method, liveOnly: r.LiveOnly, download: r.Download}
-				c.path, c.guest = organizer.meetingOf(r.Path, state, k, callers[k.name], guest), guest
+				c.path, c.guest = organizer.meetingOf(r.Path, state, k, callers[k.name], guest, spare), guest
 				c.status, c.code = k.answered(rules[i])
-				c.check(t)
+				if status := c.check(t); r.Method != http.MethodGet && status < 300 {
+					delete(spare, state+k.name) // it is changed
+				}
 			}
 		}
 	}
@@ -231,9 +238,10 @@ func TestEveryRouteIsOpenToWhomTheMatrixNames(t *testing.T) {
 	}
 }
 
-// meetingOf makes a meeting in the state, with the guest, the caller and a message
-// of theirs in it, and returns the route's path for it.
-func (p *person) meetingOf(route, state string, k callerKind, caller, guest *person) string {
+// meetingOf returns the route's path for a meeting in the state, with the guest, the
+// caller and a message of theirs in it. spare are meetings that nothing was done in yet,
+// by state and kind of caller.
+func (p *person) meetingOf(route, state string, k callerKind, caller, guest *person, spare map[string]string) string {
 	if strings.HasSuffix(route, "/deactivate") || strings.HasSuffix(route, "/activate") {
 		p.s.exec(`UPDATE users SET active = 1 WHERE email LIKE 'pawn%'`)
 		route = strings.ReplaceAll(route, "{userId}", string(p.s.signInAs("pawn", "org_1", domain.OrgMember).ID))
@@ -252,14 +260,10 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	if !strings.Contains(route, "{meetingId}") {
 		return route
 	}
-	id := strings.TrimPrefix(p.plan("Plan", guest, "observer"), "/v1/meetings/")
-	p.s.exec(`UPDATE meetings SET state = ?2, ended_at = CASE ?2 WHEN 'concluded' THEN created_at END WHERE id = ?1`, id, state)
-	if k.role != "" {
-		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, ?, ?)`, id, caller.ID, state, k.role, k.status)
-	}
-	if k.name == "removed" {
-		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, 'cohost', 'joined')`, id, caller.ID, state)
-		p.s.exec(`DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`, id, caller.ID)
+	id := spare[state+k.name]
+	if id == "" {
+		id = p.meetingIn(state, k, caller, guest)
+		spare[state+k.name] = id
 	}
 	if strings.Contains(route, "{messageId}") {
 		var m struct{ ID string }
@@ -274,8 +278,23 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 		version := p.notesOf("/v1/meetings/"+id).write(1, "Hello")
 		p.s.exec(`UPDATE meetings SET state = ?2 WHERE id = ?1`, id, state)
 		route = strings.ReplaceAll(route, "{version}", strconv.FormatInt(version, 10))
+		delete(spare, state+k.name) // its notes are
 	}
 	return strings.ReplaceAll(route, "{meetingId}", id)
+}
+
+// meetingIn makes a meeting in the state with the guest and the caller in it.
+func (p *person) meetingIn(state string, k callerKind, caller, guest *person) string {
+	id := strings.TrimPrefix(p.plan("Plan", guest, "observer"), "/v1/meetings/")
+	p.s.exec(`UPDATE meetings SET state = ?2, ended_at = CASE ?2 WHEN 'concluded' THEN created_at END WHERE id = ?1`, id, state)
+	if k.role != "" {
+		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, ?, ?)`, id, caller.ID, state, k.role, k.status)
+	}
+	if k.name == "removed" {
+		p.s.exec(`INSERT INTO participants (meeting_id, user_id, meeting_state, role, status) VALUES (?, ?, ?, 'cohost', 'joined')`, id, caller.ID, state)
+		p.s.exec(`DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`, id, caller.ID)
+	}
+	return id
 }
 
 // stay undoes that the person has asked to be erased.
@@ -316,7 +335,8 @@ type accessCase struct {
 	code         string
 }
 
-func (c accessCase) check(t *testing.T) {
+// check makes the request and returns the status of its answer.
+func (c accessCase) check(t *testing.T) int {
 	t.Helper()
 	var body any
 	if b, found := bodies[c.name]; found {
@@ -335,7 +355,7 @@ func (c accessCase) check(t *testing.T) {
 		c.caller.stay()
 	}
 	if c.method != http.MethodGet {
-		return
+		return a.Status
 	}
 	// The live GET is open to the same people.
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -352,4 +372,5 @@ func (c accessCase) check(t *testing.T) {
 	if response.StatusCode != c.status || live != (c.status == 200) {
 		t.Errorf("%s live, %s, %s: %d %v, want %d", c.name, c.state, c.kind.name, response.StatusCode, response.Header, c.status)
 	}
+	return a.Status
 }

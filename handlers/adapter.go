@@ -40,6 +40,8 @@ type route struct {
 	// audits is what the record calls the deed; "" for what is recorded only when
 	// it is refused.
 	audits audit.Action
+	// clears is the member of a PATCH's body that null takes away; "" where none can be.
+	clears string
 	// rung says that Engine.Ring tells when it has changed: it is asked for then,
 	// not sooner than every after the last time.
 	rung bool

@@ -96,14 +96,14 @@ type meetingDraft struct {
 type meetingChange struct {
 	MeetingParam
 	Body struct {
-		Title           *string    `json:"title,omitempty" minLength:"1" maxLength:"200"`
-		Description     *string    `json:"description,omitempty" maxLength:"5000"`
-		ScheduledAt     *time.Time `json:"scheduledAt,omitempty" format:"date-time" doc:"When it is planned to begin, not in the past; only before it has begun."`
-		DurationMs      *int64     `json:"durationMs,omitempty" minimum:"60000" maximum:"86400000"`
-		Kind            *string    `json:"kind,omitempty" enum:"one-on-one,small-group,large-meeting,webinar"`
-		MaxParticipants *int       `json:"maxParticipants,omitempty" minimum:"1" maximum:"1000" doc:"Not fewer than are in it."`
-		Recording       *bool      `json:"recording,omitempty"`
-		Transcription   *bool      `json:"transcription,omitempty"`
+		Title           *string   `json:"title,omitempty" minLength:"1" maxLength:"200"`
+		Description     *string   `json:"description,omitempty" maxLength:"5000"`
+		ScheduledAt     maybeTime `json:"scheduledAt,omitempty" doc:"When it is planned to begin, not in the past; null for no time. Only before it has begun."`
+		DurationMs      *int64    `json:"durationMs,omitempty" minimum:"60000" maximum:"86400000"`
+		Kind            *string   `json:"kind,omitempty" enum:"one-on-one,small-group,large-meeting,webinar"`
+		MaxParticipants *int      `json:"maxParticipants,omitempty" minimum:"1" maximum:"1000" doc:"Not fewer than are in it."`
+		Recording       *bool     `json:"recording,omitempty"`
+		Transcription   *bool     `json:"transcription,omitempty"`
 	}
 }
 
@@ -131,8 +131,9 @@ func (s *Server) meetingRoutes() {
 		summary: "Plan a meeting", about: "The caller becomes its host. Only the people named in participants can see and join it; a person's id is what GET /v1/me tells them. Who is invited by e-mail sees it from the first sign-in with that verified address."}, s.createMeeting)
 	get(s, route{path: "/v1/meetings", id: "listMeetings", tag: "Meetings",
 		summary: "My meetings", about: "Those the caller is a member of, newest first; asked for by time, those that have one, soonest first."}, s.listMeetings)
-	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting", shared: true}, s.getMeeting)
-	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", audits: audit.MeetingUpdated, tag: "Meetings",
+	get(s, route{path: "/v1/meetings/{meetingId}", id: "getMeeting", tag: "Meetings", summary: "A meeting",
+		about: "For its members, in every state. viewer is what the caller is in it.", shared: true}, s.getMeeting)
+	edit(s, route{method: http.MethodPatch, path: "/v1/meetings/{meetingId}", id: "updateMeeting", clears: "scheduledAt", audits: audit.MeetingUpdated, tag: "Meetings",
 		summary: "Change a meeting's plan", about: "Host and cohosts, until it is over. What changes nothing is no event."},
 		func(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {
 			m, err := s.Meetings.Get(ctx, who, in.meeting())
@@ -230,7 +231,7 @@ func (s *Server) getMeeting(ctx context.Context, who domain.Actor, in *meetingIn
 
 func (s *Server) updateMeeting(ctx context.Context, who domain.Actor, in *meetingChange) (meeting, error) {
 	c := meetings.Change{
-		Title: in.Body.Title, Description: in.Body.Description, ScheduledAt: in.Body.ScheduledAt, Kind: (*meetings.Kind)(in.Body.Kind),
+		Title: in.Body.Title, Description: in.Body.Description, ScheduledAt: in.Body.ScheduledAt.value, NoTime: in.Body.ScheduledAt.null, Kind: (*meetings.Kind)(in.Body.Kind),
 		MaxParticipants: in.Body.MaxParticipants, Recording: in.Body.Recording, Transcription: in.Body.Transcription,
 	}
 	if in.Body.DurationMs != nil {

@@ -149,7 +149,8 @@ func (s *Server) noteRoutes() {
 			"409 with expectedClientSeq where edits are missing, with version where the base is unknown or too old: read the edits up to there first."}, s.editNotes)
 	feed(s, route{path: path + "/ops", id: "listNoteEdits", tag: "Notes", summary: "The edits of the notes, in order",
 		about: "after is a version. What is older than 90 days is there no more.", shared: true}, s.listNoteEdits)
-	get(s, route{path: path + "/versions/{version}", id: "getNotesVersion", tag: "Notes", summary: "The notes as they once were", shared: true}, s.getNotesVersion)
+	get(s, route{path: path + "/versions/{version}", id: "getNotesVersion", tag: "Notes", summary: "The notes as they once were",
+		about: "For whoever may read the notes. version is that of an edit, as GET …/notes/ops tells it; 404 for one that is no more, or never was.", shared: true}, s.getNotesVersion)
 	write(s, route{path: path + "/rollback", id: "rollBackNotes", tag: "Notes", limit: ratelimit.Notes, audits: audit.NotesRolledBack,
 		summary: "Make the notes what they once were", about: "The host only. It is a new edit, which everybody gets; the history stays."}, s.rollBackNotes)
 	write(s, route{method: http.MethodPut, path: path + "/lock", id: "lockNotes", tag: "Notes", limit: ratelimit.Notes, audits: audit.NotesLocked,

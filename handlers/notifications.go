@@ -41,11 +41,12 @@ type notificationsRead struct {
 func (s *Server) notificationRoutes() {
 	const all = "/v1/notifications"
 	feed(s, route{path: all, id: "listNotifications", tag: "Notifications", summary: "What I am told",
-		about: "meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once); connection.requested and connection.accepted. Nobody is told that somebody turns to them from whom a block keeps them. Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/notifications/unread. They are kept for 90 days."}, s.listNotifications)
+		about: "meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once), one in a meeting until it is read: it stands for those that follow; connection.requested and connection.accepted. Nobody is told that somebody turns to them from whom a block keeps them. Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/notifications/unread. They are kept for 90 days."}, s.listNotifications)
 	write(s, route{path: all + "/read", id: "readNotifications", tag: "Notifications", summary: "I have read them",
 		about: "The caller's other devices learn it from GET /v1/notifications/unread."}, s.readNotifications)
 	// Apart from GET /v1/me, whose ETag would otherwise change with each of them.
-	get(s, route{path: all + "/unread", id: "getUnread", tag: "Notifications", summary: "How many I have not read"}, s.getUnread)
+	get(s, route{path: all + "/unread", id: "getUnread", tag: "Notifications", summary: "How many I have not read",
+		about: "Up to 100, which stands for that many or more, and how far the caller has read."}, s.getUnread)
 }
 
 func (s *Server) listNotifications(ctx context.Context, who domain.Actor, _ *notificationsInput, span domain.Span) (domain.Part[notification], error) {

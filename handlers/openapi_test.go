@@ -85,7 +85,7 @@ func TestEveryRouteIsInTheDocumentAndNothingElse(t *testing.T) {
 func checkOperation(t *testing.T, r handlers.Route, op any) {
 	t.Helper()
 	name := r.Method + " " + r.Path
-	for _, member := range []string{"summary", "operationId", "tags", "security", "responses"} {
+	for _, member := range []string{"summary", "description", "operationId", "tags", "security", "responses"} {
 		if part(op, member) == nil {
 			t.Errorf("%s has no %s", name, member)
 		}

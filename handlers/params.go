@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"time"
@@ -75,6 +76,24 @@ func (i *instantParam) UnmarshalText(text []byte) (err error) {
 func (i instantParam) Schema(huma.Registry) *huma.Schema {
 	most := len("2026-03-01T12:00:00.000000000+00:00")
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time", MaxLength: &most}
+}
+
+// maybeTime is an instant in a body that may be left out, or be null, which takes away
+// what there is.
+type maybeTime struct {
+	value *time.Time // nil where there is none
+	null  bool
+}
+
+// UnmarshalJSON is called for null too, and not for what is left out.
+func (m *maybeTime) UnmarshalJSON(sent []byte) error {
+	m.null = string(sent) == "null"
+	return json.Unmarshal(sent, &m.value)
+}
+
+// Schema describes it as the instant it is, or null.
+func (m maybeTime) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true}
 }
 
 // optionalInt is a whole number that may be left out, which huma's own

@@ -11,10 +11,10 @@ import (
 )
 
 // participant is a member as other members see them, or an invitation by e-mail.
-// Its address is told to nobody: whoever invited it knows it.
+// Where it went is told apart, to host and cohosts.
 type participant struct {
 	UserID       domain.UserID       `json:"userId,omitempty" doc:"Absent while invitationId is there."`
-	InvitationID domain.InvitationID `json:"invitationId,omitempty" doc:"In place of userId until somebody signs in with the verified e-mail address that was invited."`
+	InvitationID domain.InvitationID `json:"invitationId,omitempty" doc:"In place of userId until somebody comes with the verified e-mail address that was invited."`
 	Role         string              `json:"role" enum:"host,cohost,participant,observer"`
 	Status       string              `json:"status" enum:"invited,joined,left"`
 	JoinedAt     *string             `json:"joinedAt" format:"date-time"`
@@ -32,10 +32,24 @@ type participantList struct {
 	NextCursor *string       `json:"nextCursor" doc:"Always null: a meeting's members fit on one page."`
 }
 
+// sentInvitation is an invitation by e-mail that nobody has claimed.
+type sentInvitation struct {
+	InvitationID domain.InvitationID `json:"invitationId"`
+	Email        string              `json:"email"`
+	Role         string              `json:"role" enum:"cohost,participant,observer"`
+	InvitedBy    domain.UserID       `json:"invitedBy"`
+	CreatedAt    string              `json:"createdAt" format:"date-time"`
+}
+
+type invitationList struct {
+	Items      []sentInvitation `json:"items"`
+	NextCursor *string          `json:"nextCursor" doc:"Always null: a meeting's invitations fit on one page."`
+}
+
 // invitation names whom to invite: a user, or whoever has the e-mail address.
 type invitation struct {
 	UserID string `json:"userId,omitempty" minLength:"1" maxLength:"128" doc:"Either this or email."`
-	Email  string `json:"email,omitempty" minLength:"1" maxLength:"320" doc:"Either this or userId. Whoever signs in with this address, verified, becomes a member."`
+	Email  string `json:"email,omitempty" minLength:"1" maxLength:"320" doc:"Either this or userId. Somebody of the caller's organization becomes a member at once. All others do when they next come with this address, verified: the answer does not tell whether they have an account."`
 	Role   string `json:"role" enum:"cohost,participant,observer"`
 }
 
@@ -84,6 +98,8 @@ func (s *Server) participantRoutes() {
 	const all, one = "/v1/meetings/{meetingId}/participants", "/v1/meetings/{meetingId}/participants/{userId}"
 	get(s, route{path: all, id: "listParticipants", tag: "Meetings", summary: "A meeting's members",
 		about: "Then the invitations by e-mail that nobody has claimed.", shared: true}, s.listParticipants)
+	get(s, route{path: "/v1/meetings/{meetingId}/invitations", id: "listInvitations", tag: "Meetings", summary: "Where invitations by e-mail went",
+		about: "Host and cohosts, who can tell them apart by the address; others see their invitationId among the members. Those that nobody has claimed, oldest first."}, s.listInvitations)
 	write(s, route{path: all, id: "inviteParticipant", audits: audit.ParticipantInvited, tag: "Meetings", status: http.StatusCreated, summary: "Invite somebody",
 		about: "Host and cohosts, to roles below their own, until the meeting is over."}, s.inviteParticipant)
 	write(s, route{method: http.MethodPatch, path: one, id: "updateParticipant", audits: audit.ParticipantRoleChanged, tag: "Meetings", summary: "Change somebody's role",
@@ -99,6 +115,15 @@ func (s *Server) listParticipants(ctx context.Context, who domain.Actor, in *mee
 	list := participantList{Items: make([]participant, len(guests))}
 	for i, g := range guests {
 		list.Items[i] = participantOf(g)
+	}
+	return list, err
+}
+
+func (s *Server) listInvitations(ctx context.Context, who domain.Actor, in *meetingInput) (invitationList, error) {
+	all, err := s.Meetings.Addresses(ctx, who, in.meeting())
+	list := invitationList{Items: make([]sentInvitation, len(all))}
+	for i, a := range all {
+		list.Items[i] = sentInvitation{a.Invitation, a.Email, string(a.Role), a.By, instant(a.At)}
 	}
 	return list, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/interests"
 	"connvo/domain/profiles"
@@ -120,9 +121,13 @@ type onboard struct {
 	}
 }
 
+// detail is of the settings: the rest is not recorded.
+func (in *onboard) detail() map[string]string { return in.Body.Settings.detail() }
+
 func (s *Server) profileRoutes() {
 	const mine, chosen, begun = "/v1/me/profile", "/v1/me/interests", "/v1/me/onboarding"
-	get(s, route{path: mine, id: "getMyProfile", tag: "Users", summary: "What I tell about myself"}, s.getMyProfile)
+	get(s, route{path: mine, id: "getMyProfile", tag: "Users", summary: "What I tell about myself",
+		about: "All of it; others see it as the setting profileVisibility allows, without age, gender and LinkedIn address. What was never told is empty."}, s.getMyProfile)
 	edit(s, route{method: http.MethodPatch, path: mine, id: "updateMyProfile", tag: "Users", summary: "Tell something about myself",
 		about: "What is left out stays; an empty value takes back what was told. Texts are stored trimmed and in the normal form NFC of Unicode."},
 		func(ctx context.Context, who domain.Actor, _ *profileChange) (profile, error) {
@@ -132,13 +137,16 @@ func (s *Server) profileRoutes() {
 		about: "403 where their setting profileVisibility keeps it from the caller, 404 for who does not exist, is deactivated, or blocks or is blocked by the caller. Age, gender and LinkedIn address are never shown."}, s.getUserProfile)
 	get(s, route{path: "/v1/interests", id: "listInterests", tag: "Users", shared: true, summary: "The catalogue of interests",
 		about: "By how many people have them, the most first."}, s.listInterests)
-	get(s, route{path: chosen, id: "getMyInterests", tag: "Users", summary: "My interests"}, s.getMyInterests)
-	edit(s, route{method: http.MethodPut, path: chosen, id: "setMyInterests", tag: "Users", summary: "Replace my interests"},
+	get(s, route{path: chosen, id: "getMyInterests", tag: "Users", summary: "My interests",
+		about: "By key, as they stand in GET /v1/interests."}, s.getMyInterests)
+	edit(s, route{method: http.MethodPut, path: chosen, id: "setMyInterests", tag: "Users", summary: "Replace my interests",
+		about: "Those that are left out are taken away. 422 for a key that is not in the catalogue."},
 		func(ctx context.Context, who domain.Actor, _ *interestsSet) (myInterests, error) {
 			return s.getMyInterests(ctx, who, nil)
 		}, s.setMyInterests)
-	get(s, route{path: begun, id: "getOnboarding", tag: "Users", summary: "What I have told before I begin"}, s.getOnboarding)
-	edit(s, route{method: http.MethodPut, path: begun, id: "onboard", tag: "Users", summary: "Tell all of it, and begin",
+	get(s, route{path: begun, id: "getOnboarding", tag: "Users", summary: "What I have told before I begin",
+		about: "Name, profile, settings and interests in one answer; completedAt is null until the first PUT."}, s.getOnboarding)
+	edit(s, route{method: http.MethodPut, path: begun, id: "onboard", audits: audit.SettingsChanged, tag: "Users", summary: "Tell all of it, and begin",
 		about: "Name, profile, settings and interests in one call. Of the profile and the settings what is left out stays; interests are replaced. completedAt is that of the first call."},
 		func(ctx context.Context, who domain.Actor, _ *onboard) (onboarding, error) {
 			return s.getOnboarding(ctx, who, nil)

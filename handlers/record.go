@@ -16,7 +16,8 @@ import (
 )
 
 // detailed is the input of a write of which the record keeps more than where it
-// was sent: what it changed about somebody's rights, never content or addresses.
+// was sent: what it changed about somebody's rights, never content or addresses. A nil
+// detail says that there is nothing to record.
 type detailed interface{ detail() map[string]string }
 
 // meetingsPrefix is what the paths of what is in a meeting begin with.
@@ -100,7 +101,11 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 	}
 	detail := map[string]string{"path": r.URL.Path}
 	if d, more := in.(detailed); more {
-		for name, value := range d.detail() {
+		kept := d.detail()
+		if kept == nil {
+			return nil
+		}
+		for name, value := range kept {
 			detail[name] = value
 		}
 	}

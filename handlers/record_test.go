@@ -95,6 +95,21 @@ func TestRefusalsAreRecorded(t *testing.T) {
 	}
 }
 
+// What somebody wants is nobody's but theirs; that they have changed it is recorded.
+func TestChangedSettingsAreRecordedWithoutTheirValues(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	for range 2 { // the second changes nothing
+		ada.must("PATCH", "/v1/me/settings", `{"profileVisibility":"private","dataSharing":true}`)
+	}
+	ada.do("PATCH", "/v1/me/settings", `{"profileVisibility":"friends"}`)
+	ada.must("GET", "/v1/me/settings", nil)
+	ada.must("PUT", "/v1/me/onboarding", `{"displayName":"Ada","profile":{},"interests":[]}`)
+	ada.must("PUT", "/v1/me/onboarding", `{"displayName":"Ada","profile":{},"settings":{"smsNotifications":true},"interests":[]}`)
+	equalDeeds(t, s.deeds("org_1"), `settings.changed allowed {"path":"/v1/me/settings","settings":"dataSharing profileVisibility"}`,
+		`settings.changed allowed {"path":"/v1/me/onboarding","settings":"smsNotifications"}`)
+}
+
 func TestReadsOfAMeetingAreRecordedOnceInAWhile(t *testing.T) {
 	s := newServer(t)
 	ada, grace := s.signInAs("ada", "org_1", "admin"), s.signInAs("grace", "org_1", "member")

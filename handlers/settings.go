@@ -3,7 +3,10 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
+	"connvo/audit"
 	"connvo/domain"
 	"connvo/domain/settings"
 )
@@ -31,11 +34,33 @@ type SettingsSet struct {
 
 type settingsChange struct{ Body SettingsSet }
 
+func (c *settingsChange) detail() map[string]string { return c.Body.detail() }
+
+// detail is which settings were sent, nil for none: what somebody wants is nobody's
+// but theirs.
+func (c SettingsSet) detail() map[string]string {
+	var sent []string
+	for name, given := range map[string]bool{
+		"profileVisibility": c.Visibility != nil, "dataSharing": c.Sharing != nil, "activityTracking": c.Tracking != nil,
+		"emailNotifications": c.Email != nil, "pushNotifications": c.Push != nil, "smsNotifications": c.SMS != nil,
+	} {
+		if given {
+			sent = append(sent, name)
+		}
+	}
+	if len(sent) == 0 {
+		return nil
+	}
+	slices.Sort(sent)
+	return map[string]string{"settings": strings.Join(sent, " ")}
+}
+
 func (s *Server) settingsRoutes() {
 	const mine = "/v1/me/settings"
-	get(s, route{path: mine, id: "getMySettings", tag: "Users", summary: "What I want done with what is known about me"}, s.getMySettings)
-	edit(s, route{method: http.MethodPatch, path: mine, id: "updateMySettings", tag: "Users", summary: "Change my settings",
-		about: "What is left out stays. What each of them does is in docs/settings.md."},
+	get(s, route{path: mine, id: "getMySettings", tag: "Users", summary: "What I want done with what is known about me",
+		about: "Nobody else's can be asked for. What each of them does is in docs/settings.md."}, s.getMySettings)
+	edit(s, route{method: http.MethodPatch, path: mine, id: "updateMySettings", audits: audit.SettingsChanged, tag: "Users", summary: "Change my settings",
+		about: "What is left out stays. The record tells the admins of the caller's organization which were changed, not what to. What each of them does is in docs/settings.md."},
 		func(ctx context.Context, who domain.Actor, _ *settingsChange) (preference, error) {
 			return s.getMySettings(ctx, who, nil)
 		}, s.updateMySettings)

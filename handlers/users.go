@@ -62,8 +62,10 @@ type UserParam struct {
 }
 
 func (s *Server) userRoutes() {
-	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I"}, s.getMe)
-	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar"},
+	get(s, route{path: "/v1/me", id: "getMe", tag: "Users", summary: "Who am I",
+		about: "The caller's account as the identity provider and they themselves have told. Its id is what others invite them by."}, s.getMe)
+	edit(s, route{method: http.MethodPatch, path: "/v1/me", id: "updateMe", tag: "Users", summary: "Change my name or avatar",
+		about: "What is left out stays. What was chosen here is not changed by the identity provider any more."},
 		func(ctx context.Context, who domain.Actor, _ *meChange) (me, error) { return s.getMe(ctx, who, nil) }, s.updateMe)
 	get(s, route{path: "/v1/users", id: "listUsers", tag: "Users", summary: "The active people of my organization",
 		about: "By name, the caller among them. Whom a block keeps from the caller is left out; who belongs to no organization sees nobody."}, s.listUsers)

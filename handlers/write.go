@@ -82,7 +82,7 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
 				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
 			}
-			if at := nullIn(c.body); at != "" && r.method == http.MethodPatch {
+			if at := nullIn(c.body, r.clears); at != "" && r.method == http.MethodPatch {
 				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{at, "must not be null; leave out what is to stay as it is"})
 			}
 			w := writing{in: in}
@@ -239,14 +239,18 @@ func (w writing) retell(ctx context.Context, a *idempotency.Answer) error {
 
 // nullIn returns where the body, which is valid JSON, has a null, "" for nowhere.
 // huma lets one pass where a member may be left out. What is made may be made with
-// it, but a change to null would seem to take something away, and change nothing.
-func nullIn(body []byte) string {
+// it, but a change to null would seem to take something away, and change nothing; but
+// for the member of the body that it does take away, "" for none.
+func nullIn(body []byte, clears string) string {
 	if !bytes.Contains(body, []byte("null")) {
 		return ""
 	}
 	var v any
 	if err := json.Unmarshal(body, &v); err != nil {
 		return ""
+	}
+	if members, ok := v.(map[string]any); ok && clears != "" && members[clears] == nil {
+		delete(members, clears)
 	}
 	return nullAt("body", v)
 }

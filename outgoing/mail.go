@@ -46,14 +46,16 @@ type Mailer struct {
 	from    netmail.Address
 	host    string
 	options []mail.Option
-	tls     *tls.Config // nil where the connection begins in the clear
+	secure  *tls.Config // what a connection is covered with
+	first   bool        // from its first byte
 	breaker failsafe.Executor[any]
 }
 
 // NewMailer returns a Mailer for a URL: smtp://name:password@host:587?from=address
-// begins in the clear and insists on TLS, but on this machine; smtps:// is TLS from
-// the first byte. name and password are left out where none are needed; the
-// ports are 587 and 465 when left out. Its errors show no password.
+// begins in the clear and insists on TLS; smtps:// is TLS from the first byte. name
+// and password are left out where none are needed, and on this machine TLS with them:
+// a password never travels in the clear. The ports are 587 and 465 when left out. Its
+// errors show no password.
 func NewMailer(raw string) (*Mailer, error) {
 	wrong := errors.New("write smtp://name:password@host:587?from=address, or smtps://")
 	u, err := url.Parse(raw)
@@ -70,13 +72,14 @@ func NewMailer(raw string) (*Mailer, error) {
 	}
 	m := &Mailer{from: *from, host: u.Hostname(), breaker: failsafe.With(breaker())}
 	port := 587
-	secure := &tls.Config{ServerName: m.host, MinVersion: tls.VersionTLS12}
-	m.options = []mail.Option{mail.WithTimeout(sendTimeout), mail.WithTLSConfig(secure)}
+	m.secure = &tls.Config{ServerName: m.host, MinVersion: tls.VersionTLS12}
+	m.options = []mail.Option{mail.WithTimeout(sendTimeout), mail.WithTLSConfig(m.secure)}
+	password, named := u.User.Password()
 	switch {
 	case u.Scheme == "smtps":
-		port, m.tls = 465, secure
+		port, m.first = 465, true
 		m.options = append(m.options, mail.WithSSL())
-	case here(m.host):
+	case here(m.host) && !named:
 		m.options = append(m.options, mail.WithTLSPolicy(mail.NoTLS))
 	default:
 		m.options = append(m.options, mail.WithTLSPolicy(mail.TLSMandatory))
@@ -87,8 +90,9 @@ func NewMailer(raw string) (*Mailer, error) {
 		}
 	}
 	m.options = append(m.options, mail.WithPort(port))
-	if password, given := u.User.Password(); given {
-		m.options = append(m.options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(u.User.Username()), mail.WithPassword(password))
+	if named {
+		// Both send the password as it is, which is why all of this is under TLS.
+		m.options = append(m.options, mail.WithOpportunisticSMTPAuth(mail.SMTPAuthPlain, mail.SMTPAuthLogin), mail.WithUsername(u.User.Username()), mail.WithPassword(password))
 	}
 	if _, err := mail.NewClient(m.host, m.options...); err != nil {
 		return nil, wrong
@@ -137,10 +141,10 @@ func (m *Mailer) dialUntil(ctx context.Context) mail.DialContextFunc {
 			return nil, err
 		}
 		context.AfterFunc(ctx, func() { _ = c.Close() })
-		if m.tls == nil {
+		if !m.first {
 			return c, nil
 		}
-		return tls.Client(c, m.tls), nil
+		return tls.Client(c, m.secure), nil
 	}
 }
 

@@ -13,6 +13,10 @@ import (
 // each may tell a hundred people: some milliseconds.
 const maxHandedOver = 3
 
+// handOverPage is how many of a person's planned meetings one transaction reads for
+// those that they host: a millisecond.
+const handOverPage = 500
+
 // HandedOver is what became of a meeting whose host is gone.
 type HandedOver struct {
 	Meeting domain.MeetingID
@@ -22,24 +26,31 @@ type HandedOver struct {
 
 // HandOver gives scheduled meetings that the person hosts to a cohost, the active
 // one whose account is the oldest, or cancels them where there is none, on behalf of
-// by. It returns what became of a few, and whether there are more. It joins the
-// caller's transaction, which knows that the person is gone.
-func (s *Store) HandOver(tx *db.WriteTx, person, by domain.UserID) (done []HandedOver, more bool, err error) {
-	hosted, err := db.All(tx, scanMeetingID, selectHosted, person, maxHandedOver+1)
+// by: a few of those behind the meeting after in the order of ids, "" for the first.
+// It returns what became of them, and next to go on behind, "" when none is left. It
+// joins the caller's transaction, which knows that the person is gone.
+func (s *Store) HandOver(tx *db.WriteTx, person, by domain.UserID, after domain.MeetingID) (done []HandedOver, next domain.MeetingID, err error) {
+	page, err := db.All(tx, scanPlanned, selectPlanned, person, after, handOverPage)
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
-	if more = len(hosted) > maxHandedOver; more {
-		hosted = hosted[:maxHandedOver]
-	}
-	for _, id := range hosted {
-		h, err := s.handOver(tx, id, person, by)
+	for _, p := range page {
+		if p.role != participants.Host {
+			continue
+		}
+		if len(done) == maxHandedOver {
+			return done, done[maxHandedOver-1].Meeting, nil
+		}
+		h, err := s.handOver(tx, p.meeting, person, by)
 		if err != nil {
-			return nil, false, err
+			return nil, "", err
 		}
 		done = append(done, h)
 	}
-	return done, more, nil
+	if len(page) == handOverPage {
+		next = page[handOverPage-1].meeting
+	}
+	return done, next, nil
 }
 
 func (s *Store) handOver(tx *db.WriteTx, id domain.MeetingID, person, by domain.UserID) (h HandedOver, err error) {
@@ -66,12 +77,12 @@ func (s *Store) handOver(tx *db.WriteTx, id domain.MeetingID, person, by domain.
 	return h, s.appendAbout(tx, domain.Actor{User: by}, id, events.MeetingTransferred, string(h.Heir))
 }
 
-const selectHosted = `
-SELECT meeting_id
+const selectPlanned = `
+SELECT meeting_id, role
 FROM participants
-WHERE user_id = ?1 AND meeting_state = 'scheduled' AND role = 'host'
+WHERE user_id = ?1 AND meeting_state = 'scheduled' AND meeting_id > ?2
 ORDER BY meeting_id
-LIMIT ?2`
+LIMIT ?3`
 
 const selectHeir = `
 SELECT u.id
@@ -81,9 +92,15 @@ WHERE p.meeting_id = ?1 AND p.role = 'cohost' AND u.active = 1
 ORDER BY u.created_at, u.id
 LIMIT 1`
 
-func scanMeetingID(r db.Row) (id domain.MeetingID, err error) {
-	err = r.Scan(&id)
-	return id, err
+// planned is a planned meeting of somebody, and what they are in it.
+type planned struct {
+	meeting domain.MeetingID
+	role    participants.Role
+}
+
+func scanPlanned(r db.Row) (p planned, err error) {
+	err = r.Scan(&p.meeting, &p.role)
+	return p, err
 }
 
 func scanUserID(r db.Row) (id domain.UserID, err error) {

@@ -22,9 +22,10 @@ type Invitation struct {
 	Role  participants.Role
 }
 
-// Invite makes somebody a member of a meeting that is not over. Whoever has an
-// e-mail address that nobody here has verified becomes one with their first
-// sign-in.
+// Invite makes somebody a member of a meeting that is not over. By e-mail that is
+// somebody of the caller's organization; whoever else has the address becomes one when
+// they sign in with it or are seen next, and nothing tells before whether they have an
+// account.
 //
 // Errors: Forbidden unless the caller's role is above the invited one's; Invalid,
 // naming the field, for the caller themselves and for whom nobody can invite;
@@ -124,11 +125,11 @@ func invite(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, i Invitation, 
 	return p, participants.Add(tx, m, i.User, i.Role)
 }
 
-// byAddress returns the active user whose address it is, or db.ErrNone; also where
-// a block is between them and the caller, to whom the address then says as little as
-// that of somebody who is deactivated.
+// byAddress returns the active user of the caller's organization whose address it is,
+// or db.ErrNone: of others, and where a block is between them, the caller does not
+// learn whether they have an account.
 func byAddress(tx *db.WriteTx, who domain.Actor, address string) (domain.UserID, error) {
-	user, err := users.ByAddress(tx, address)
+	user, err := users.ByAddress(tx, who.User, address)
 	if err != nil {
 		return "", err
 	}

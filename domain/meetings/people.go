@@ -35,6 +35,20 @@ func (s *Store) Participants(ctx context.Context, who domain.Actor, id domain.Me
 	return guests, err
 }
 
+// Addresses returns the invitations to a meeting that nobody has claimed, with the
+// addresses that they went to, as participants.Addresses does. Errors: Forbidden to
+// all but host and cohosts.
+func (s *Store) Addresses(ctx context.Context, who domain.Actor, id domain.MeetingID) (all []participants.Address, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if _, err := participants.Require(tx, who, id, participants.Manage); err != nil {
+			return err
+		}
+		all, err = participants.Addresses(tx, id)
+		return err
+	})
+	return all, err
+}
+
 func withCards(tx db.Reader, people []participants.Person) ([]Guest, error) {
 	ids := make([]domain.UserID, 0, len(people))
 	for _, p := range people {

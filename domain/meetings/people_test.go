@@ -202,6 +202,59 @@ func TestClaimLeavesMembersAsTheyAre(t *testing.T) {
 	}
 }
 
+// Nothing tells whether an address has an account, until whoever has it comes.
+func TestAddressOfAStrangerWaitsUntilTheyCome(t *testing.T) {
+	w := newTown(t)
+	ada := w.arrive("ada")
+	strangers := []users.Identity{{Subject: "user_grace", Email: "grace@example.com", EmailVerified: true}, {Subject: "user_linus", Email: "linus@example.com", EmailVerified: true}}
+	grace, linus := w.arriveAs(strangers[0]), w.arriveAs(strangers[1])
+	m := w.plan(ada)
+	for _, email := range []string{"grace@example.com", "linus@example.com", "nobody@example.com"} {
+		g, err := w.meets.Invite(t.Context(), ada, m, meetings.Invitation{Email: email, Role: observer})
+		if err != nil || g.User != "" || g.Invitation == "" || g.Card.DisplayName != "" {
+			t.Errorf("%s: %+v, %v", email, g, err)
+		}
+	}
+	// Who is in by their id as well is told of no more than the others.
+	if _, err := w.meets.Invite(t.Context(), ada, m, meetings.Invitation{User: linus.User, Role: cohost}); err != nil {
+		t.Error(err)
+	}
+	_, err := w.meets.Get(t.Context(), grace, m)
+	refused(t, err, domain.NotFound, "no such meeting")
+
+	ok(t, w.people.Seen(t.Context(), []users.Sighting{{User: ada.User, At: noon}, {User: grace.User, At: noon}}))
+	if _, err := w.meets.Get(t.Context(), grace, m); err != nil {
+		t.Errorf("who was seen: %v", err)
+	}
+	if got := w.in(m, ada); strings.Count(got, "?") != 2 || strings.Count(got, ",") != 4 {
+		t.Errorf("%s, want three members and two invitations", got)
+	}
+	w.arriveAs(strangers[1])
+	if all, err := w.meets.Addresses(t.Context(), ada, m); err != nil || len(all) != 1 || all[0].Email != "nobody@example.com" || all[0].By != ada.User {
+		t.Errorf("%+v, %v", all, err)
+	}
+	_, err = w.meets.Addresses(t.Context(), grace, m)
+	refused(t, err, domain.Forbidden, "")
+	if n := w.number(`SELECT count(*) FROM participants WHERE meeting_id = ? AND user_id = ? AND role = 'cohost'`, m, linus.User); n != 1 {
+		t.Error("who was a cohost is one no more")
+	}
+}
+
+func TestAddressOfAColleagueIsAMemberAtOnce(t *testing.T) {
+	w := newTown(t)
+	people := map[string]domain.Actor{}
+	for name, org := range map[string]string{"ada": "org_1", "grace": "org_1", "eve": "org_2"} {
+		people[name] = w.arriveAs(users.Identity{Subject: "user_" + name, Email: name + "@example.com", EmailVerified: true, Org: org})
+	}
+	m := w.plan(people["ada"])
+	for name, member := range map[string]bool{"grace": true, "eve": false} {
+		g, err := w.meets.Invite(t.Context(), people["ada"], m, meetings.Invitation{Email: name + "@example.com", Role: observer})
+		if err != nil || (g.User == people[name].User) != member || (g.Invitation == "") != member {
+			t.Errorf("%s: %+v, %v", name, g, err)
+		}
+	}
+}
+
 func TestInvitationIsChangedAndWithdrawn(t *testing.T) {
 	w := newTown(t)
 	ada, linus := w.arrive("ada"), w.arrive("linus")

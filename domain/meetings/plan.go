@@ -108,6 +108,7 @@ type Change struct {
 	Title           *string
 	Description     *string
 	ScheduledAt     *time.Time
+	NoTime          bool // it is to have no planned time; ScheduledAt is nil then
 	Duration        *time.Duration
 	Kind            *Kind
 	MaxParticipants *int
@@ -126,6 +127,9 @@ func (c Change) apply(m Meeting) Meeting {
 	set(&m.Transcription, c.Transcription)
 	if c.ScheduledAt != nil {
 		m.ScheduledAt = time.UnixMilli(c.ScheduledAt.UnixMilli()).UTC() // as it is stored
+	}
+	if c.NoTime {
+		m.ScheduledAt = time.Time{}
 	}
 	m.Title, m.Description = strings.TrimSpace(m.Title), strings.TrimSpace(m.Description)
 	return m
@@ -151,7 +155,7 @@ func (s *Store) Update(ctx context.Context, who domain.Actor, id domain.MeetingI
 			return err
 		}
 		moved := !after.ScheduledAt.Equal(m.ScheduledAt)
-		if moved && after.ScheduledAt.Before(tx.Now) {
+		if at := c.ScheduledAt; at != nil && at.Before(tx.Now) && (moved || at.IsZero()) {
 			return errPast
 		}
 		if err := checkOpen(m.State); err != nil {

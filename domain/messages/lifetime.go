@@ -39,21 +39,8 @@ func Delete(tx *db.WriteTx, org string, until time.Time) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// To take each word out of the index where it stands takes milliseconds for a
-	// message, so here they are only marked; Purge takes them out, all in one go.
-	if _, err := tx.Exec(setSecureDelete, false); err != nil {
-		return 0, err
-	}
-	n, err := tx.Exec(deleteOldest, meeting, until.UnixMilli(), deleted, deletedText)
+	n, err := deleteMarking(tx, meeting, until)
 	if err != nil {
-		return 0, err
-	}
-	if _, err := tx.Exec(setSecureDelete, true); err != nil {
-		return 0, err
-	}
-	// Each time adds a segment to the index; were they to become many, all would be
-	// merged at once, which takes long.
-	if _, err := tx.Exec(mergeWords, purgedPages); err != nil {
 		return 0, err
 	}
 	oldest, err := db.One(tx, db.Int, selectOldestIn, meeting)
@@ -65,6 +52,37 @@ func Delete(tx *db.WriteTx, org string, until time.Time) (int64, error) {
 	}
 	return n, err
 }
+
+// deleteMarking deletes a few of the meeting's messages. To take each word out of the
+// index where it stands takes milliseconds for a message, so here they are only
+// marked; Purge takes them out, all in one go.
+//
+// Marking adds a segment to the index. By itself the index then merges some hundred
+// pages in one go, up to 90 ms; here it does not, but a few pages each time.
+func deleteMarking(tx *db.WriteTx, meeting string, until time.Time) (int64, error) {
+	if _, err := tx.Exec(setAutomerge, 0); err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(setSecureDelete, false); err != nil {
+		return 0, err
+	}
+	n, err := tx.Exec(deleteOldest, meeting, until.UnixMilli(), deleted, deletedText)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(setSecureDelete, true); err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(mergeWords, purgedPages); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(setAutomerge, automerge)
+	return n, err
+}
+
+// automerge is from how many segments of a size on the index merges them by itself:
+// its own default.
+const automerge = 4
 
 // purgedPages is how many pages of the index Purge writes at once, in about a
 // millisecond.
@@ -144,6 +162,10 @@ WHERE created_at <= ?2 AND seq IN (
 const setSecureDelete = `
 INSERT INTO message_words (message_words, rank)
 VALUES ('secure-delete', ?1)`
+
+const setAutomerge = `
+INSERT INTO message_words (message_words, rank)
+VALUES ('automerge', ?1)`
 
 const mergeWords = `
 INSERT INTO message_words (message_words, rank)

@@ -45,6 +45,9 @@ func TestMentions(t *testing.T) {
 			if len(part.Items) == 1 && part.Items[0].Subject == string(id) {
 				n++
 			}
+			if err := store.Read(t.Context(), g, domain.MaxNumber); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return n
 	}

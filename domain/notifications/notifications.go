@@ -37,6 +37,10 @@ func (t Type) personal() bool {
 	return t == MeetingInvited || t == MessageMentioned || t == ConnectionRequested || t == ConnectionAccepted
 }
 
+// lasting reports whether one of the type stands for those that follow in the same
+// meeting until it is read: who is called in a chat looks into the chat.
+func (t Type) lasting() bool { return t == MessageMentioned }
+
 // Notification is one thing that somebody was told. It does not change.
 type Notification struct {
 	Position  int64

@@ -50,6 +50,20 @@ INSERT INTO notifications (position, user_id, type, cause, meeting_id, actor_id,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (meeting_id, type, cause, user_id) DO NOTHING`
 
+// selectUnreadMention is whether the newest in the meeting is not read.
+const selectUnreadMention = `
+SELECT coalesce((
+  SELECT max(position)
+  FROM notifications
+  WHERE user_id = ?1 AND meeting_id = ?2 AND type = 'message.mentioned'
+), 0) > coalesce((
+  SELECT read_up_to
+  FROM notification_marks
+  WHERE user_id = ?1
+), 0)
+-- scope: notifications.user_id=?1
+-- scope: notification_marks.user_id=?1`
+
 const selectTold = `
 SELECT 1
 FROM notifications

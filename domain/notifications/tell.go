@@ -51,7 +51,8 @@ func TellMembers(tx *db.WriteTx, n News) error {
 
 // Tell tells the people, of whom there are at most MaxTold, and lets it leave by
 // the channels that they want. Its actor is not told, and of what is personal nobody
-// whom a block keeps from the actor.
+// whom a block keeps from the actor. Of what is lasting nobody is told who has not
+// read the last of it in the meeting.
 func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 	if len(people) > MaxTold {
 		return fmt.Errorf("tell %s: %d people, more than %d", n.Type, len(people), MaxTold)
@@ -67,6 +68,15 @@ func Tell(tx *db.WriteTx, n News, people ...domain.UserID) error {
 	for _, user := range people {
 		if user == n.Actor || hidden[user] {
 			continue
+		}
+		if n.Type.lasting() {
+			waits, err := db.One(tx, db.Int, selectUnreadMention, user, n.Meeting)
+			if err != nil {
+				return err
+			}
+			if waits > 0 {
+				continue
+			}
 		}
 		position := tx.Next()
 		inserted, err := tx.Exec(insertNotification, position, user, n.Type, n.Cause, n.Meeting, n.Actor, n.Subject, tx.Now.UnixMilli())

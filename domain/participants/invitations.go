@@ -1,6 +1,8 @@
 package participants
 
 import (
+	"time"
+
 	"connvo/db"
 	"connvo/domain"
 )
@@ -89,6 +91,14 @@ ORDER BY id
 LIMIT ?2
 -- scope: invitations.meeting_id=?1`
 
+const selectAddresses = `
+SELECT id, email, role, invited_by, created_at
+FROM invitations
+WHERE meeting_id = ?1
+ORDER BY id
+LIMIT ?2
+-- scope: invitations.meeting_id=?1`
+
 const updateInvitationRole = `
 UPDATE invitations
 SET role = ?3
@@ -102,6 +112,13 @@ func scanInvited(r db.Row) (Person, error) {
 	p := Person{Status: Invited}
 	err := r.Scan(&p.Invitation, &p.Role)
 	return p, err
+}
+
+func scanAddress(r db.Row) (a Address, err error) {
+	var at int64
+	err = r.Scan(&a.Invitation, &a.Email, &a.Role, &a.By, &at)
+	a.At = time.UnixMilli(at).UTC()
+	return a, err
 }
 
 func scanClaimed(r db.Row) (Claimed, error) {

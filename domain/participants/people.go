@@ -42,6 +42,21 @@ func List(tx db.Reader, m domain.MeetingID) ([]Person, error) {
 	return append(members, invited...), err
 }
 
+// Address is an invitation by e-mail, and where it went.
+type Address struct {
+	Invitation domain.InvitationID
+	Email      string // as users.Address returns it
+	Role       Role
+	By         domain.UserID // who invited it
+	At         time.Time
+}
+
+// Addresses returns the invitations by e-mail that nobody has claimed, oldest first;
+// at most MaxMembers.
+func Addresses(tx db.Reader, m domain.MeetingID) ([]Address, error) {
+	return db.All(tx, scanAddress, selectAddresses, m, MaxMembers)
+}
+
 // Present returns those of the users who may be there now, each with the time at
 // which they joined, zero where they have not. ids is a JSON array. Whether the
 // meeting's state lets anybody be there is asked by the caller, as with rights.

@@ -14,8 +14,12 @@ import (
 const Deactivated = "users.deactivated"
 
 // Departure is who was deactivated, and by whom, "" when the identity provider has
-// deleted them.
-type Departure struct{ User, By domain.UserID }
+// deleted them. After is the meeting up to which, in the order of ids, what they were
+// to host is handed over.
+type Departure struct {
+	User, By domain.UserID
+	After    domain.MeetingID
+}
 
 // Deactivate takes every right from a person, who may be the caller, and from an
 // admin's hands only comes back: whatever they hold open ends, and they are refused

@@ -13,7 +13,8 @@ import (
 )
 
 // Arrival is what else happens, in the same transaction, when an active person is
-// first known to have the address, which is as Address returns it.
+// known to have the address, which is as Address returns it: at each sign-in, and when
+// somebody is seen for whom an invitation waits.
 type Arrival func(tx *db.WriteTx, user domain.UserID, address string) error
 
 // Address returns an e-mail address in the form in which addresses are compared,
@@ -28,10 +29,12 @@ func Address(email string) (string, bool) {
 	return address, err == nil && parsed.Address == address
 }
 
-// ByAddress returns the active user whose verified address it is, or db.ErrNone;
-// of several, who came first. It joins the caller's transaction.
-func ByAddress(tx db.Reader, address string) (domain.UserID, error) {
-	return db.One(tx, scanID, selectByAddress, address)
+// ByAddress returns the active user whose verified address it is, where that is asked
+// by themselves or somebody of the same organization, or db.ErrNone; of several, who
+// came first. Whether anybody else has an account is not to be told. It joins the
+// caller's transaction.
+func ByAddress(tx db.Reader, asks domain.UserID, address string) (domain.UserID, error) {
+	return db.One(tx, scanID, selectByAddress, address, asks)
 }
 
 // Holds reports whether the user is active and the address is still theirs. It
@@ -144,18 +147,22 @@ func newest(tx *db.WriteTx, id Identity, org, role string) (string, string, erro
 	return id.Org, id.OrgRole, err
 }
 
-// verified notes that the address is the person's, and tells of it the first
-// time. Who is deactivated has none yet.
+// verified notes that the address is the person's, and tells of it. Who is
+// deactivated has none yet.
 func (s *Store) verified(tx *db.WriteTx, a Account, id Identity) error {
 	address, ok := Address(id.Email)
 	if !ok || !id.EmailVerified || !a.Active {
 		return nil
 	}
-	if changed, err := tx.Exec(updateAddress, address, a.User); err != nil || changed == 0 {
+	if _, err := tx.Exec(updateAddress, address, a.User); err != nil {
 		return err
 	}
+	return s.arrived(tx, a.User, address)
+}
+
+func (s *Store) arrived(tx *db.WriteTx, user domain.UserID, address string) error {
 	for _, arrival := range s.arrivals {
-		if err := arrival(tx, a.User, address); err != nil {
+		if err := arrival(tx, user, address); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"connvo/db"
+	"connvo/domain"
 )
 
 const selectActive = `
@@ -64,10 +65,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const selectByAddress = `
 SELECT id
 FROM users
-WHERE address = ?1 AND active = 1
+WHERE address = ?1 AND active = 1 AND (id = ?2 OR (org_id <> '' AND org_id = (SELECT org_id FROM users WHERE id = ?2)))
 ORDER BY id
-LIMIT 1
--- scope: users.address=?1`
+LIMIT 1`
 
 const countHolder = `
 SELECT count(*)
@@ -177,6 +177,33 @@ WHERE coalesce(w.tracking, 1) = 1 AND u.active = 1
 ON CONFLICT (user_id) DO UPDATE
 SET seen_at = excluded.seen_at
 WHERE excluded.seen_at >= last_seen.seen_at + ?2`
+
+// selectAwaited takes an object whose keys are users. Who is invited by somebody whom
+// a block keeps from them is not awaited.
+const selectAwaited = `
+SELECT u.id, u.address
+FROM json_each(?1) AS s
+JOIN users AS u ON u.id = s.key
+WHERE u.active = 1 AND u.address <> '' AND EXISTS (
+  SELECT 1
+  FROM invitations AS i
+  WHERE i.email = u.address AND NOT EXISTS (
+    SELECT 1
+    FROM blocks AS b
+    WHERE b.user_id = u.id AND b.other_id = i.invited_by
+  )
+)
+LIMIT ?2`
+
+// awaited is somebody who is invited by their address.
+type awaited struct {
+	user    domain.UserID
+	address string
+}
+
+func scanAwaited(r db.Row) (a awaited, err error) {
+	return a, r.Scan(&a.user, &a.address)
+}
 
 func scanAccount(r db.Row) (Account, error) {
 	var a Account
