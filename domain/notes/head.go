@@ -40,7 +40,7 @@ func (h head) store(tx *db.WriteTx, m domain.MeetingID) error {
 // checkOpen refuses notes that nobody may edit now.
 func (h head) checkOpen(tx *db.WriteTx, m domain.MeetingID, viewer participants.Membership) error {
 	if h.locked {
-		return domain.Fail(domain.Conflict, "the notes are locked")
+		return ErrLocked
 	}
 	return checkKept(tx, m, viewer)
 }
@@ -61,6 +61,9 @@ func checkKept(tx *db.WriteTx, m domain.MeetingID, viewer participants.Membershi
 	}
 	return nil
 }
+
+// ErrLocked is an edit or a rollback of notes that a host has locked.
+var ErrLocked = domain.Fail(domain.Conflict, "the notes are locked")
 
 var errCancelled = domain.Fail(domain.MeetingNotActive, "the meeting is cancelled")
 
