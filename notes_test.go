@@ -48,8 +48,9 @@ type writer struct {
 	answered chan<- struct{}
 	rng      *rand.Rand
 	token    string
-	path     string // of the notes
-	calm     bool   // it sends once, and hears every answer
+	path     string                                   // of the notes
+	calm     bool                                     // it sends once, and hears every answer
+	told     func(client string, edit, version int64) // hears what was acknowledged; nil where nobody asks
 
 	id      string
 	base    int64
@@ -136,11 +137,16 @@ func (w *writer) send() error {
 			times = 1
 		}
 		var answer struct {
-			Edits             []sent
+			Edits             []struct{ ClientSeq, Version int64 }
 			ExpectedClientSeq *int64
 			Version           *int64
 		}
 		status, err := w.call("POST", "/ops", string(body), &answer)
+		for _, e := range answer.Edits {
+			if w.told != nil {
+				w.told(w.id, e.ClientSeq, e.Version)
+			}
+		}
 		switch {
 		case err != nil:
 			return err
