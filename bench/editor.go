@@ -71,15 +71,15 @@ func (e *editor) edit(at time.Duration) error {
 	return err
 }
 
-// request returns what it sends next, nil for nothing, and how many edits that has.
-func (e *editor) request() (body []byte, edits int) {
+// request returns what it sends next, its edits from one number to before another; nothing when both are the same.
+func (e *editor) request() (body []byte, from, to int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	from := max(e.acked, e.seen[e.number])
-	unsent := e.pending[from-e.seen[e.number]:]
-	if len(unsent) == 0 {
-		return nil, 0
+	from = max(e.acked, e.seen[e.number])
+	if e.err != nil || from == e.made {
+		return nil, from, from
 	}
+	unsent := e.pending[from-e.seen[e.number]:]
 	unsent = unsent[:min(len(unsent), maxSent)]
 	body = fmt.Appendf(e.line.body[:0], `{"clientId":%q,"baseVersion":%d,"edits":[`, e.client(e.number), e.base)
 	for i, k := range unsent {
@@ -89,13 +89,13 @@ func (e *editor) request() (body []byte, edits int) {
 		body = append(strconv.AppendInt(append(body, `{"clientSeq":`...), int64(from+i+1), 10), `,"ops":`...)
 		body = append(k.render(body), '}')
 	}
-	return append(body, "]}"...), len(unsent)
+	return append(body, "]}"...), from, from + len(unsent)
 }
 
 // send sends what is to be sent and takes the answer.
 func (e *editor) send(ctx context.Context) error {
-	body, edits := e.request()
-	if edits == 0 {
+	body, from, to := e.request()
+	if from == to {
 		return nil
 	}
 	e.line.body = body
@@ -110,15 +110,18 @@ func (e *editor) send(ctx context.Context) error {
 	var answer struct {
 		Edits []struct{ ClientSeq int }
 	}
-	if err := json.Unmarshal(got.body, &answer); err != nil || len(answer.Edits) != edits {
-		return fmt.Errorf("%d answers to %d edits: %v", len(answer.Edits), edits, err)
+	if err := json.Unmarshal(got.body, &answer); err != nil || len(answer.Edits) != to-from {
+		return fmt.Errorf("%d answers to %d edits: %v", len(answer.Edits), to-from, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, a := range answer.Edits {
-		e.acked = a.ClientSeq
-		e.took = append(e.took, now-time.Duration(e.due[e.number][a.ClientSeq-1].Load()))
+	for i, a := range answer.Edits {
+		if a.ClientSeq != from+i+1 {
+			return fmt.Errorf("edit %d is answered as %d", from+i+1, a.ClientSeq)
+		}
+		e.took = append(e.took, now-time.Duration(e.due[e.number][from+i].Load()))
 	}
+	e.acked = to
 	return nil
 }
 
@@ -139,7 +142,7 @@ func (e *editor) write(ctx context.Context, first, every time.Duration, edits in
 			return err
 		}
 	}
-	for _, more := e.request(); more > 0; _, more = e.request() {
+	for _, from, to := e.request(); from < to; _, from, to = e.request() {
 		if err := e.send(ctx); err != nil {
 			return err
 		}
@@ -151,38 +154,33 @@ func (e *editor) write(ctx context.Context, first, every time.Duration, edits in
 func (e *editor) read(live context.Context) {
 	for {
 		got, err := e.stream.next()
-		if live.Err() != nil {
-			return
-		}
-		if err == nil && got.name == "items" {
-			err = e.take(got.data, e.now())
-		}
-		if err != nil {
-			e.mu.Lock()
-			e.err = err
-			e.mu.Unlock()
+		if live.Err() != nil || !e.take(got, err, e.now()) {
 			return
 		}
 	}
 }
 
-func (e *editor) take(raw []byte, at time.Duration) error {
-	var page struct{ Items []revision }
-	if err := json.Unmarshal(raw, &page); err != nil {
-		return fmt.Errorf("items: %w", err)
-	}
+// take does what an event brings, or keeps why there is none. It returns whether the stream goes on.
+func (e *editor) take(got event, err error, at time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var page struct{ Items []revision }
+	if err == nil && got.name == "items" {
+		err = json.Unmarshal(got.data, &page)
+	}
 	for _, r := range page.Items {
-		if err := e.step(r, at); err != nil {
-			return fmt.Errorf("version %d, edit %d of %s: %w", r.Version, r.ClientSeq, r.ClientID, err)
+		if err == nil {
+			if err = e.step(r, at); err != nil {
+				err = fmt.Errorf("version %d, edit %d of %s: %w", r.Version, r.ClientSeq, r.ClientID, err)
+			}
 		}
 	}
+	e.err = err
 	select {
 	case e.moved <- struct{}{}:
 	default:
 	}
-	return nil
+	return err == nil
 }
 
 // step goes on to the next version. mu is held.
