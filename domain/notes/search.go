@@ -3,7 +3,6 @@ package notes
 import (
 	"bytes"
 	"context"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,20 +71,20 @@ func (s *Store) Search(ctx context.Context, who domain.Actor, m domain.MeetingID
 
 // query is words that are looked for.
 type query struct {
-	words  []string // folded, each once
-	prefix string   // of the last word, folded; "" when it stands for itself
-	folded []byte   // the word that was folded last
+	words  map[string]int // folded, numbered from 0
+	prefix string         // of the last word, folded; "" when it stands for itself
+	folded []byte         // the word that was folded last
 }
 
 func newQuery(text string) *query {
-	q := &query{}
+	q := &query{words: map[string]int{}}
 	for from, to := nextWord(text, 0); from < to; from, to = nextWord(text, to) {
 		folded := string(q.fold(text[from:to]))
 		if q.prefix = ""; lengthOf(text[from:to]) >= minPrefix { // the last word's remains
 			q.prefix = folded
 		}
-		if !slices.Contains(q.words, folded) {
-			q.words = append(q.words, folded)
+		if _, again := q.words[folded]; !again {
+			q.words[folded] = len(q.words)
 		}
 	}
 	return q
@@ -123,20 +122,25 @@ type hit struct {
 func (q *query) hits(line string) []hit {
 	var hits []hit
 	seen, missing := make([]bool, len(q.words)), len(q.words)
+	see := func(of int) {
+		if !seen[of] {
+			seen[of], missing = true, missing-1
+		}
+	}
 	word := -1
 	for from, to := nextWord(line, 0); from < to; from, to = nextWord(line, to) {
 		word++
 		folded := q.fold(line[from:to])
-		here := false
-		for i, w := range q.words {
-			if string(folded) == w || w == q.prefix && q.prefix != "" && bytes.HasPrefix(folded, []byte(w)) {
-				if !here {
-					hits, here = append(hits, hit{word, i, from, to}), true
-				}
-				if !seen[i] {
-					seen[i], missing = true, missing-1
-				}
-			}
+		of, found := q.words[string(folded)]
+		if found {
+			see(of)
+		}
+		if q.prefix != "" && bytes.HasPrefix(folded, []byte(q.prefix)) {
+			of, found = q.words[q.prefix], true
+			see(of)
+		}
+		if found {
+			hits = append(hits, hit{word, of, from, to})
 		}
 	}
 	if missing > 0 {
@@ -148,22 +152,7 @@ func (q *query) hits(line string) []hit {
 // snippet returns the part of a line that has most of the words that were looked
 // for, with some of the line before and after it.
 func snippet(line string, hits []hit, words int) string {
-	best, most, last := 0, 0, 0
-	for i := range hits {
-		var seen []int
-		j := i
-		for ; j < len(hits) && hits[j].word < hits[i].word+snippetWords; j++ {
-			if !slices.Contains(seen, hits[j].of) {
-				seen = append(seen, hits[j].of)
-			}
-		}
-		if len(seen) > most {
-			best, most, last = i, len(seen), j-1
-		}
-		if most == words {
-			break
-		}
-	}
+	best, last := densest(hits, words)
 	spare := snippetWords - (hits[last].word - hits[best].word + 1)
 	from, to, cutBefore, cutAfter := window(line, hits[best].word-spare/2)
 	var b strings.Builder
@@ -182,6 +171,26 @@ func snippet(line string, hits []hit, words int) string {
 		b.WriteString("…")
 	}
 	return b.String()
+}
+
+// densest returns the first and the last of the hits within snippetWords that are
+// most of the words looked for.
+func densest(hits []hit, words int) (best, last int) {
+	seen, distinct, most, next := make([]int, words), 0, 0, 0
+	for i, h := range hits {
+		for ; next < len(hits) && hits[next].word < h.word+snippetWords; next++ {
+			if seen[hits[next].of]++; seen[hits[next].of] == 1 {
+				distinct++
+			}
+		}
+		if distinct > most {
+			best, last, most = i, next-1, distinct
+		}
+		if seen[h.of]--; seen[h.of] == 0 {
+			distinct--
+		}
+	}
+	return best, last
 }
 
 // window returns the bytes of a line that are its words from one on, no more than

@@ -235,6 +235,7 @@ func TestOfflineQueueIsSentFromOneBase(t *testing.T) {
 // started answer the same, to clients that are behind, to what cannot be applied, and
 // over rollbacks.
 func TestWhatIsKeptInMemoryChangesNothing(t *testing.T) {
+	t.Parallel()
 	warm, cold := newDesk(t), newDesk(t)
 	type client struct {
 		id   string
