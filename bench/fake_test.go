@@ -29,6 +29,7 @@ type fake struct {
 
 type fakeRoom struct {
 	presence         fakePresence
+	notes            fakeNotes
 	messages, events []map[string]any
 	left             map[string]bool
 }
@@ -47,7 +48,9 @@ func newFake(t *testing.T, flaw string) *target {
 	mux.HandleFunc("POST /v1/meetings/{id}/leave", f.step)
 	mux.HandleFunc("POST /v1/meetings/{id}/messages", f.post)
 	mux.HandleFunc("PUT /v1/meetings/{id}/presence", f.put)
-	for _, part := range []string{"messages", "events", "participants", "presence"} {
+	mux.HandleFunc("POST /v1/meetings/{id}/notes/ops", f.write)
+	mux.HandleFunc("GET /v1/meetings/{id}/notes", f.notes)
+	for _, part := range []string{"messages", "events", "participants", "presence", "notes/ops"} {
 		mux.HandleFunc("GET /v1/meetings/{id}/"+part, f.read)
 	}
 	if flaw != "old" {

@@ -42,8 +42,11 @@ func newFakeTrack(q, who string) *fakeTrack {
 // items returns what a feed holds past a position.
 func (f *fake) items(t *fakeTrack, after int64) []map[string]any {
 	items := f.rooms[t.id].messages
-	if t.part == "events" {
+	switch t.part {
+	case "events":
 		items = f.rooms[t.id].events
+	case "notes":
+		items = f.rooms[t.id].notes.items
 	}
 	i, _ := slices.BinarySearchFunc(items, after+1, func(m map[string]any, p int64) int { return int(m["position"].(int64) - p) })
 	return items[i:]
@@ -64,7 +67,9 @@ func (f *fake) body(t *fakeTrack) string {
 	return string(raw)
 }
 
-func (t *fakeTrack) feed() bool { return t.part == "messages" || t.part == "events" }
+func (t *fakeTrack) feed() bool {
+	return t.part == "messages" || t.part == "events" || t.part == "notes"
+}
 
 // next returns what is new on a track, with the flaw of the stream.
 func (f *fake) next(t *fakeTrack) []fakeEvent {

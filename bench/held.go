@@ -16,6 +16,7 @@ const (
 	sloFew          = "commit to subscriber, 100 streams"
 	sloParticipants = "one commit to 1,000 watchers of participants"
 	sloIdle         = "idle live stream"
+	sloNotes        = "100 editors of one document"
 	sloPresence     = "presence of 1,000 people in 100 meetings"
 	sloRevoked      = "loss of access to the end of its streams"
 	sloReturn       = "5,000 streams back after a restart"

@@ -42,6 +42,7 @@ type options struct {
 	Return       returning    `cmd:"" help:"End the server under many streams, start it again, and let all of them come back."`
 	Churn        churn        `cmd:"" help:"Let connections come and go in every way, and see what the server keeps of them."`
 	Presence     presence     `cmd:"" help:"Let people say that they are here, and follow who else is."`
+	Notes        notes        `cmd:"" help:"Let people write the notes of one meeting together."`
 	Idle         idle         `cmd:"" help:"Hold streams on which nothing happens."`
 }
 
@@ -75,6 +76,7 @@ func (all) scenarios() []scenario {
 		churn{Rate: 500, Duration: 10 * time.Second, Hold: time.Second, Posts: 50},
 		presence{People: 1_000, Meetings: 100, Every: 10 * time.Second, Duration: 20 * time.Second},
 		presence{People: 1_000, Meetings: 100, Every: time.Second, Cursor: true, Duration: 10 * time.Second},
+		notes{Editors: 100, Rate: 5, Duration: 10 * time.Second},
 		idle{Streams: 10_000, Hold: 5 * time.Second},
 	}
 }
@@ -114,7 +116,7 @@ func run(args []string, out, progress io.Writer) error {
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
 	for _, s := range []scenario{o.Creates, o.Lone, o.Reads, o.Fanout, o.Meetings, o.Live, o.Participants, o.Revoke, o.Slow,
-		o.Storm, o.Return, o.Churn, o.Presence, o.Idle} {
+		o.Storm, o.Return, o.Churn, o.Presence, o.Notes, o.Idle} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}
 		}

@@ -31,6 +31,7 @@ func small() []scenario {
 		oneStuck,
 		visitors,
 		someHere,
+		someWrite,
 	}
 }
 
@@ -39,6 +40,7 @@ var (
 	visitors     = churn{Rate: 150, Duration: 700 * time.Millisecond, Hold: time.Second, Posts: 500}
 	oneStuck     = slow{Streams: 3, Stuck: 2, Rate: 500, Size: 4000, Before: 100 * time.Millisecond, Duration: 8 * time.Second}
 	someHere     = presence{People: 6, Meetings: 2, Every: 200 * time.Millisecond, Cursor: true, Duration: 3 * time.Second}
+	someWrite    = notes{Editors: 6, Rate: 50, Duration: 500 * time.Millisecond}
 	someLeave    = revoke{Streams: 10, Each: 2, Rate: 100, Duration: 400 * time.Millisecond}
 	stormOfFew   = storm{Streams: 40, Meetings: 5, Rate: 100, Times: 2}
 )
@@ -118,6 +120,12 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"shy", "6 streams do not show everybody who is here", presence{People: 6, Meetings: 2, Every: time.Second, Duration: time.Second}},
 		{"stale", "6 streams do not end on the answer of a GET", someHere},
 		{"end", "6 streams of presence failed", someHere},
+		{"lose on streams", "6 streams of edits failed", someWrite},
+		{"double on streams", "6 streams of edits failed", someWrite},
+		{"swap on streams", "6 streams of edits failed", someWrite},
+		{"end", "6 streams of edits failed", someWrite},
+		{"shift", "streams of edits failed", someWrite},
+		{"stale", "6 editors have another text than a GET answers", someWrite},
 		{"end", "idle streams failed", idle{Streams: 5, Hold: 100 * time.Millisecond}},
 	}
 	each(together, len(all), func(_, i int) {
@@ -194,6 +202,7 @@ func TestCancelledScenarioEndsAtOnce(t *testing.T) {
 		returningFew,
 		churn{Rate: 100, Duration: time.Minute, Hold: time.Minute, Posts: 10},
 		presence{People: 6, Meetings: 2, Every: time.Second, Duration: time.Minute},
+		notes{Editors: 6, Rate: 1, Duration: time.Minute},
 	} {
 		target := newFake(t, "")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, why)

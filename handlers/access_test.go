@@ -93,6 +93,7 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/notes":                    {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/notes/ops":                {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/notes/versions/{version}": {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/notes/search":             {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/notes/export":             {"members 200", "joined 200", "members 200", "members 200"},
 	"POST /v1/meetings/{meetingId}/notes/ops":               {"writers 200", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"},
 	"POST /v1/meetings/{meetingId}/notes/rollback":          {"hosts 200", "joined-hosts 200", "hosts 200", "hosts 409 meeting_not_active"},

@@ -106,6 +106,7 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	},
 	"/v1/meetings/{meetingId}/notes":                    func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/notes") },
 	"/v1/meetings/{meetingId}/notes/ops":                lawNoteEdits,
+	"/v1/meetings/{meetingId}/notes/search":             lawNoteSearch,
 	"/v1/meetings/{meetingId}/notes/versions/{version}": func(w *lawWorld) []string { return w.noteVersions(1) },
 	"/v1/meetings/{meetingId}/messages": func(w *lawWorld) []string {
 		paths := append(each(w.meetings, "/v1/meetings/%s/messages?limit=3"), each(w.meetings, "/v1/meetings/%s/messages?after=0")...)

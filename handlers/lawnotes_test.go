@@ -42,6 +42,10 @@ func lawNoteEdits(w *lawWorld) []string {
 	return append(each(w.meetings, "/v1/meetings/%s/notes/ops?limit=3"), each(w.meetings, "/v1/meetings/%s/notes/ops?after=0")...)
 }
 
+func lawNoteSearch(w *lawWorld) []string {
+	return append(each(w.meetings, "/v1/meetings/%s/notes/search?q=law"), each(w.meetings, "/v1/meetings/%s/notes/search?q=law&limit=1")...)
+}
+
 // lawNoteEdit is two edits by a client of its own, of notes as they were once.
 func lawNoteEdit(t *rapid.T, w *lawWorld) (string, string) {
 	meeting, version := w.drawVersion(t)
@@ -49,7 +53,7 @@ func lawNoteEdit(t *rapid.T, w *lawWorld) (string, string) {
 		meeting = w.drawMeeting(t)
 	}
 	w.clients++
-	return meeting + "/notes/ops", fmt.Sprintf(`{"clientId":"%s-%d","baseVersion":%s,"edits":[{"clientSeq":1,"ops":[{"insert":"%d "}]},{"clientSeq":2,"ops":[{"delete":1}]}]}`,
+	return meeting + "/notes/ops", fmt.Sprintf(`{"clientId":"%s-%d","baseVersion":%s,"edits":[{"clientSeq":1,"ops":[{"insert":"%d law\n"}]},{"clientSeq":2,"ops":[{"delete":1}]}]}`,
 		w.org, w.clients, version, w.clients)
 }
 

@@ -125,7 +125,7 @@ func (s *Server) listMessages(ctx context.Context, who domain.Actor, in *message
 }
 
 func (s *Server) searchMessages(ctx context.Context, who domain.Actor, in *searchInput) (foundMessages, error) {
-	below, err := seqBelow(in.Cursor)
+	below, err := numberOf(in.Cursor, domain.MaxNumber)
 	if err != nil {
 		return foundMessages{}, err
 	}
@@ -141,18 +141,17 @@ func (s *Server) searchMessages(ctx context.Context, who domain.Actor, in *searc
 	return page, err
 }
 
-// seqBelow returns the number of the message that a cursor of messages stands
-// for, one beyond all for the first page.
-func seqBelow(cursor string) (int64, error) {
+// numberOf returns the number that a cursor stands for, or that of the first page.
+func numberOf(cursor string, first int64) (int64, error) {
 	key, err := domain.Cursor(cursor).Key(1)
 	if err != nil || key == nil {
-		return domain.MaxNumber, err
+		return first, err
 	}
-	seq, err := strconv.ParseInt(key[0], 10, 64)
+	n, err := strconv.ParseInt(key[0], 10, 64)
 	if err != nil {
 		return 0, &domain.Error{Kind: domain.Malformed, Field: "query.cursor", Detail: "the cursor is not one that this server gave"}
 	}
-	return seq, nil
+	return n, nil
 }
 
 func (s *Server) editMessage(ctx context.Context, who domain.Actor, in *messageEdit) (Message, error) {

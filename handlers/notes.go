@@ -141,6 +141,25 @@ func (in *noteLock) detail() map[string]string {
 	return map[string]string{"locked": strconv.FormatBool(in.Body.Locked)}
 }
 
+type noteSearchInput struct {
+	ListParams
+	MeetingParam
+	Q string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"Words, of which a line has every one. Case and accents do not matter; the last word stands for all that begin with it, when it has three characters or more."`
+}
+
+// foundLines are the lines of notes that have the words that were looked for.
+type foundLines struct {
+	Version    int64       `json:"version" doc:"Of the notes that were looked through; another than that of the page before where somebody has written meanwhile."`
+	Items      []foundLine `json:"items"`
+	NextCursor *string     `json:"nextCursor"`
+}
+
+type foundLine struct {
+	Line    int    `json:"line" doc:"Its number, from 1."`
+	Offset  int    `json:"offset" doc:"Where the first of the words begins, in UTF-16 code units from the beginning of the notes."`
+	Snippet string `json:"snippet" doc:"The part of the line around the words, as plain text. What was found stands between ⟦ and ⟧, and … where it was cut."`
+}
+
 func (s *Server) noteRoutes() {
 	const path = "/v1/meetings/{meetingId}/notes"
 	get(s, route{path: path, id: "getNotes", tag: "Notes", summary: "The notes of a meeting", about: "While the meeting is active, for those who have joined.", shared: true}, s.getNotes)
@@ -151,6 +170,8 @@ func (s *Server) noteRoutes() {
 		about: "after is a version. What is older than 90 days is there no more.", shared: true}, s.listNoteEdits)
 	get(s, route{path: path + "/versions/{version}", id: "getNotesVersion", tag: "Notes", summary: "The notes as they once were",
 		about: "For whoever may read the notes. version is that of an edit, as GET …/notes/ops tells it; 404 for one that is no more, or never was.", shared: true}, s.getNotesVersion)
+	get(s, route{path: path + "/search", id: "searchNotes", tag: "Notes", limit: ratelimit.Search, summary: "Look for words in the notes",
+		about: "The lines that have all of them, from the first on. What is committed is found.", shared: true}, s.searchNotes)
 	write(s, route{path: path + "/rollback", id: "rollBackNotes", tag: "Notes", limit: ratelimit.Notes, audits: audit.NotesRolledBack,
 		summary: "Make the notes what they once were", about: "The host only. It is a new edit, which everybody gets; the history stays."}, s.rollBackNotes)
 	write(s, route{method: http.MethodPut, path: path + "/lock", id: "lockNotes", tag: "Notes", limit: ratelimit.Notes, audits: audit.NotesLocked,
@@ -188,6 +209,23 @@ func noteRevisionOf(l notes.Logged) noteRevision {
 		r.ClientID, r.ClientSeq = &l.Client, &l.Seq
 	}
 	return r
+}
+
+func (s *Server) searchNotes(ctx context.Context, who domain.Actor, in *noteSearchInput) (foundLines, error) {
+	after, err := numberOf(in.Cursor, 0)
+	if err != nil {
+		return foundLines{}, err
+	}
+	found, err := s.Notes.Search(ctx, who, in.meeting(), in.Q, int(after), in.Limit)
+	page := foundLines{Version: found.Version, Items: make([]foundLine, len(found.Lines))}
+	for i, l := range found.Lines {
+		page.Items[i] = foundLine{Line: l.Number, Offset: l.Offset, Snippet: l.Snippet}
+	}
+	if found.More {
+		next := string(domain.NewCursor(strconv.Itoa(found.Lines[len(found.Lines)-1].Number)))
+		page.NextCursor = &next
+	}
+	return page, err
 }
 
 func (s *Server) rollBackNotes(ctx context.Context, who domain.Actor, in *noteRollback) (note, error) {

@@ -1,10 +1,18 @@
 package handlers_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"connvo/audit"
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/notes"
 )
 
 // notebook is the notes of a meeting, as somebody writes them by one client.
@@ -169,11 +177,11 @@ func TestNotesEndAtTheirBound(t *testing.T) {
 	}
 }
 
-// Observers, those who have left, and everybody when the notes are locked: refused,
-// and nothing is applied.
+// Observers, strangers, those who have left, and everybody when the notes are locked:
+// refused and recorded, and nothing is applied.
 func TestWhoMayNotWriteNotesChangesNothing(t *testing.T) {
 	s := newServer(t)
-	ada, grace, vera := s.signIn("ada"), s.signIn("grace"), s.signIn("vera")
+	ada, grace, vera := s.signInAs("ada", "org_1", "member"), s.signIn("grace"), s.signIn("vera")
 	meeting := ada.plan("Plan", grace, "participant", vera, "observer")
 	ada.must("POST", meeting+"/start", nil)
 	for _, p := range []*person{grace, vera} {
@@ -182,14 +190,20 @@ func TestWhoMayNotWriteNotesChangesNothing(t *testing.T) {
 	host, guest := ada.notesOf(meeting), grace.notesOf(meeting)
 	version := guest.write(1, "Hello")
 	grace.must("POST", meeting+"/leave", nil)
+	var refused []string
 	refuse := func(name string, n notebook, seq int64, status int, code string) {
 		t.Helper()
+		refused = append(refused, fmt.Sprint(n.ID, " ", code))
 		a := n.do("POST", n.path+"/ops", n.edit(version, seq, `[{"insert":"x"}]`))
 		if a.Status != status || a.code() != code {
 			t.Errorf("%s: %d %s", name, a.Status, a.Body)
 		}
+		if got, n := host.content(), s.number(`SELECT count(*) FROM note_ops`)+10*s.number(`SELECT count(*) FROM note_clients`); got != "Hello" || n != 11 {
+			t.Errorf("%s: %q, %d", name, got, n)
+		}
 	}
 	refuse("an observer", vera.notesOf(meeting), 1, 403, "forbidden")
+	refuse("a stranger", s.signIn("mallory").notesOf(meeting), 1, 404, "not_found")
 	refuse("who has left", guest, 2, 403, "forbidden")
 	grace.must("POST", meeting+"/join", nil)
 	ada.must("PUT", host.path+"/lock", `{"locked":true}`)
@@ -202,13 +216,25 @@ func TestWhoMayNotWriteNotesChangesNothing(t *testing.T) {
 	if a := guest.do("POST", guest.path+"/ops", guest.edit(0, 1, `[{"insert":"Hello"}]`)); a.Status != 200 || !strings.Contains(string(a.Body), fmt.Sprint(version)) {
 		t.Errorf("again: %d %s", a.Status, a.Body)
 	}
-	if got, n := host.content(), s.number(`SELECT count(*) FROM note_ops`); got != "Hello" || n != 1 {
-		t.Errorf("%q after %d edits", got, n)
-	}
 	ada.must("PUT", host.path+"/lock", `{"locked":false}`)
 	guest.must("POST", guest.path+"/ops", guest.edit(version, 2, `[{"insert":"x"}]`))
 	if got := host.content(); got != "xHello" {
 		t.Errorf("%q", got)
+	}
+	var recorded []string
+	for _, l := range s.recorded("org_1") {
+		if l.Outcome == audit.Refused && strings.Contains(l.Detail, meeting+"/notes/ops") {
+			var detail struct{ Method, Code string }
+			if err := json.Unmarshal([]byte(l.Detail), &detail); err != nil || detail.Method != "POST" {
+				t.Errorf("%v %s", err, l.Detail)
+			}
+			recorded = append(recorded, fmt.Sprint(l.Actor, " ", detail.Code))
+		}
+	}
+	slices.Sort(refused)
+	slices.Sort(recorded)
+	if !slices.Equal(recorded, refused) {
+		t.Errorf("recorded %q, want %q", recorded, refused)
 	}
 }
 
@@ -234,5 +260,66 @@ func TestNotesAreExported(t *testing.T) {
 	}
 	if a := notes.do("GET", notes.path+"/export?format=pdf", nil); a.Status != 422 {
 		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+// What is older than its lifetime is gone from the history: the feed says so, an edit
+// from before it is told to read on, and one from where the history begins is taken.
+func TestHistoryOfNotesEndsWhereItIsCompacted(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	meeting := ada.plan("Plan", grace, "participant")
+	first, second := ada.notesOf(meeting), grace.notesOf(meeting)
+	old := first.write(1, "Hello")
+	floor := first.write(2, "Oh! ")
+	s.Clock.Advance(notes.Lifetime + time.Hour)
+	ada, grace = s.signIn("ada"), s.signIn("grace")
+	first.person, second.person = ada, grace
+	newest := first.write(3, "So: ")
+	_, id, _ := strings.Cut(meeting, "/v1/meetings/")
+	if err := s.DB.Write(t.Context(), func(tx *db.WriteTx) error { return notes.Compact(tx, domain.MeetingID(id)) }); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"":                            fmt.Sprintf("[{%d}] false", newest),
+		"?after=0":                    fmt.Sprintf("[{%d}] true", newest),
+		fmt.Sprint("?after=", old):    fmt.Sprintf("[{%d}] true", newest),
+		fmt.Sprint("?after=", floor):  fmt.Sprintf("[{%d}] false", newest),
+		fmt.Sprint("?after=", newest): "[] false",
+	} {
+		var page struct {
+			Items     []struct{ Version int64 }
+			Truncated bool
+		}
+		ada.must("GET", first.path+"/ops"+path, nil).into(t, &page)
+		if got := fmt.Sprint(page.Items, " ", page.Truncated); got != want {
+			t.Errorf("%q: %s, want %s", path, got, want)
+		}
+		if path == "" {
+			continue
+		}
+		st := ada.follow(first.path + "/ops" + path + "&heartbeat=1")
+		st.ready()
+		if want != "[] false" {
+			st.into(st.next("items"), &page)
+			if got := fmt.Sprint(page.Items, " ", page.Truncated); got != want {
+				t.Errorf("%q live: %s, want %s", path, got, want)
+			}
+		}
+		st.close()
+	}
+	for _, base := range []int64{0, old} {
+		var p struct{ Version int64 }
+		a := grace.do("POST", second.path+"/ops", second.edit(base, 1, `[{"insert":"x"}]`))
+		if a.into(t, &p); a.Status != 409 || a.code() != "conflict" || p.Version != newest {
+			t.Errorf("based on %d: %d %s", base, a.Status, a.Body)
+		}
+	}
+	if a := grace.do("GET", fmt.Sprint(second.path, "/versions/", old), nil); a.Status != 404 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	second.must("POST", second.path+"/ops", second.edit(floor, 1, `[{"insert":"x"}]`))
+	if got := first.content(); got != "So: xOh! Hello" {
+		t.Errorf("%q", got)
 	}
 }

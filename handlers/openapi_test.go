@@ -198,6 +198,7 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"Hello again"}`)
 	version := ada.notesOf(meeting).write(1, "Hello")
 	ada.must("POST", meeting+"/notes/rollback", `{"version":0,"reason":"a mistake"}`)
+	ada.notesOf(meeting).write(2, "Hello")
 	ada.asks(s.signIn("grace"))
 	ada.must("POST", "/v1/blocks", `{"userId":"`+string(s.signIn("mallory").ID)+`"}`)
 	s.deadJob("org_1")

@@ -10,6 +10,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/meetings"
+	"connvo/domain/notes"
 	"connvo/domain/participants"
 	"connvo/domain/users"
 	"connvo/realtime"
@@ -166,9 +167,10 @@ func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 func shown(path string) string { return path[:min(len(path), audit.MaxResource)] }
 
 // withheld reports whether err, and p which tells of it, says that the caller has
-// no right. Who is no member of a meeting is told that there is none.
+// no right. Who is no member of a meeting is told that there is none; a lock takes
+// the right to write notes from everybody.
 func withheld(err error, p *problem) bool {
-	return p.Status == http.StatusForbidden || errors.Is(err, participants.ErrNoMember)
+	return p.Status == http.StatusForbidden || errors.Is(err, participants.ErrNoMember) || errors.Is(err, notes.ErrLocked)
 }
 
 // noteRefusedPath records that a stream was asked to follow a path to which the

@@ -32,6 +32,7 @@ func (s *Store) append(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, h h
 			return err
 		}
 	}
+	before := h.version
 	for i := range revisions {
 		r := &revisions[i]
 		ops, err := r.Delta.MarshalJSON()
@@ -57,7 +58,7 @@ func (s *Store) append(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, h h
 	if err := h.store(tx, m); err != nil {
 		return err
 	}
-	s.texts.put(m, h.version, text)
+	s.texts.put(m, before, revisions, text)
 	return nil
 }
 

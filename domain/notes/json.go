@@ -3,6 +3,7 @@ package notes
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -77,23 +78,47 @@ func (d *Delta) UnmarshalJSON(text []byte) error {
 	if !utf8.Valid(text) {
 		return domain.Fail(domain.Invalid, "the edit is not valid UTF-8")
 	}
-	ops, s := Delta{}, scanner{text}
-	more := s.take("[")
-	if !more {
-		return domain.Fail(domain.Invalid, "an edit is an array of operations")
+	s := scanner{text}
+	ops, err := s.delta()
+	if err == nil && (!s.take("") || len(s.rest) > 0) {
+		err = domain.Fail(domain.Invalid, "an edit is one array of operations")
 	}
-	for more = !s.take("]"); more; more = s.take(",") {
-		op, err := s.op()
-		if err != nil {
-			return err
+	if err == nil {
+		*d = ops
+	}
+	return err
+}
+
+// encode returns a JSON array, [] for nil.
+func encode(edits []Delta) (string, error) {
+	to := []byte{'['}
+	for i, d := range edits {
+		if i > 0 {
+			to = append(to, ',')
 		}
-		ops = append(ops, op)
+		ops, err := d.MarshalJSON()
+		if err != nil {
+			return "", err
+		}
+		to = append(to, ops...)
 	}
-	if len(ops) > 0 && !s.take("]") || !s.take("") || len(s.rest) > 0 {
-		return domain.Fail(domain.Invalid, "an edit is one array of operations")
+	return string(append(to, ']')), nil
+}
+
+// decode reads what encode has written, nil for [].
+func decode(text []byte) (edits []Delta, err error) {
+	s := scanner{text}
+	for more := s.take("[") && !s.take("]"); more; more = s.take(",") {
+		d, err := s.delta()
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, d)
 	}
-	*d = ops
-	return nil
+	if len(edits) > 0 && !s.take("]") || len(s.rest) > 0 {
+		return nil, fmt.Errorf("%.100q are no edits", text)
+	}
+	return edits, nil
 }
 
 // scanner reads the JSON of an edit. Encoding/json would take members twice, any
@@ -103,12 +128,33 @@ type scanner struct{ rest []byte }
 
 // take passes over white space and then over token, if it comes next.
 func (s *scanner) take(token string) bool {
-	s.rest = bytes.TrimLeft(s.rest, " \t\r\n")
+	for len(s.rest) > 0 && (s.rest[0] == ' ' || s.rest[0] == '\t' || s.rest[0] == '\r' || s.rest[0] == '\n') {
+		s.rest = s.rest[1:]
+	}
 	rest, found := bytes.CutPrefix(s.rest, []byte(token))
 	if found {
 		s.rest = rest
 	}
 	return found
+}
+
+// delta reads an array of operations, which may be empty.
+func (s *scanner) delta() (Delta, error) {
+	if !s.take("[") {
+		return nil, domain.Fail(domain.Invalid, "an edit is an array of operations")
+	}
+	ops := Delta{}
+	for more := !s.take("]"); more; more = s.take(",") {
+		op, err := s.op()
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	if len(ops) > 0 && !s.take("]") {
+		return nil, domain.Fail(domain.Invalid, "an edit is one array of operations")
+	}
+	return ops, nil
 }
 
 func (s *scanner) op() (op Op, err error) {

@@ -1,7 +1,6 @@
 package notes
 
 import (
-	"encoding/json"
 	"time"
 
 	"connvo/db"
@@ -227,7 +226,9 @@ func scanClient(r db.Row) (owned, error) {
 	if err := r.Scan(&o.ID, &o.meeting, &o.user, &o.Seq, &o.Base, &known); err != nil {
 		return o, err
 	}
-	return o, json.Unmarshal(known, &o.Known)
+	var err error
+	o.Known, err = decode(known)
+	return o, err
 }
 
 type count struct{ seen, edits, last int64 }
@@ -235,20 +236,4 @@ type count struct{ seen, edits, last int64 }
 func scanCount(r db.Row) (c count, err error) {
 	err = r.Scan(&c.seen, &c.edits, &c.last)
 	return c, err
-}
-
-// encode returns a JSON array, [] for nil.
-func encode(edits []Delta) (string, error) {
-	to := []byte{'['}
-	for i, d := range edits {
-		if i > 0 {
-			to = append(to, ',')
-		}
-		ops, err := d.MarshalJSON()
-		if err != nil {
-			return "", err
-		}
-		to = append(to, ops...)
-	}
-	return string(append(to, ']')), nil
 }

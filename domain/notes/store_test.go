@@ -3,6 +3,7 @@ package notes_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -228,4 +229,71 @@ func TestOfflineQueueIsSentFromOneBase(t *testing.T) {
 		return
 	}
 	t.Error("nobody was told to read")
+}
+
+// What is kept in memory changes nothing: a Store that has it and one that has just
+// started answer the same, to clients that are behind, to what cannot be applied, and
+// over rollbacks.
+func TestWhatIsKeptInMemoryChangesNothing(t *testing.T) {
+	t.Parallel()
+	warm, cold := newDesk(t), newDesk(t)
+	type client struct {
+		id   string
+		base int // of versions
+		text string
+		seq  int64
+	}
+	type pair struct{ warm, cold int64 }
+	rng, versions, clients := rand.New(rand.NewPCG(2, 2)), []pair{{}}, []*client{}
+	for step := range 600 {
+		cold.notes = notes.NewStore(cold.db, events.NewLog(nil))
+		if step%50 == 49 {
+			to := versions[rng.IntN(len(versions))]
+			a, err := warm.notes.Rollback(t.Context(), warm.host, warm.id, to.warm)
+			b, err2 := cold.notes.Rollback(t.Context(), cold.host, cold.id, to.cold)
+			if err != nil || err2 != nil || a.Content != b.Content {
+				t.Fatalf("step %d: %+v %v, %+v %v", step, a, err, b, err2)
+			}
+			versions = append(versions, pair{a.Version, b.Version})
+		}
+		if len(clients) == 0 || rng.IntN(3) == 0 {
+			base := max(0, len(versions)-1-rng.IntN(1+rng.IntN(1_000)))
+			n, err := warm.at(versions[base].warm)
+			if base > 0 {
+				warm.must(err)
+			}
+			clients = append(clients, &client{id: fmt.Sprint("client-", step), base: base, text: n.Content})
+		}
+		c := clients[max(0, len(clients)-1-rng.IntN(5))]
+		base, text, deltas := versions[c.base], c.text, []notes.Delta(nil)
+		for range 1 + rng.IntN(3) {
+			d := anyEdit(rng.IntN, text).Normalize()
+			if len(text) > 3_000 {
+				d = notes.Between(text, "fresh")
+			}
+			text, deltas = apply(t, text, d), append(deltas, d)
+		}
+		bad := rng.IntN(20) == 0
+		if bad {
+			deltas = append(deltas, insert(100_000, "x"))
+		}
+		a, err := warm.submit(c.id, base.warm, c.seq+1, deltas...)
+		b, err2 := cold.submit(c.id, base.cold, c.seq+1, deltas...)
+		if bad != (err != nil) || bad != (err2 != nil) || len(a.Edits) != len(b.Edits) {
+			t.Fatalf("step %d: %v, %v", step, err, err2)
+		}
+		if bad {
+			continue
+		}
+		for i := range a.Edits {
+			if !a.Edits[i].Delta.Equal(b.Edits[i].Delta) {
+				t.Fatalf("step %d: %s with, %s without", step, show(a.Edits[i].Delta), show(b.Edits[i].Delta))
+			}
+			versions = append(versions, pair{a.Edits[i].Version, b.Edits[i].Version})
+		}
+		c.text, c.seq = text, c.seq+int64(len(deltas))
+	}
+	if a, b := warm.get(), cold.get(); a.Content != b.Content || a.Content == "" {
+		t.Errorf("%q with, %q without", a.Content, b.Content)
+	}
 }

@@ -124,7 +124,7 @@ func (h head) repeated(tx db.Reader, m domain.MeetingID, c Client, edits []Edit)
 // apply applies the fresh ones of the edits to the notes and stores what follows
 // from that.
 func (s *Store) apply(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, h head, c Client, sub Submission, fresh []Edit) ([]Revision, error) {
-	c, history, err := h.history(tx, m, c, sub.Base)
+	c, history, err := s.history(tx, m, h, c, sub.Base)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (s *Store) apply(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, h he
 
 // history returns the revisions that Rebase needs for edits with that base, and
 // the client as it is to be rebased.
-func (h head) history(tx db.Reader, m domain.MeetingID, c Client, base int64) (Client, []Revision, error) {
+func (s *Store) history(tx db.Reader, m domain.MeetingID, h head, c Client, base int64) (Client, []Revision, error) {
 	if err := h.checkVersion(tx, m, base); err != nil {
 		return c, nil, err
 	}
@@ -169,10 +169,13 @@ func (h head) history(tx db.Reader, m domain.MeetingID, c Client, base int64) (C
 		// only for edits of its own after the base.
 		c, after, forgotten = Client{ID: c.ID, Seq: c.Seq, Base: base}, base, true
 	}
-	read := behind{bytes: maxBehindBytes}
-	history, err := db.All(tx, read.scan, selectOpsAfter, m, after, maxBehind+1)
-	if err == nil && len(history) > maxBehind {
-		err = ErrBase
+	var err error
+	history, kept := s.texts.since(m, h, after)
+	if !kept {
+		read := behind{bytes: maxBehindBytes}
+		if history, err = db.All(tx, read.scan, selectOpsAfter, m, after, maxBehind+1); err == nil && len(history) > maxBehind {
+			err = ErrBase
+		}
 	}
 	if _, own := c.since(base, history); err == nil && forgotten && own > 0 {
 		err = ErrBase
