@@ -84,7 +84,7 @@ type liveRound struct {
 
 type liveResult struct {
 	Q     string          `json:"q" doc:"The path as it was given."`
-	Event string          `json:"event" enum:"snapshot,items,problem"`
+	Event string          `json:"event" enum:"snapshot,items,interim,problem"`
 	Body  json.RawMessage `json:"body"`
 }
 
