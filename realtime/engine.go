@@ -67,6 +67,9 @@ type Config struct {
 	WriteTimeout time.Duration
 	// Second is the unit of heartbeats, a second when 0; tests shorten it.
 	Second time.Duration
+	// Delivered is told how long after its commit a stream was told something; nil
+	// where nobody wants to know. It waits for nothing.
+	Delivered func(late time.Duration)
 }
 
 // Engine serves live queries. Its methods are safe for concurrent use.
@@ -78,6 +81,7 @@ type Engine struct {
 	second       time.Duration
 	writeTimeout time.Duration
 	admissions   int
+	delivered    func(time.Duration)
 	hub          *hub
 	arrivals     *rate.Limiter
 	arriving     atomic.Int64  // the streams that wait to begin
@@ -121,17 +125,17 @@ func New(c Config) *Engine {
 	}
 	e := &Engine{
 		db: c.DB, problem: c.Problem, standing: c.Standing, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
-		admissions: c.Admissions,
-		hub:        newHub(c.DB.Committed()),
-		arrivals:   rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),
-		first:      make(chan struct{}, 1),
-		gate:       make(chan struct{}, min(c.DB.LiveReaders(), max(2, runtime.GOMAXPROCS(0)))),
-		draining:   make(chan struct{}),
-		streams:    map[string]*stream{},
-		byUser:     map[domain.UserID]userStreams{},
-		topics:     map[string]*topic{},
-		asides:     map[string]*aside{},
-		buffers:    sync.Pool{New: func() any { return new([]byte) }},
+		admissions: c.Admissions, delivered: c.Delivered,
+		hub:      newHub(c.DB.Committed()),
+		arrivals: rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),
+		first:    make(chan struct{}, 1),
+		gate:     make(chan struct{}, min(c.DB.LiveReaders(), max(2, runtime.GOMAXPROCS(0)))),
+		draining: make(chan struct{}),
+		streams:  map[string]*stream{},
+		byUser:   map[domain.UserID]userStreams{},
+		topics:   map[string]*topic{},
+		asides:   map[string]*aside{},
+		buffers:  sync.Pool{New: func() any { return new([]byte) }},
 	}
 	go e.hub.serve()
 	c.DB.OnCommit(e.hub.publish)

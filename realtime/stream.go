@@ -313,7 +313,11 @@ func (s *stream) update(ctx context.Context) bool {
 			return false
 		}
 	}
-	s.figures.told(t.commit, since, time.Now())
+	now := time.Now()
+	s.figures.told(t.commit, since, now)
+	if since > 0 && len(events) > 0 && s.engine.delivered != nil {
+		s.engine.delivered(time.Duration(now.UnixNano() - since))
+	}
 	return true
 }
 
