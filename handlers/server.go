@@ -35,6 +35,7 @@ import (
 	"connvo/idempotency"
 	"connvo/jobs"
 	"connvo/presence"
+	"connvo/pressure"
 	"connvo/privacy"
 	"connvo/ratelimit"
 	"connvo/realtime"
@@ -94,6 +95,9 @@ type Config struct {
 	// BodyTimeout ends a request whose body does not arrive; DefaultBodyTimeout
 	// when 0.
 	BodyTimeout time.Duration
+	// LineTimeout ends a request that sends lines and has sent none for so long;
+	// DefaultLineTimeout when 0.
+	LineTimeout time.Duration
 	// StreamAdmissions and StreamTimeout are realtime.Config's Admissions and
 	// WriteTimeout.
 	StreamAdmissions int
@@ -102,11 +106,13 @@ type Config struct {
 
 // Server answers every request. It is safe for concurrent use.
 type Server struct {
-	Config // as it was given, which nothing changes; BodyTimeout is never 0
+	Config // as it was given, which nothing changes; BodyTimeout and LineTimeout are never 0
 
 	tickets  *tickets
 	presence *presence.Board
 	exports  *exports
+	pressure *pressure.Gauge
+	intakes  intakes
 
 	engine   *realtime.Engine
 	api      huma.API
@@ -125,10 +131,14 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		Config: c, tickets: newTickets(c.DB.Now), exports: newExports(c.Privacy), mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
+		pressure: pressure.New(c.DB.Now), intakes: intakes{of: map[domain.UserID]int{}},
 		routeLimits: map[string]routeLimit{}, audited: map[string]audit.Action{}, reads: audit.NewReads(),
 	}
 	if s.BodyTimeout == 0 {
 		s.BodyTimeout = DefaultBodyTimeout
+	}
+	if s.LineTimeout == 0 {
+		s.LineTimeout = DefaultLineTimeout
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.sessionRoutes()
@@ -168,12 +178,16 @@ func New(c Config) (*Server, error) {
 	}
 	s.engine = realtime.New(realtime.Config{
 		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
+		Delivered: s.pressure.Delivered,
 	})
 	return s, nil
 }
 
 // Routes returns the operations of the API, for the tests over all of them.
 func (s *Server) Routes() []Route { return s.routes }
+
+// Pressure returns the gauge of what is said, for its figures.
+func (s *Server) Pressure() *pressure.Gauge { return s.pressure }
 
 // Engine returns the engine of live queries, for its figures.
 func (s *Server) Engine() *realtime.Engine { return s.engine }
@@ -219,7 +233,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(a).SetWriteDeadline(began.Add(answerTimeout)) // where there are none, nothing is lost
 	if r.ContentLength != 0 {
 		// Who never sends the body is given up; also by net/http itself, which
-		// reads what is left of it before it answers.
+		// reads what is left of it before it answers. One of lines sets another
+		// deadline for each.
 		_ = http.NewResponseController(a).SetReadDeadline(began.Add(s.BodyTimeout))
 	}
 	s.dispatch(a, r, c)
@@ -248,6 +263,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, err)
 		return
 	}
+	if takesLines(r, pattern) {
+		s.takeLines(w, r, c)
+		return
+	}
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -270,6 +289,9 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call, patter
 		}
 	default:
 		return s.limitAddress(w, r, addressLimits[pattern])
+	}
+	if takesLines(r, pattern) {
+		return checkQuery(r.URL)
 	}
 	if c.body, err = readBody(w, r); err != nil {
 		return err

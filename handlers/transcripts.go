@@ -61,6 +61,8 @@ type chunkDrafts struct {
 type storedChunks struct {
 	FirstPosition *int64 `json:"firstPosition" doc:"Null where none was final."`
 	LastPosition  *int64 `json:"lastPosition" doc:"Null where none was final."`
+
+	interim []transcripts.Draft
 }
 
 type transcriptInput struct {
@@ -100,9 +102,10 @@ func (in *speakerName) detail() map[string]string {
 }
 
 func (s *Server) transcriptRoutes() {
-	const path = "/v1/meetings/{meetingId}/transcripts"
-	write(s, route{path: path, id: "appendTranscript", tag: "Transcripts", summary: "Add what was said",
-		about: "While the meeting is active, for those who have joined and are no observers. All chunks are stored, or none."}, s.appendTranscript)
+	const path = transcriptPath
+	register(s, route{path: path, id: "appendTranscript", tag: "Transcripts", summary: "Add what was said",
+		about: "While the meeting is active, for those who have joined and are no observers. All chunks are stored, or none. With the type application/x-ndjson the body is chunks, a line each, " +
+			"in a request that may stay open: each is answered by a line, in order, once it is durable."}, operation[chunkDrafts, storedChunks]{do: s.appendTranscript, admit: s.admitChunks})
 	feed(s, route{path: path, id: "listTranscript", tag: "Transcripts", summary: "What was said in a meeting",
 		about: "While the meeting is active, for those who have joined. Who speaks is answered as it is known now: what was sent live is not sent again when a label is named.", shared: true}, s.listTranscript)
 	const speakers = "/v1/meetings/{meetingId}/speakers"
@@ -118,11 +121,11 @@ func (s *Server) appendTranscript(ctx context.Context, who domain.Actor, in *chu
 		drafts[i] = c.draft()
 	}
 	a, err := s.Transcripts.Append(ctx, who, in.meeting(), drafts)
-	first, last := a.Span()
-	if first == 0 {
-		return storedChunks{}, err
+	out := storedChunks{interim: a.Interim}
+	if first, last := a.Span(); first != 0 {
+		out.FirstPosition, out.LastPosition = &first, &last
 	}
-	return storedChunks{FirstPosition: &first, LastPosition: &last}, err
+	return out, err
 }
 
 func (s *Server) listTranscript(ctx context.Context, who domain.Actor, in *transcriptInput, span domain.Span) (domain.Part[chunk], error) {

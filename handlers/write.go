@@ -56,6 +56,10 @@ type operation[In, Out any] struct {
 	current func(ctx context.Context, who domain.Actor, in *In) (Out, error)
 	// again, when not nil, answers a repetition; see say.
 	again func(ctx context.Context, who domain.Actor, in *In, name string) (Out, error)
+	// admit, when not nil, is asked before the transaction begins, and may refuse it;
+	// ended is called after it with what it has answered, which is zero for a
+	// repetition, or with its error.
+	admit func(ctx context.Context, in *In) (ended func(out Out, err error), err error)
 }
 
 func register[In, Out any](s *Server, r route, o operation[In, Out]) {
@@ -92,6 +96,15 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 			if o.again != nil {
 				w.again = func(ctx context.Context, name string) (any, error) { return o.again(ctx, c.who, in, name) }
 			}
+			if o.admit != nil {
+				w.admit = func(ctx context.Context) (func(any, error), error) {
+					ended, err := o.admit(ctx, in)
+					return func(out any, err error) {
+						made, _ := out.(Out)
+						ended(made, err)
+					}, err
+				}
+			}
 			w.run = func(ctx context.Context) (any, idempotency.Answer, error) {
 				out, err := o.do(ctx, c.who, in)
 				a := idempotency.Answer{Status: r.status}
@@ -121,6 +134,8 @@ type writing struct {
 	// current is the document that is edited, as the caller's GET answers it; nil
 	// where none is.
 	current func(ctx context.Context) (any, error)
+	// admit is operation's, nil where nothing is asked.
+	admit func(ctx context.Context) (ended func(out any, err error), err error)
 }
 
 // answerWrite runs a write and answers with what it returns, or returned before.
@@ -169,6 +184,14 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 	if err != nil {
 		return answer, false, err
 	}
+	var made any
+	if do.admit != nil {
+		ended, refused := do.admit(r.Context())
+		if refused != nil {
+			return answer, false, refused
+		}
+		defer func() { ended(made, err) }()
+	}
 	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
 	request := idempotency.RequestOf(r.URL.RawQuery, c.body)
 	err = s.DB.Write(r.Context(), func(tx *db.WriteTx) (err error) {
@@ -177,7 +200,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		if err := users.RequireStanding(tx, c.who); err != nil {
 			return err
 		}
-		answer, replayed = idempotency.Answer{}, false
+		answer, replayed, made = idempotency.Answer{}, false, nil
 		joined := db.Join(r.Context(), tx)
 		tx.OnDecided(func() (err error) {
 			if key != "" {
@@ -206,7 +229,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		if err := c.recordWrite(tx, r, do.in, fresh.Header.Location); err != nil {
 			return err
 		}
-		answer = fresh
+		answer, made = fresh, out
 		answer.Header.Commit = tx.Number()
 		if key == "" {
 			return nil

@@ -75,6 +75,9 @@ type Appended struct {
 	// Positions are those of the chunks, in the order of the drafts; 0 of an interim
 	// one, and of an utterance that was stored before the one it has had.
 	Positions []int64
+	// Interim are the interim ones, as they are to be shown: with who speaks, where
+	// their label has a name, and without those of which the final one is stored.
+	Interim []Draft
 }
 
 // Span returns the first and the last of the positions, 0 where none is final.
@@ -118,10 +121,13 @@ func (s *Store) Append(ctx context.Context, who domain.Actor, m domain.MeetingID
 }
 
 // store stores the final drafts and arranges that they are settled.
-func (a Appended) store(tx *db.WriteTx, m domain.MeetingID, drafts []Draft) error {
+func (a *Appended) store(tx *db.WriteTx, m domain.MeetingID, drafts []Draft) error {
 	fresh := false
 	for i, d := range drafts {
 		if d.Interim {
+			if err := a.show(tx, m, d); err != nil {
+				return err
+			}
 			continue
 		}
 		position, known, err := claim(tx, m, d.Utterance)
@@ -149,6 +155,25 @@ func (a Appended) store(tx *db.WriteTx, m domain.MeetingID, drafts []Draft) erro
 	return jobs.Enqueue(tx, jobs.Job{Kind: Settle, Name: Settle, RunAt: tx.Now.Add(settleEvery)})
 }
 
+// show adds an interim draft to those that are shown.
+func (a *Appended) show(tx db.Reader, m domain.MeetingID, d Draft) error {
+	if d.Utterance != "" {
+		_, err := db.One(tx, db.Int, selectUtterance, m, d.Utterance)
+		if !errors.Is(err, db.ErrNone) {
+			return err // nil: it is final
+		}
+	}
+	if d.Label != "" {
+		named, err := db.One(tx, scanSpeaker, selectSpeaker, m, d.Label)
+		if err != nil && !errors.Is(err, db.ErrNone) {
+			return err
+		}
+		d.Speaker = named.User
+	}
+	a.Interim = append(a.Interim, d)
+	return nil
+}
+
 // claim returns the position of a new chunk, or of the one that is stored under its
 // utterance.
 func claim(tx *db.WriteTx, m domain.MeetingID, utterance string) (position int64, known bool, err error) {
@@ -168,8 +193,13 @@ func claim(tx *db.WriteTx, m domain.MeetingID, utterance string) (position int64
 	return position, false, err
 }
 
+// May refuses whoever may not say what is said in the meeting now, as Append does.
+func (s *Store) May(ctx context.Context, who domain.Actor, m domain.MeetingID) error {
+	return s.db.Read(ctx, func(tx db.Reader) error { return requireHeard(tx, who, m) })
+}
+
 // requireHeard refuses whoever may not say what is said in the meeting now.
-func requireHeard(tx *db.WriteTx, who domain.Actor, m domain.MeetingID) error {
+func requireHeard(tx db.Reader, who domain.Actor, m domain.MeetingID) error {
 	viewer, err := participants.Require(tx, who, m, participants.WriteContent)
 	if err != nil {
 		return err

@@ -71,6 +71,11 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, m domain.MeetingID, 
 	return part, err
 }
 
+// Has reports whether the filter asks for a draft like this one.
+func (f Filter) Has(d Draft) bool {
+	return (f.Speaker == "" || f.Speaker == string(d.Speaker) || f.Speaker == d.Label) && d.End > f.From && (f.To == 0 || d.Start < f.To)
+}
+
 func (f Filter) part(tx db.Reader, m domain.MeetingID, span domain.Span) (domain.Part[Chunk], error) {
 	if f == (Filter{}) {
 		return db.Part(tx, span, scanChunk, db.Feed{After: selectAfter, Before: selectBefore}, m)
