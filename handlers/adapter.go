@@ -186,8 +186,8 @@ func encodeItems[Item feedItem](items []Item) ([]realtime.Item, error) {
 			return nil, err
 		}
 		encoded[i] = realtime.Item{Key: item.key(), Position: item.position(), Data: data}
-		if final, found := any(item).(interface{ ends() string }); found {
-			encoded[i].Ends = final.ends()
+		if final, found := any(item).(interface{ ends() (string, bool) }); found {
+			encoded[i].Ends, encoded[i].Once = final.ends()
 		}
 	}
 	return encoded, nil

@@ -37,9 +37,10 @@ func interimKey(utterance, label string, speaker domain.UserID) string {
 	return "speaker " + string(speaker)
 }
 
-// ends returns the name of what has become this chunk.
-func (c chunk) ends() string {
-	return interimKey(orEmpty(c.UtteranceID), orEmpty(c.SpeakerLabel), domain.UserID(orEmpty((*string)(c.SpeakerID))))
+// ends returns the name of what has become this chunk, and whether another of that
+// name cannot follow.
+func (c chunk) ends() (key string, once bool) {
+	return interimKey(orEmpty(c.UtteranceID), orEmpty(c.SpeakerLabel), domain.UserID(orEmpty((*string)(c.SpeakerID)))), c.UtteranceID != nil
 }
 
 func orEmpty(s *string) string {

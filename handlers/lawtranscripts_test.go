@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"pgregory.net/rapid"
 
@@ -27,7 +28,7 @@ func lawChunks(t *rapid.T, w *lawWorld) (string, string) {
 	chunks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) json.RawMessage {
 		start := rapid.IntRange(0, 5000).Draw(t, "start")
 		who := rapid.SampledFrom([]string{"", `"speakerLabel":"A",`, `"speakerLabel":"B",`, fmt.Sprintf(`"speakerId":%q,`, w.people[0])}).Draw(t, "speaker")
-		which := rapid.SampledFrom([]string{"", `"utteranceId":"u1",`, `"utteranceId":"u2",`, `"interim":true,`}).Draw(t, "which")
+		which := rapid.SampledFrom([]string{"", `"utteranceId":"u1",`, `"utteranceId":"u2",`, `"interim":true,`, `"interim":true,"utteranceId":"u1",`, `"interim":true,"utteranceId":"u3",`}).Draw(t, "which")
 		return json.RawMessage(fmt.Sprintf(`{%s%s"text":"word","confidence":0.5,"startMs":%d,"endMs":%d}`, who, which, start, start+500))
 	}), 1, 3).Draw(t, "chunks")
 	body, err := json.Marshal(map[string]any{"chunks": chunks})
@@ -59,6 +60,34 @@ func (w *lawWorld) settleChunks(t *rapid.T) {
 
 // speakerID is who speaks, in a chunk as it is sent.
 var speakerID = regexp.MustCompile(`"speakerId":(null|"[^"]*"),("speakerLabel":)`)
+
+// notFinal takes what is told beside the items, which changes none of them. It is
+// never of an utterance of which the item was told.
+func (p *lawPath) notFinal(data string) error {
+	var list struct {
+		Items []struct {
+			Position    *int64
+			UtteranceID string
+		}
+	}
+	if err := json.Unmarshal([]byte(data), &list); err != nil {
+		return err
+	}
+	for _, text := range list.Items {
+		if text.Position != nil {
+			return fmt.Errorf("%s: what is not final is at %d", p.path, *text.Position)
+		}
+		for _, item := range p.items {
+			if text.UtteranceID != "" && strings.Contains(string(item), fmt.Sprintf(`"utteranceId":%q`, text.UtteranceID)) {
+				return fmt.Errorf("%s: %s is told, of which there is %s", p.path, data, item)
+			}
+		}
+	}
+	if len(list.Items) == 0 || !strings.Contains(p.path, "/transcripts") {
+		return fmt.Errorf("%s: %s", p.path, data)
+	}
+	return nil
+}
 
 // lasting is what of an item never changes: who speaks under a label is told when it
 // is asked, and not sent again.

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,18 +22,21 @@ const (
 	// interimPatience is how many events with items go first, on a connection that
 	// always has some: then the items wait for one turn.
 	interimPatience = 3
+	// maxEnded is how many final ones are remembered, so that what is told late of
+	// one is not shown after it: those of some seconds.
+	maxEnded = 64
 )
 
 // Interim is something that is not final yet, encoded. It is shared and not
 // changed.
 type Interim struct {
-	// Key names it: of those with the same only the newest is told, and none after
-	// an Item that Ends it.
+	// Key names it: of those with the same only the newest is told, and it no more
+	// after an Item that Ends it.
 	Key   string
 	About any // what Aside.Wants is asked about
 	Data  []byte
-	// Once says that what is final stays so: whoever tells of it later comes too
-	// late.
+	// Once says that what is final stays so: what is told of it after an Item that Ends
+	// it Once comes too late.
 	Once bool
 }
 
@@ -51,13 +55,16 @@ type aside struct {
 	followers int // guarded by Engine.mu
 	newest    atomic.Int64
 	held      *atomic.Int64 // the bytes that topics and asides hold
+	seed      maphash.Seed  // of the sums of keys
 
 	mu    sync.Mutex // guards the rest
 	texts []told     // by number
 	bytes int
+	ended [maxEnded]uint64 // the sums of keys of which no text is told any more
+	next  int              // of them, the one that is forgotten next
 }
 
-// told is a text and when it was told. One that is final has no data.
+// told is a text and when it was told.
 type told struct {
 	Interim
 	number int64
@@ -100,13 +107,10 @@ func (a *aside) put(now time.Time, texts []Interim) (any bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, text := range texts {
-		at := a.at(text.Key)
-		if at >= 0 && a.texts[at].Once && a.texts[at].Data == nil {
-			continue // it is final
+		if text.Once && slices.Contains(a.ended[:], maphash.String(a.seed, text.Key)) {
+			continue
 		}
-		if at >= 0 {
-			a.remove(at)
-		}
+		a.drop(text.Key)
 		if len(text.Data) > maxInterimBytes || a.held.Load() > maxHeldBytes {
 			continue
 		}
@@ -121,18 +125,15 @@ func (a *aside) put(now time.Time, texts []Interim) (any bool) {
 	return any
 }
 
-// end forgets the text of that key, since what it has become is final.
-func (a *aside) end(key string) {
+// end forgets the text of that key, since what it has become is final, and with
+// once what is told of it later.
+func (a *aside) end(key string, once bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at := a.at(key)
-	switch {
-	case at < 0:
-	case a.texts[at].Once:
-		a.grow(-len(a.texts[at].Data))
-		a.texts[at].Data, a.texts[at].About = nil, nil
-	default:
-		a.remove(at)
+	a.drop(key)
+	if sum := maphash.String(a.seed, key); once && !slices.Contains(a.ended[:], sum) {
+		a.ended[a.next] = sum
+		a.next = (a.next + 1) % maxEnded
 	}
 }
 
@@ -142,7 +143,7 @@ func (a *aside) since(number int64, wants func(any) bool, now time.Time) (data [
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, t := range a.texts {
-		if t.number > number && t.Data != nil && now.Sub(t.at) <= interimAge && (wants == nil || wants(t.About)) {
+		if t.number > number && now.Sub(t.at) <= interimAge && (wants == nil || wants(t.About)) {
 			data = append(data, t.Data)
 		}
 	}
@@ -158,9 +159,11 @@ func (a *aside) tidy(now time.Time) {
 	}
 }
 
-// at returns where the text of that key is, -1 where there is none. a.mu is held.
-func (a *aside) at(key string) int {
-	return slices.IndexFunc(a.texts, func(t told) bool { return t.Key == key })
+// drop forgets the text of that key, if there is one. a.mu is held.
+func (a *aside) drop(key string) {
+	if at := slices.IndexFunc(a.texts, func(t told) bool { return t.Key == key }); at >= 0 {
+		a.remove(at)
+	}
 }
 
 func (a *aside) remove(at int) {
@@ -178,7 +181,7 @@ func (e *Engine) listen(name string, b *bell) *hearing {
 	e.mu.Lock()
 	a, found := e.asides[name]
 	if !found {
-		a = &aside{held: &e.held}
+		a = &aside{held: &e.held, seed: maphash.MakeSeed()}
 		e.asides[name] = a
 	}
 	a.followers++
@@ -273,12 +276,12 @@ func (s *stream) single(t turn) ([]event, error) {
 // endings forgets the texts that the items have made final: from now on nobody is
 // told them after such an item.
 func (u *update) endings() {
-	if u.sub.hearing == nil || u.sub.hearing.to.newest.Load() == 0 {
+	if u.sub.hearing == nil {
 		return
 	}
 	for _, item := range u.items {
 		if item.Ends != "" {
-			u.sub.hearing.to.end(item.Ends)
+			u.sub.hearing.to.end(item.Ends, item.Once)
 		}
 	}
 }

@@ -28,6 +28,7 @@ type Item struct {
 	Position int64  // of its last change
 	Data     []byte
 	Ends     string // the key of the Interim that it makes final, "" for none
+	Once     bool   // nothing of that key is told any more
 }
 
 // Part is a part of a feed, ascending.
