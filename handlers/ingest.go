@@ -9,37 +9,22 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
-	"unicode/utf8"
 
-	"github.com/danielgtaylor/huma/v2"
-
-	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/transcripts"
-	"connvo/domain/users"
 	"connvo/pressure"
 	"connvo/realtime"
 )
 
-// The bounds of requests that stay open and send chunks, a line each.
+// The bounds of a request that stays open and sends chunks, a line each.
 const (
-	// MaxIntakesPerUser is the meetings that one bot listens to at a time.
-	MaxIntakesPerUser = 100
-	// MaxIntakes is one for each of the meetings that a small machine holds, and as
-	// many again.
-	MaxIntakes = 2000
 	// maxUnanswered is how many lines are read and not answered; reading pauses then,
 	// as it does at maxUnansweredBytes of them.
 	maxUnanswered      = transcripts.MaxChunks
 	maxUnansweredBytes = 256 << 10
 	// DefaultLineTimeout ends a request that sends no line; an empty one will do.
 	DefaultLineTimeout = 60 * time.Second
-	// retryFull is how soon what does not fit is tried again, and maxRetries how often
-	// what the database cannot take is.
-	retryFull  = 50 * time.Millisecond
-	maxRetries = 100
 )
 
 // ndjson is the media type of chunks that come a line each.
@@ -121,38 +106,6 @@ func (s *Server) takeLines(w http.ResponseWriter, r *http.Request, c *call) {
 		w.Header().Set("Connection", "close") // rather than read what is refused
 		s.refuse(w, r, err)
 	}
-}
-
-// intakes counts the requests that stay open and send lines.
-type intakes struct {
-	mu  sync.Mutex // guards the rest
-	of  map[domain.UserID]int
-	all int
-}
-
-// begin counts one of the user's, or refuses it.
-func (i *intakes) begin(user domain.UserID) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	switch {
-	case i.of[user] >= MaxIntakesPerUser:
-		return domain.Fail(domain.RateLimited, "a user may send lines in %d requests at once", MaxIntakesPerUser)
-	case i.all >= MaxIntakes:
-		return domain.Fail(domain.Unavailable, "the server takes lines of as many requests as it can")
-	}
-	i.of[user]++
-	i.all++
-	return nil
-}
-
-// end ends what begin began.
-func (i *intakes) end(user domain.UserID) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.of[user]--; i.of[user] == 0 {
-		delete(i.of, user)
-	}
-	i.all--
 }
 
 // serve answers lines until there are no more, or ctx ends, which is told.
@@ -255,53 +208,6 @@ func (in *intake) read(ctx context.Context) error {
 	}
 }
 
-// errNoJSON is what a line is refused with that is not JSON: the sender and the
-// server do not agree where lines end.
-var errNoJSON = errors.New("not JSON")
-
-// chunkSchema is what a chunk must be, in the OpenAPI document.
-const chunkSchema = "#/components/schemas/ChunkDraft"
-
-// parseLine reads a chunk. An error is errNoJSON, or what is wrong with it.
-func (s *Server) parseLine(text []byte, err error) (d transcripts.Draft, wrong error) {
-	if err != nil {
-		return d, newProblem(http.StatusRequestEntityTooLarge, err.Error())
-	}
-	var any any
-	if !utf8.Valid(text) || json.Unmarshal(text, &any) != nil {
-		return d, errNoJSON
-	}
-	result := huma.ValidateResult{}
-	registry := s.api.OpenAPI().Components.Schemas
-	huma.Validate(registry, registry.SchemaFromRef(chunkSchema), huma.NewPathBuffer([]byte("line"), 4), huma.ModeWriteToServer, any, &result)
-	if len(result.Errors) > 0 {
-		p := newProblem(http.StatusUnprocessableEntity, "validation failed")
-		for _, err := range result.Errors {
-			if detail, found := errors.AsType[*huma.ErrorDetail](err); found {
-				p.Errors = append(p.Errors, fieldError{Location: detail.Location, Message: detail.Message})
-			}
-		}
-		return d, p
-	}
-	var sent chunkDraft
-	if err := json.Unmarshal(text, &sent); err != nil {
-		return d, newProblem(http.StatusUnprocessableEntity, "the line is no chunk")
-	}
-	d = sent.draft()
-	return d, inLine(d.Check())
-}
-
-// inLine returns err with its field as a place in a line.
-func inLine(err error) error {
-	e, found := errors.AsType[*domain.Error](err)
-	if !found || e.Field == "" {
-		return err
-	}
-	placed := *e
-	placed.Field = "line." + strings.TrimPrefix(e.Field, "body.chunks[0].")
-	return &placed
-}
-
 // waiting returns the line and those that have come since, as many as are stored
 // together.
 func (in *intake) waiting(first line) []line {
@@ -336,106 +242,6 @@ func (in *intake) take(ctx context.Context, group []line) bool {
 		in.end(err)
 	}
 	return err == nil
-}
-
-// store stores what is right of the lines, and returns the answers of all up to an
-// error that ends the request.
-func (in *intake) store(ctx context.Context, group []line) ([]lineAnswer, error) {
-	good := make([]line, 0, len(group))
-	for _, l := range group {
-		if l.wrong == nil {
-			good = append(good, l)
-		}
-	}
-	positions, err := in.append(ctx, good)
-	if err != nil && len(group) > 1 && !endsIntake(err) {
-		return in.storeEach(ctx, group)
-	}
-	var answers []lineAnswer
-	stored := 0
-	for _, l := range group {
-		a := lineAnswer{Line: l.number}
-		switch {
-		case l.wrong != nil:
-			a.Problem = in.s.problem(in.r.Context(), l.wrong)
-		case err != nil && endsIntake(err):
-			return answers, err
-		case err != nil:
-			a.Problem = in.s.problem(in.r.Context(), inLine(err))
-		default:
-			if a.Position = positions[stored]; a.Position != 0 {
-				a.Advise = adviceOf(in.s.pressure.Advise(in.meeting))
-			}
-			stored++
-		}
-		answers = append(answers, a)
-	}
-	return answers, nil
-}
-
-// storeEach is store where one of the lines cannot be stored: each by itself.
-func (in *intake) storeEach(ctx context.Context, group []line) (answers []lineAnswer, err error) {
-	for _, l := range group {
-		a, err := in.store(ctx, []line{l})
-		answers = append(answers, a...)
-		if err != nil {
-			return answers, err
-		}
-	}
-	return answers, nil
-}
-
-// endsIntake reports whether an error is about the request rather than a line.
-func endsIntake(err error) bool {
-	kind := domain.KindOf(err)
-	return kind != domain.Invalid && kind != domain.Conflict
-}
-
-// append stores the drafts and shows what is not final. Where they do not fit, or
-// the database cannot take them now, it waits: reading pauses meanwhile.
-func (in *intake) append(ctx context.Context, lines []line) (positions []int64, err error) {
-	if len(lines) == 0 {
-		return nil, nil
-	}
-	drafts := make([]transcripts.Draft, len(lines))
-	for i, l := range lines {
-		drafts[i] = l.draft
-	}
-	for tries := 0; tries < maxRetries; {
-		positions, err = in.tryAppend(drafts, lines[0].read)
-		kind := domain.KindOf(err)
-		if err == nil || (kind != domain.Unavailable && kind != domain.RateLimited) {
-			break
-		}
-		if kind == domain.Unavailable || ctx.Err() != nil {
-			tries++
-		}
-		time.Sleep(retryFull)
-	}
-	return positions, err
-}
-
-// tryAppend stores the drafts in one transaction. What was read is stored also
-// when the server is about to stop.
-func (in *intake) tryAppend(drafts []transcripts.Draft, since time.Time) (positions []int64, err error) {
-	if err := in.s.pressure.Begin(in.meeting, len(drafts)); err != nil {
-		return nil, err
-	}
-	defer func() { in.s.pressure.End(in.meeting, len(drafts), since, err == nil) }()
-	ctx := in.r.Context()
-	var stored transcripts.Appended
-	err = in.s.DB.Write(ctx, func(tx *db.WriteTx) (err error) {
-		if err := users.RequireStanding(tx, in.who); err != nil {
-			return err
-		}
-		stored, err = in.s.Transcripts.Append(db.Join(ctx, tx), in.who, in.meeting, drafts)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	in.s.showInterim(in.r.Context(), in.meeting, stored.Interim)
-	return stored.Positions, nil
 }
 
 // answer sends the answers, and reports whether the client took them.

@@ -96,15 +96,7 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 			if o.again != nil {
 				w.again = func(ctx context.Context, name string) (any, error) { return o.again(ctx, c.who, in, name) }
 			}
-			if o.admit != nil {
-				w.admit = func(ctx context.Context) (func(any, error), error) {
-					ended, err := o.admit(ctx, in)
-					return func(out any, err error) {
-						made, _ := out.(Out)
-						ended(made, err)
-					}, err
-				}
-			}
+			w.admit = o.admits(in)
 			w.run = func(ctx context.Context) (any, idempotency.Answer, error) {
 				out, err := o.do(ctx, c.who, in)
 				a := idempotency.Answer{Status: r.status}
@@ -122,6 +114,20 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 				s.answerWrite(answer, request, c, w)
 			}}, nil
 		})
+}
+
+// admits is admit for one input, nil where nothing is asked.
+func (o operation[In, Out]) admits(in *In) func(ctx context.Context) (func(any, error), error) {
+	if o.admit == nil {
+		return nil
+	}
+	return func(ctx context.Context) (func(any, error), error) {
+		ended, err := o.admit(ctx, in)
+		return func(out any, err error) {
+			made, _ := out.(Out)
+			ended(made, err)
+		}, err
+	}
 }
 
 // writing is a write whose input is valid.
@@ -174,16 +180,8 @@ func keyOf(r *http.Request) (string, error) {
 	return key, idempotency.CheckKey(key)
 }
 
-// perform runs a write in one transaction with the keeping of its answer.
+// perform runs a write, where it is admitted.
 func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempotency.Answer, replayed bool, err error) {
-	conditions := r.Header.Values("If-Match")
-	if len(conditions) > 0 && do.current == nil {
-		return answer, false, domain.FailField("header.If-Match", "cannot be told here; only what edits a document takes it")
-	}
-	key, err := keyOf(r)
-	if err != nil {
-		return answer, false, err
-	}
 	var made any
 	if do.admit != nil {
 		ended, refused := do.admit(r.Context())
@@ -191,6 +189,21 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 			return answer, false, refused
 		}
 		defer func() { ended(made, err) }()
+	}
+	made, answer, replayed, err = s.transact(r, c, do)
+	return answer, replayed, err
+}
+
+// transact runs a write in one transaction with the keeping of its answer. It
+// returns what it has made, nil for a repetition.
+func (s *Server) transact(r *http.Request, c *call, do writing) (made any, answer idempotency.Answer, replayed bool, err error) {
+	conditions := r.Header.Values("If-Match")
+	if len(conditions) > 0 && do.current == nil {
+		return nil, answer, false, domain.FailField("header.If-Match", "cannot be told here; only what edits a document takes it")
+	}
+	key, err := keyOf(r)
+	if err != nil {
+		return nil, answer, false, err
 	}
 	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
 	request := idempotency.RequestOf(r.URL.RawQuery, c.body)
@@ -239,7 +252,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 	if replayed && errors.Is(err, errReplayed) {
 		err = nil
 	}
-	return answer, replayed, err
+	return made, answer, replayed, err
 }
 
 // kept returns what is kept of an answer: of one that says something, its name.
