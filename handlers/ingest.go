@@ -14,6 +14,7 @@ import (
 	"connvo/domain"
 	"connvo/domain/transcripts"
 	"connvo/pressure"
+	"connvo/ratelimit"
 	"connvo/realtime"
 )
 
@@ -201,7 +202,9 @@ func (in *intake) read(ctx context.Context) error {
 		if l.draft, l.wrong = in.s.parseLine(text, err); errors.Is(l.wrong, errNoJSON) {
 			return domain.Fail(domain.Malformed, "line %d is not JSON; nothing of it or after it is stored", l.number)
 		}
-		// LIMITS
+		if err := in.awaitLimits(ctx); err != nil {
+			return err
+		}
 		l.read = in.s.DB.Now()
 		unanswered.lines, unanswered.bytes = unanswered.lines+1, unanswered.bytes+l.bytes
 		in.lines <- l // there is room, since it counts
@@ -242,6 +245,33 @@ func (in *intake) take(ctx context.Context, group []line) bool {
 		in.end(err)
 	}
 	return err == nil
+}
+
+// awaitLimits waits until the user may say one more thing in the meeting. Reading
+// pauses meanwhile, so that nothing is refused.
+func (in *intake) awaitLimits(ctx context.Context) error {
+	if in.s.Limits == nil {
+		return nil
+	}
+	for _, limit := range []struct {
+		policy ratelimit.Policy
+		of     string
+	}{{ratelimit.Chunks, string(in.who.User)}, {ratelimit.MeetingChunks, string(in.meeting)}} {
+		for {
+			left := in.s.Limits.Take(limit.policy, limit.of)
+			if left.Allowed {
+				break
+			}
+			timer := time.NewTimer(left.Next)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
 }
 
 // answer sends the answers, and reports whether the client took them.

@@ -92,15 +92,3 @@ func (s *Server) showInterim(ctx context.Context, m domain.MeetingID, drafts []t
 	}
 	s.engine.Tell(ctx, asideName(m), texts...)
 }
-
-// admitChunks takes in the chunks of a request, where they fit.
-func (s *Server) admitChunks(ctx context.Context, in *chunkDrafts) (ended func(storedChunks, error), err error) {
-	n, since := len(in.Body.Chunks), s.DB.Now()
-	if err := s.pressure.Begin(in.meeting(), n); err != nil {
-		return nil, err
-	}
-	return func(out storedChunks, err error) {
-		s.pressure.End(in.meeting(), n, since, err == nil)
-		s.showInterim(ctx, in.meeting(), out.interim)
-	}, nil
-}

@@ -54,12 +54,12 @@ type operation[In, Out any] struct {
 	// current, when not nil, is what the caller's GET of the document that it
 	// changes would answer now: If-Match is compared with it.
 	current func(ctx context.Context, who domain.Actor, in *In) (Out, error)
+	// admit, when not nil, is asked once the input is known to be valid, before the
+	// transaction: it may wait, and set fields of the answer's header. ended is called
+	// afterwards, with what was answered, which is zero for a repetition, or the error.
+	admit func(ctx context.Context, h http.Header, who domain.Actor, in *In) (ended func(out Out, err error), err error)
 	// again, when not nil, answers a repetition; see say.
 	again func(ctx context.Context, who domain.Actor, in *In, name string) (Out, error)
-	// admit, when not nil, is asked before the transaction begins, and may refuse it;
-	// ended is called after it with what it has answered, which is zero for a
-	// repetition, or with its error.
-	admit func(ctx context.Context, in *In) (ended func(out Out, err error), err error)
 }
 
 func register[In, Out any](s *Server, r route, o operation[In, Out]) {
@@ -96,7 +96,7 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 			if o.again != nil {
 				w.again = func(ctx context.Context, name string) (any, error) { return o.again(ctx, c.who, in, name) }
 			}
-			w.admit = o.admits(in)
+			w.admit = o.admits(ctx, c.who, in)
 			w.run = func(ctx context.Context) (any, idempotency.Answer, error) {
 				out, err := o.do(ctx, c.who, in)
 				a := idempotency.Answer{Status: r.status}
@@ -117,12 +117,12 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 }
 
 // admits is admit for one input, nil where nothing is asked.
-func (o operation[In, Out]) admits(in *In) func(ctx context.Context) (func(any, error), error) {
+func (o operation[In, Out]) admits(ctx context.Context, who domain.Actor, in *In) func(http.Header) (func(any, error), error) {
 	if o.admit == nil {
 		return nil
 	}
-	return func(ctx context.Context) (func(any, error), error) {
-		ended, err := o.admit(ctx, in)
+	return func(h http.Header) (func(any, error), error) {
+		ended, err := o.admit(ctx, h, who, in)
 		return func(out any, err error) {
 			made, _ := out.(Out)
 			ended(made, err)
@@ -135,18 +135,18 @@ type writing struct {
 	// run does it and returns what it answers, as the handler has and as it is sent.
 	run func(ctx context.Context) (any, idempotency.Answer, error)
 	in  any // what was sent, for the record
+	// admit is operation's, or nil.
+	admit func(h http.Header) (ended func(out any, err error), err error)
 	// again returns what a repetition is answered with; nil where that is kept.
 	again func(ctx context.Context, name string) (any, error)
 	// current is the document that is edited, as the caller's GET answers it; nil
 	// where none is.
 	current func(ctx context.Context) (any, error)
-	// admit is operation's, nil where nothing is asked.
-	admit func(ctx context.Context) (ended func(out any, err error), err error)
 }
 
 // answerWrite runs a write and answers with what it returns, or returned before.
 func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, do writing) {
-	answer, replayed, err := s.perform(r, c, do)
+	answer, replayed, err := s.perform(w.Header(), r, c, do)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -181,10 +181,10 @@ func keyOf(r *http.Request) (string, error) {
 }
 
 // perform runs a write, where it is admitted.
-func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempotency.Answer, replayed bool, err error) {
+func (s *Server) perform(h http.Header, r *http.Request, c *call, do writing) (answer idempotency.Answer, replayed bool, err error) {
 	var made any
 	if do.admit != nil {
-		ended, refused := do.admit(r.Context())
+		ended, refused := do.admit(h)
 		if refused != nil {
 			return answer, false, refused
 		}

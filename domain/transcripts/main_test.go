@@ -105,7 +105,7 @@ func (r *room) settle() {
 	r.must(r.db.WriteBackground(r.t.Context(), effect))
 }
 
-// work runs jobs until the room's time, and ends.
+// state is what goes on in the meeting.
 func (r *room) state() conversation.State {
 	r.t.Helper()
 	s, err := conversation.NewStore(r.db).State(r.t.Context(), r.ada, r.id)
