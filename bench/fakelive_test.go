@@ -45,6 +45,9 @@ func (f *fake) items(t *fakeTrack, after int64) []map[string]any {
 	if t.part == "events" {
 		items = f.rooms[t.id].events
 	}
+	if t.part == "transcripts" {
+		items = f.rooms[t.id].chunks
+	}
 	i, _ := slices.BinarySearchFunc(items, after+1, func(m map[string]any, p int64) int { return int(m["position"].(int64) - p) })
 	return items[i:]
 }
@@ -64,7 +67,9 @@ func (f *fake) body(t *fakeTrack) string {
 	return string(raw)
 }
 
-func (t *fakeTrack) feed() bool { return t.part == "messages" || t.part == "events" }
+func (t *fakeTrack) feed() bool {
+	return t.part == "messages" || t.part == "events" || t.part == "transcripts"
+}
 
 // next returns what is new on a track, with the flaw of the stream.
 func (f *fake) next(t *fakeTrack) []fakeEvent {
