@@ -48,11 +48,12 @@ func newFake(t *testing.T, flaw string) *target {
 	mux.HandleFunc("POST /v1/meetings/{id}/leave", f.step)
 	mux.HandleFunc("POST /v1/meetings/{id}/messages", f.post)
 	mux.HandleFunc("PUT /v1/meetings/{id}/presence", f.put)
-	for _, part := range []string{"messages", "transcripts", "events", "participants", "presence"} {
+	for _, part := range []string{"messages", "events", "participants", "presence"} {
 		mux.HandleFunc("GET /v1/meetings/{id}/"+part, f.read)
 	}
 	if flaw != "old" {
 		mux.HandleFunc("POST /v1/meetings/{id}/transcripts", f.speak)
+		mux.HandleFunc("GET /v1/meetings/{id}/transcripts", f.read)
 		mux.HandleFunc("GET /v1/live", f.live)
 		mux.HandleFunc("GET /v1/admin/streams", f.figures)
 	}

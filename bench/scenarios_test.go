@@ -24,6 +24,7 @@ func small() []scenario {
 		meetings{few},
 		live{few},
 		spoken,
+		meetings{busy{Meetings: 2, Rate: 20, Duration: 200 * time.Millisecond, Chunks: 200, Users: 5}},
 		crowdedRoom,
 		returningFew,
 		returning{Streams: 40, Meetings: 5, Rate: 100, Eager: true},
