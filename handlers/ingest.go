@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/transcripts"
 	"connvo/pressure"
@@ -130,6 +131,9 @@ func (in *intake) serve(ctx context.Context) {
 		<-read
 	}()
 	for first := range in.lines {
+		if in.s.pressure.Busy() {
+			db.Gather(ctx)
+		}
 		if !in.take(ctx, in.waiting(first)) {
 			return
 		}

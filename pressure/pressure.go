@@ -27,6 +27,10 @@ const (
 	fastRate        = 20
 )
 
+// busyRate is how many chunks a second, in all meetings, make the server busy: ten
+// meetings in which much is said.
+const busyRate = 100
+
 // Advice is how much to send at once, and how often.
 type Advice struct {
 	Batch int // chunks
@@ -133,6 +137,16 @@ func (g *Gauge) Advise(m domain.MeetingID) Advice {
 		return Fast
 	}
 	return Normal
+}
+
+// Busy reports whether so much is said that it pays to wait for others to be stored
+// with.
+func (g *Gauge) Busy() bool {
+	now := g.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rate, _ := g.all.durable.read(now)
+	return rate > busyRate
 }
 
 // Figures are what a gauge shows, of the last ten seconds where it says nothing

@@ -119,10 +119,17 @@ func TestSilentMeetingsAreForgotten(t *testing.T) {
 	for i := range 100 {
 		say(t, g, c, domain.MeetingID(fmt.Sprint(i)), 10, 20*time.Millisecond)
 	}
+	if g.Busy() {
+		t.Error("100 a second make it busy")
+	}
 	g.Delivered(80 * time.Millisecond)
 	want := pressure.Figures{Meetings: 100, Rate: 100, Durable: 20 * time.Millisecond, Delivered: 80 * time.Millisecond}
 	if got := g.Figures(); got != want {
 		t.Errorf("figures %+v, want %+v", got, want)
+	}
+	say(t, g, c, "m", 1, 0)
+	if !g.Busy() {
+		t.Error("more does not")
 	}
 	c.at = c.at.Add(11 * time.Second)
 	if got := g.Figures(); got != (pressure.Figures{}) {
