@@ -72,16 +72,16 @@ type line struct {
 // lineAnswer is what is answered to a line, and with a problem alone to the
 // request.
 type lineAnswer struct {
-	Line     int64    `json:"line,omitempty"`
-	Position int64    `json:"position,omitempty"`
-	Advise   *advice  `json:"advise,omitempty"`
-	Problem  *problem `json:"problem,omitempty"`
+	Line     int64    `json:"line,omitempty" doc:"Which it was, from 1, empty ones counted; without it the problem ends the request."`
+	Position int64    `json:"position,omitempty" doc:"Where it is in the transcript; left out of an interim one."`
+	Advise   *advice  `json:"advise,omitempty" doc:"How to send what comes next."`
+	Problem  *problem `json:"problem,omitempty" doc:"Nothing of it is stored."`
 }
 
 // advice is how much to send at once, and how often.
 type advice struct {
-	Batch   int   `json:"batch"`
-	EveryMs int64 `json:"everyMs"`
+	Batch   int   `json:"batch" doc:"Chunks at once."`
+	EveryMs int64 `json:"everyMs" doc:"How far apart."`
 }
 
 func adviceOf(a pressure.Advice) *advice { return &advice{a.Batch, a.Every.Milliseconds()} }

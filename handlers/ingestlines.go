@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,6 +24,14 @@ const (
 	// maxRetries is how often what the database cannot take is.
 	maxRetries = 100
 )
+
+// describeLines adds to the OpenAPI document how chunks are sent in lines.
+func (s *Server) describeLines() {
+	doc := s.api.OpenAPI()
+	op := doc.Paths[transcriptPath].Post
+	op.RequestBody.Content[ndjson] = &huma.MediaType{Schema: &huma.Schema{Ref: chunkSchema}}
+	op.Responses["200"].Content[ndjson] = &huma.MediaType{Schema: doc.Components.Schemas.Schema(reflect.TypeFor[lineAnswer](), true, "LineAnswer")}
+}
 
 // errNoJSON is what a line is refused with that is not JSON: the sender and the
 // server do not agree where lines end.

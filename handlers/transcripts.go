@@ -109,8 +109,10 @@ func (s *Server) transcriptRoutes() {
 			"Chunks are counted, not requests: 50 a second of a user, 100 of a meeting, 200 at once. " +
 			"With the type application/x-ndjson the body is chunks, a line each, in a request that may stay open: each is answered by a line, in order, once it is durable."},
 		operation[chunkDrafts, storedChunks]{do: s.appendTranscript, admit: s.admitChunks})
+	s.describeLines()
 	feed(s, route{path: path, id: "listTranscript", tag: "Transcripts", summary: "What was said in a meeting",
-		about: "While the meeting is active, for those who have joined. Who speaks is answered as it is known now: what was sent live is not sent again when a label is named.", shared: true}, s.listTranscript)
+		about: "While the meeting is active, for those who have joined. Who speaks is answered as it is known now: what was sent live is not sent again when a label is named. " +
+			"Live, interim events tell what is not final, as items without a position, and without an id: only the newest of an utterance, and it may be left out. The item with its utteranceId replaces it.", shared: true}, s.listTranscript)
 	const speakers = "/v1/meetings/{meetingId}/speakers"
 	get(s, route{path: speakers, id: "listSpeakers", tag: "Transcripts", summary: "The speakers who were told apart by labels",
 		about: "While the meeting is active, for those who have joined.", shared: true}, s.listSpeakers)
