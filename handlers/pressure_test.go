@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -27,6 +28,11 @@ func TestWhatDoesNotFitWaitsOrIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.send(chunkLine("two"))
+	for began := time.Now(); gauge.Figures().Refused == 0; runtime.Gosched() {
+		if time.Since(began) > patience {
+			t.Fatal("the line was never tried")
+		}
+	}
 	a := grace.do("POST", meeting+"/transcripts", map[string]any{"chunks": []any{saying("refused", "")}})
 	if a.Status != http.StatusTooManyRequests || a.code() != "rate_limited" || a.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %s %q", a.Status, a.code(), a.Header.Get("Retry-After"))
