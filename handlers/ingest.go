@@ -27,6 +27,9 @@ const (
 	maxUnansweredBytes = 256 << 10
 	// DefaultLineTimeout ends a request that sends no line; an empty one will do.
 	DefaultLineTimeout = 60 * time.Second
+	// lingerTime is how long net/http reads on what the client sends after the end of
+	// the answer: a connection that is closed at once may take the end with it.
+	lingerTime = 500 * time.Millisecond
 )
 
 // ndjson is the media type of chunks that come a line each.
@@ -125,10 +128,15 @@ func (in *intake) serve(ctx context.Context) {
 	}()
 	defer func() {
 		cancel()
-		in.body.end()
-		for range in.lines { // so that read ends
+		select {
+		case <-read:
+			in.body.await(lingerTime)
+		default:
+			in.body.end()
+			for range in.lines { // so that read ends
+			}
+			<-read
 		}
-		<-read
 	}()
 	for first := range in.lines {
 		if in.s.pressure.Busy() {
@@ -138,6 +146,7 @@ func (in *intake) serve(ctx context.Context) {
 			return
 		}
 	}
+	<-read
 	// A read that ends by its deadline ends the context of the request too, without
 	// a cause of its own.
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
