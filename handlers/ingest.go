@@ -108,7 +108,9 @@ func (s *Server) takeLines(w http.ResponseWriter, r *http.Request, c *call) {
 		err = s.engine.Guard(r.Context(), g, in.serve)
 	}
 	if err != nil {
-		w.Header().Set("Connection", "close") // rather than read what is refused
+		if r.ProtoMajor == 1 { // that of HTTP/2 has other requests
+			w.Header().Set("Connection", "close") // rather than read what is refused
+		}
 		s.refuse(w, r, err)
 	}
 }

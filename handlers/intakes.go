@@ -37,6 +37,13 @@ func (i *intakes) begin(user domain.UserID) error {
 	return nil
 }
 
+// open returns how many there are.
+func (i *intakes) open() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.all
+}
+
 // end ends what begin began.
 func (i *intakes) end(user domain.UserID) {
 	i.mu.Lock()

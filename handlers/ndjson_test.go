@@ -270,6 +270,9 @@ func TestLinesAreRefusedToWhoMayNotSayAnything(t *testing.T) {
 	for range handlers.MaxIntakesPerUser {
 		ada.lines(meeting)
 	}
+	if n := s.API.Intakes(); n != handlers.MaxIntakesPerUser {
+		t.Errorf("%d requests are open", n)
+	}
 	if in := ada.sendLines(s.transport, s.URL, meeting); in.status != http.StatusTooManyRequests {
 		t.Errorf("one more: %d %s", in.status, in.code)
 	}

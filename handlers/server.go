@@ -189,6 +189,9 @@ func (s *Server) Routes() []Route { return s.routes }
 // Pressure returns the gauge of what is said, for its figures.
 func (s *Server) Pressure() *pressure.Gauge { return s.pressure }
 
+// Intakes returns how many requests are open that send lines.
+func (s *Server) Intakes() int { return s.intakes.open() }
+
 // Engine returns the engine of live queries, for its figures.
 func (s *Server) Engine() *realtime.Engine { return s.engine }
 
