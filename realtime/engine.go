@@ -57,6 +57,9 @@ type Config struct {
 	// Standing refuses an actor who may not be served at all any more. It reads
 	// the database with ctx; nil for no such rule.
 	Standing func(ctx context.Context, who domain.Actor) error
+	// Delivered is called with how long a delivery took from the first commit that
+	// concerned it to its being written; nil where nobody wants to know. It is quick.
+	Delivered func(lag time.Duration)
 	// Log receives what ends streams unexpectedly; slog.Default() when nil.
 	Log *slog.Logger
 	// Admissions is how many streams may begin in a second, after a first burst
@@ -67,9 +70,6 @@ type Config struct {
 	WriteTimeout time.Duration
 	// Second is the unit of heartbeats, a second when 0; tests shorten it.
 	Second time.Duration
-	// Delivered is told how long after its commit a stream was told something; nil
-	// where nobody wants to know. It waits for nothing.
-	Delivered func(late time.Duration)
 }
 
 // Engine serves live queries. Its methods are safe for concurrent use.
@@ -77,11 +77,11 @@ type Engine struct {
 	db           *db.DB
 	problem      func(context.Context, error) Problem
 	standing     func(context.Context, domain.Actor) error
+	delivered    func(time.Duration)
 	log          *slog.Logger
 	second       time.Duration
 	writeTimeout time.Duration
 	admissions   int
-	delivered    func(time.Duration)
 	hub          *hub
 	arrivals     *rate.Limiter
 	arriving     atomic.Int64  // the streams that wait to begin
@@ -124,8 +124,8 @@ func New(c Config) *Engine {
 		c.Admissions = DefaultAdmissions
 	}
 	e := &Engine{
-		db: c.DB, problem: c.Problem, standing: c.Standing, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
-		admissions: c.Admissions, delivered: c.Delivered,
+		db: c.DB, problem: c.Problem, standing: c.Standing, delivered: c.Delivered, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
+		admissions: c.Admissions,
 		hub:      newHub(c.DB.Committed()),
 		arrivals: rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),
 		first:    make(chan struct{}, 1),

@@ -316,7 +316,7 @@ func (s *stream) update(ctx context.Context) bool {
 	now := time.Now()
 	s.figures.told(t.commit, since, now)
 	if since > 0 && len(events) > 0 && s.engine.delivered != nil {
-		s.engine.delivered(time.Duration(now.UnixNano() - since))
+		s.engine.delivered(now.Sub(time.Unix(0, since)))
 	}
 	return true
 }
