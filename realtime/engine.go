@@ -126,16 +126,16 @@ func New(c Config) *Engine {
 	e := &Engine{
 		db: c.DB, problem: c.Problem, standing: c.Standing, delivered: c.Delivered, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
 		admissions: c.Admissions,
-		hub:      newHub(c.DB.Committed()),
-		arrivals: rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),
-		first:    make(chan struct{}, 1),
-		gate:     make(chan struct{}, min(c.DB.LiveReaders(), max(2, runtime.GOMAXPROCS(0)))),
-		draining: make(chan struct{}),
-		streams:  map[string]*stream{},
-		byUser:   map[domain.UserID]userStreams{},
-		topics:   map[string]*topic{},
-		asides:   map[string]*aside{},
-		buffers:  sync.Pool{New: func() any { return new([]byte) }},
+		hub:        newHub(c.DB.Committed()),
+		arrivals:   rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),
+		first:      make(chan struct{}, 1),
+		gate:       make(chan struct{}, min(c.DB.LiveReaders(), max(2, runtime.GOMAXPROCS(0)))),
+		draining:   make(chan struct{}),
+		streams:    map[string]*stream{},
+		byUser:     map[domain.UserID]userStreams{},
+		topics:     map[string]*topic{},
+		asides:     map[string]*aside{},
+		buffers:    sync.Pool{New: func() any { return new([]byte) }},
 	}
 	go e.hub.serve()
 	c.DB.OnCommit(e.hub.publish)
