@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"domain"},
 	{"telemetry", "domain/text"},
 	{"db"},
-	{"realtime", "presence", "audit", "idempotency", "ratelimit", "jobs", "ai"},
+	{"realtime", "presence", "pressure", "audit", "idempotency", "ratelimit", "jobs", "ai"},
 	// Whom people see depends on who blocks whom, so this is below them.
 	{"domain/blocks"},
 	// The design has users and participants on one floor. Here they are two: who

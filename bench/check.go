@@ -12,7 +12,7 @@ const checkLanes = 8 // GETs at once after a run, to compare with what the strea
 // feed tells whether the track is of messages or events, of which every post is to come.
 func (t *track) feed() bool {
 	path, _, _ := strings.Cut(t.path, "?")
-	return strings.HasSuffix(path, "/messages") || strings.HasSuffix(path, "/events")
+	return strings.HasSuffix(path, "/messages") || strings.HasSuffix(path, "/events") || strings.HasSuffix(path, "/transcripts")
 }
 
 // ofEvents tells whether the track is of the events of a meeting.

@@ -31,6 +31,7 @@ type fakeRoom struct {
 	presence         fakePresence
 	notes            fakeNotes
 	messages, events []map[string]any
+	chunks           []map[string]any
 	left             map[string]bool
 }
 
@@ -54,6 +55,8 @@ func newFake(t *testing.T, flaw string) *target {
 		mux.HandleFunc("GET /v1/meetings/{id}/"+part, f.read)
 	}
 	if flaw != "old" {
+		mux.HandleFunc("POST /v1/meetings/{id}/transcripts", f.speak)
+		mux.HandleFunc("GET /v1/meetings/{id}/transcripts", f.read)
 		mux.HandleFunc("GET /v1/live", f.live)
 		mux.HandleFunc("GET /v1/admin/streams", f.figures)
 	}
@@ -178,6 +181,25 @@ func (f *fake) post(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connvo-Commit", strconv.FormatInt(f.position, 10))
 	w.WriteHeader(http.StatusCreated)
 	reply200(w, m)
+}
+
+// speak stores chunks.
+func (f *fake) speak(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Chunks []struct{ Text string } }
+	if json.NewDecoder(r.Body).Decode(&in) != nil || len(in.Chunks) == 0 {
+		http.Error(w, `{"code":"validation_failed"}`, http.StatusUnprocessableEntity)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	room, first := f.rooms[r.PathValue("id")], f.position+1
+	for _, c := range in.Chunks {
+		if f.position++; f.flaw != "lose" || f.position%7 != 3 {
+			room.chunks = append(room.chunks, map[string]any{"position": f.position, "text": c.Text})
+		}
+	}
+	f.changed()
+	reply200(w, map[string]any{"firstPosition": first, "lastPosition": f.position})
 }
 
 func reply200(w http.ResponseWriter, body any) {

@@ -47,6 +47,8 @@ func (f *fake) items(t *fakeTrack, after int64) []map[string]any {
 		items = f.rooms[t.id].events
 	case "notes":
 		items = f.rooms[t.id].notes.items
+	case "transcripts":
+		items = f.rooms[t.id].chunks
 	}
 	i, _ := slices.BinarySearchFunc(items, after+1, func(m map[string]any, p int64) int { return int(m["position"].(int64) - p) })
 	return items[i:]
@@ -68,7 +70,7 @@ func (f *fake) body(t *fakeTrack) string {
 }
 
 func (t *fakeTrack) feed() bool {
-	return t.part == "messages" || t.part == "events" || t.part == "notes"
+	return t.part == "messages" || t.part == "events" || t.part == "notes" || t.part == "transcripts"
 }
 
 // next returns what is new on a track, with the flaw of the stream.

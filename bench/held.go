@@ -13,6 +13,8 @@ const (
 	sloLone         = "a lone write"
 	sloQuery        = "query, 500 GETs and 300 writes a second, 5,000 streams"
 	sloDelivery     = "commit to subscriber, 1,000 meetings, 5,000 streams"
+	sloChunks       = "chunks in 1,000 meetings, ten a second each"
+	sloSpoken       = "100 chunks a second in one meeting"
 	sloFew          = "commit to subscriber, 100 streams"
 	sloParticipants = "one commit to 1,000 watchers of participants"
 	sloIdle         = "idle live stream"

@@ -35,6 +35,7 @@ type options struct {
 	Fanout       fanout       `cmd:"" help:"Post into one meeting that many streams follow."`
 	Meetings     meetings     `cmd:"" help:"Follow many meetings, each by five streams, while people post, read, join and leave."`
 	Live         live         `cmd:"" help:"The same with one connection for each person that carries the five."`
+	Transcript   transcript   `cmd:"" help:"Send chunks of transcripts into many meetings, each followed by live streams."`
 	Participants participants `cmd:"" help:"Let people join and leave a meeting whose participants many streams watch."`
 	Revoke       revoke       `cmd:"" help:"Let people leave a meeting while they follow its messages: what they still get, and for how long."`
 	Slow         slow         `cmd:"" help:"Post into a meeting that many read, beside some who open a stream and never read it."`
@@ -68,6 +69,8 @@ func (all) scenarios() []scenario {
 		meetings{thousand},
 		meetings{mixed},
 		live{thousand},
+		transcript{Meetings: 1_000, Rate: 10, Batch: 10, Streams: 3, Duration: 10 * time.Second, Users: 200},
+		transcript{Meetings: 1, Rate: 100, Batch: 1, Streams: 50, Duration: 10 * time.Second, Users: 50},
 		participants{People: 50, Each: 20, Commits: 20, Rate: 2},
 		revoke{Streams: 200, Each: 2, Rate: 20, Duration: 5 * time.Second},
 		slow{Streams: 1_000, Stuck: 10, Rate: 5, Size: 4_000, Before: 5 * time.Second, Duration: 60 * time.Second},
@@ -115,7 +118,7 @@ func run(args []string, out, progress io.Writer) error {
 
 // chosen returns the scenarios of a command.
 func (o *options) chosen(command string) []scenario {
-	for _, s := range []scenario{o.Creates, o.Lone, o.Reads, o.Fanout, o.Meetings, o.Live, o.Participants, o.Revoke, o.Slow,
+	for _, s := range []scenario{o.Creates, o.Lone, o.Reads, o.Fanout, o.Meetings, o.Live, o.Transcript, o.Participants, o.Revoke, o.Slow,
 		o.Storm, o.Return, o.Churn, o.Presence, o.Notes, o.Idle} {
 		if name, _, _ := strings.Cut(s.name(), " "); name == command {
 			return []scenario{s}

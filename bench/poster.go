@@ -23,6 +23,7 @@ type message struct {
 	ID       string
 	Position int64
 	Content  string
+	Text     string // of a chunk of a transcript, instead of a content
 
 	// Of an event in the log of a meeting there are these instead of a content.
 	Type      string
@@ -78,10 +79,13 @@ type entry struct {
 	item                item // as acknowledged
 }
 
-// poster posts numbered messages, number n into room n modulo their count, and remembers what was acknowledged.
+// poster posts numbered messages, or chunks in groups, one group after the other into each room in turn, and remembers
+// what was acknowledged.
 type poster struct {
 	mark
 	rooms    []room
+	group    int            // how many go into a room at once
+	part     string         // of a room's path, where they are
 	keyed    bool           // with an Idempotency-Key each
 	entries  []entry        // by number
 	newest   []atomic.Int64 // by room: the highest position acknowledged
@@ -91,7 +95,7 @@ type poster struct {
 }
 
 func newPoster(rooms []room, total int, keyed bool) *poster {
-	return &poster{mark: newMark(), rooms: rooms, keyed: keyed,
+	return &poster{mark: newMark(), rooms: rooms, keyed: keyed, group: 1, part: "/messages",
 		entries: make([]entry, total), newest: make([]atomic.Int64, len(rooms)), stored: map[string]int{}}
 }
 
@@ -145,7 +149,7 @@ func (p *poster) itemOf(m message) item {
 	case m.System:
 		return item{n: aside, position: m.Position}
 	case m.Type == "":
-		n, _ := p.parse(m.Content)
+		n, _ := p.parse(m.Content + m.Text)
 		return item{n: n, position: m.Position, id: m.ID}
 	case m.Type == messagePosted:
 		return item{n: stranger, position: m.Position, id: m.SubjectID}
@@ -191,7 +195,7 @@ func (p *poster) counts() []int64 {
 	all := make([]int64, len(p.rooms))
 	for n := range p.entries {
 		if p.entries[n].acknowledged {
-			all[n%len(all)]++
+			all[n/p.group%len(all)]++
 		}
 	}
 	return all
@@ -239,12 +243,14 @@ func (p *poster) latencies(from, to int) []time.Duration {
 
 // outcome lists what room at must hold, by position, and what it may hold.
 func (p *poster) outcome(at int) (want []item, doubtful []int) {
-	for n := at; n < len(p.entries); n += len(p.rooms) {
-		switch e := p.entries[n]; {
-		case e.acknowledged:
-			want = append(want, e.item)
-		case e.begun:
-			doubtful = append(doubtful, n)
+	for first := at * p.group; first < len(p.entries); first += len(p.rooms) * p.group {
+		for n := first; n < min(first+p.group, len(p.entries)); n++ {
+			switch e := p.entries[n]; {
+			case e.acknowledged:
+				want = append(want, e.item)
+			case e.begun:
+				doubtful = append(doubtful, n)
+			}
 		}
 	}
 	slices.SortFunc(want, func(a, b item) int { return cmp.Compare(a.position, b.position) })
@@ -260,17 +266,17 @@ func (p *poster) verify(ctx context.Context, l *line) ([]string, error) {
 			return faults, err
 		}
 		want, doubtful := p.outcome(at)
-		faults = append(faults, faultsOf(r.messages(), compare(len(p.entries), want, doubtful, got))...)
+		faults = append(faults, faultsOf(r.path+p.part, compare(len(p.entries), want, doubtful, got))...)
 	}
 	return faults, nil
 }
 
-// list pages through a room's messages by position.
+// list pages through what a room holds, by position.
 func (p *poster) list(ctx context.Context, l *line, r room) ([]item, error) {
 	var items []item
 	for after := int64(0); ; {
 		var got page
-		path := fmt.Sprintf("%s?after=%d&limit=%d", r.messages(), after, pageLimit)
+		path := fmt.Sprintf("%s?after=%d&limit=%d", r.path+p.part, after, pageLimit)
 		if err := l.call(ctx, request{method: "GET", path: path, token: r.members[0].token}, nil, &got); err != nil {
 			return nil, err
 		}

@@ -43,6 +43,25 @@ func residentSize(pid int) (int64, error) {
 	return parseResident(string(raw))
 }
 
+// written returns the bytes that a process has let be written to a disk: its log and its database, and no connection.
+func written(pid int) (int64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseWritten(string(raw))
+}
+
+// parseWritten takes the line "write_bytes: 1234".
+func parseWritten(raw string) (int64, error) {
+	for line := range strings.Lines(raw) {
+		if rest, ok := strings.CutPrefix(line, "write_bytes:"); ok {
+			return strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("io has no write_bytes")
+}
+
 // parseResident takes the line "VmRSS:   1234 kB".
 func parseResident(raw string) (int64, error) {
 	for line := range strings.Lines(raw) {

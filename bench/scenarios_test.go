@@ -23,6 +23,8 @@ func small() []scenario {
 		idle{Streams: 60, Hold: 100 * time.Millisecond},
 		meetings{few},
 		live{few},
+		spoken,
+		meetings{busy{Meetings: 2, Rate: 20, Duration: 200 * time.Millisecond, Chunks: 200, Users: 5}},
 		crowdedRoom,
 		returningFew,
 		returning{Streams: 40, Meetings: 5, Rate: 100, Eager: true},
@@ -36,6 +38,7 @@ func small() []scenario {
 }
 
 var (
+	spoken       = transcript{Meetings: 3, Rate: 100, Batch: 10, Streams: 2, Duration: 300 * time.Millisecond, Users: 4}
 	returningFew = returning{Streams: 40, Meetings: 5, Rate: 100}
 	visitors     = churn{Rate: 150, Duration: 700 * time.Millisecond, Hold: time.Second, Posts: 500}
 	oneStuck     = slow{Streams: 3, Stuck: 2, Rate: 500, Size: 4000, Before: 100 * time.Millisecond, Duration: 8 * time.Second}
@@ -91,6 +94,9 @@ func TestScenariosFindFlaws(t *testing.T) {
 		{"stale", "streams do not end on the answer of a GET", meetings{few}},
 		{"end", "20 streams ended early", meetings{few}},
 		{"lose on streams", "lost", live{few}},
+		{"lose", "/transcripts: ", spoken},
+		{"double on streams", "doubled", spoken},
+		{"swap on streams", "out of order", spoken},
 		{"double on streams", "doubled", live{few}},
 		{"swap on streams", "out of order", live{few}},
 		{"stale", "streams do not end on the answer of a GET", live{few}},
@@ -178,7 +184,7 @@ func TestWhatAServerDoesNotOfferIsNoted(t *testing.T) {
 	}
 	talking := few
 	talking.Chunks = 100
-	if _, err := (meetings{talking}).measure(t.Context(), newFake(t, "")); err == nil || !strings.Contains(err.Error(), "leave --chunks out") {
+	if _, err := (meetings{talking}).measure(t.Context(), newFake(t, "old")); err == nil || !strings.Contains(err.Error(), "leave --chunks out") {
 		t.Errorf("chunks: %v", err)
 	}
 }

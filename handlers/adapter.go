@@ -143,7 +143,7 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 				}
 				return encode(pageOf(part, span))
 			}
-			live := &realtime.Feed{After: span.After, Limit: span.Limit, Read: func(ctx context.Context, span domain.Span) (realtime.Part, error) {
+			live := &realtime.Feed{Aside: asideOf(in), After: span.After, Limit: span.Limit, Read: func(ctx context.Context, span domain.Span) (realtime.Part, error) {
 				part, err := ask(ctx, who, in, span)
 				if err != nil {
 					return realtime.Part{}, err
@@ -153,6 +153,14 @@ func feed[In any, Item feedItem](s *Server, r route, ask func(ctx context.Contex
 			}}
 			return s.answerGet(in, followed{query: query, feed: live, shared: r.shared}), nil
 		})
+}
+
+// asideOf returns what a feed tells beside its items, nil for most feeds.
+func asideOf(in any) *realtime.Aside {
+	if f, found := in.(interface{ aside() *realtime.Aside }); found {
+		return f.aside()
+	}
+	return nil
 }
 
 func pageOf[Item feedItem](part domain.Part[Item], span domain.Span) feedBody[Item] {
@@ -187,6 +195,9 @@ func encodeItems[Item feedItem](items []Item) ([]realtime.Item, error) {
 			return nil, err
 		}
 		encoded[i] = realtime.Item{Key: item.key(), Position: item.position(), Data: data}
+		if final, found := any(item).(interface{ ends() (string, bool) }); found {
+			encoded[i].Ends, encoded[i].Once = final.ends()
+		}
 	}
 	return encoded, nil
 }

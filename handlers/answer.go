@@ -11,7 +11,9 @@ type answer struct {
 
 // WriteHeader notes the status.
 func (a *answer) WriteHeader(status int) {
-	a.begin(status)
+	if status >= http.StatusOK { // else the answer is still to come
+		a.begin(status)
+	}
 	a.ResponseWriter.WriteHeader(status)
 }
 

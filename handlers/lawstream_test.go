@@ -250,9 +250,9 @@ func (s *lawStream) noteRound(data string) error {
 			continue // it was removed meanwhile
 		}
 		if seen[r.Q] {
-			return fmt.Errorf("%s twice in a round", r.Q)
+			return fmt.Errorf("%s twice in a round, or what is not final after its items", r.Q)
 		}
-		seen[r.Q] = true
+		seen[r.Q] = r.Event != "interim"
 		if p.start == 0 {
 			p.start = round.Commit
 		}
@@ -275,6 +275,8 @@ func (p *lawPath) note(name, data string) error {
 		return nil
 	case "items":
 		return p.takeItems(data)
+	case "interim":
+		return p.notFinal(data)
 	case "problem":
 		var problem struct{ Code string }
 		err := json.Unmarshal([]byte(data), &problem)
@@ -297,7 +299,7 @@ func (p *lawPath) takeItems(data string) error {
 		if !newest && position <= p.position {
 			return fmt.Errorf("%s: position %d after %d", p.path, position, p.position)
 		}
-		p.items[id] = item
+		p.items[id] = lasting(item)
 		p.position = max(p.position, position)
 	}
 	p.paged = true
@@ -422,7 +424,7 @@ func (p *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
 		}
 		for _, item := range page.Items {
 			id, _ := itemOf(item)
-			fresh[id] = item
+			fresh[id] = lasting(item)
 		}
 		if after = page.Last; !page.More {
 			break

@@ -53,7 +53,7 @@ func (s *Server) liveRoutes() {
 	s.routes = append(s.routes, Route{Method: http.MethodGet, Path: livePath, LiveOnly: true})
 	op := s.operation(route{method: http.MethodGet, path: livePath, id: "follow", tag: "Live", summary: "Many queries on one connection",
 		about: "Asked with Accept: text/event-stream. ready comes first, then rounds: each is read in one transaction and holds every path that has changed. " +
-			"Its id is the number up to which everything has been sent for every path of the URL. A path that has ended with a problem is " +
+			"Its id is the number up to which everything has been sent for every path of the URL. What is not final of a transcript is a result of its own, interim, before the items. A path that has ended with a problem is " +
 			"no longer among them: open the URL without it, or follow it again with after."},
 		reflect.TypeFor[liveRound](), "The data of each round.")
 	ok := op.Responses["200"]
@@ -83,7 +83,7 @@ type liveRound struct {
 
 type liveResult struct {
 	Q     string          `json:"q" doc:"The path as it was given."`
-	Event string          `json:"event" enum:"snapshot,items,problem"`
+	Event string          `json:"event" enum:"snapshot,items,interim,problem"`
 	Body  json.RawMessage `json:"body"`
 }
 

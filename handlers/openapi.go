@@ -28,7 +28,7 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 				Title:   "connvo",
 				Version: version,
 				Description: "Meetings, matched and live. Every GET under /v1 can be followed: asked with Accept: text/event-stream " +
-					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem) with the same answer, kept current. " +
+					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem; of a transcript also interim) with the same answer, kept current. " +
 					"How often you may ask is told by RateLimit-Policy and RateLimit, and by Retry-After where it was too often (429). " +
 					"On a development server sign in on the first page, or authorize with what connvo token prints.",
 			},

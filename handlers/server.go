@@ -29,11 +29,13 @@ import (
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
 	"connvo/jobs"
 	"connvo/presence"
+	"connvo/pressure"
 	"connvo/privacy"
 	"connvo/ratelimit"
 	"connvo/realtime"
@@ -63,6 +65,8 @@ type Config struct {
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
+	// Transcripts is what is said in them.
+	Transcripts *transcripts.Store
 	// Retention is how long organizations keep things.
 	Retention *retention.Store
 	// Privacy is what people are told that is stored about them.
@@ -94,6 +98,9 @@ type Config struct {
 	// BodyTimeout ends a request whose body does not arrive; DefaultBodyTimeout
 	// when 0.
 	BodyTimeout time.Duration
+	// LineTimeout ends a request that sends lines and has sent none for so long;
+	// DefaultLineTimeout when 0.
+	LineTimeout time.Duration
 	// StreamAdmissions and StreamTimeout are realtime.Config's Admissions and
 	// WriteTimeout.
 	StreamAdmissions int
@@ -102,11 +109,13 @@ type Config struct {
 
 // Server answers every request. It is safe for concurrent use.
 type Server struct {
-	Config // as it was given, which nothing changes; BodyTimeout is never 0
+	Config // as it was given, which nothing changes; BodyTimeout and LineTimeout are never 0
 
 	tickets  *tickets
 	presence *presence.Board
 	exports  *exports
+	pressure *pressure.Gauge
+	intakes  intakes
 
 	engine   *realtime.Engine
 	api      huma.API
@@ -126,10 +135,14 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	s := &Server{
 		Config: c, tickets: newTickets(c.DB.Now), exports: newExports(c.Privacy), mux: http.NewServeMux(), cross: http.NewCrossOriginProtection(),
+		pressure: pressure.New(c.DB.Now), intakes: intakes{of: map[domain.UserID]int{}},
 		routeLimits: map[string]routeLimit{}, audited: map[string]audit.Action{}, reads: audit.NewReads(), meter: newMeter(c.Metrics),
 	}
 	if s.BodyTimeout == 0 {
 		s.BodyTimeout = DefaultBodyTimeout
+	}
+	if s.LineTimeout == 0 {
+		s.LineTimeout = DefaultLineTimeout
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.sessionRoutes()
@@ -141,6 +154,7 @@ func New(c Config) (*Server, error) {
 	s.participantRoutes()
 	s.messageRoutes()
 	s.noteRoutes()
+	s.transcriptRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()
@@ -167,13 +181,23 @@ func New(c Config) (*Server, error) {
 	s.webhookRoutes()
 	s.docsRoutes()
 	s.engine = realtime.New(realtime.Config{
-		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Delivered: func(lag time.Duration) { s.meter.delivered(lag) }, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
+		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
+		Delivered: func(lag time.Duration) {
+			s.meter.delivered(lag)
+			s.pressure.Delivered(lag)
+		},
 	})
 	return s, nil
 }
 
 // Routes returns the operations of the API, for the tests over all of them.
 func (s *Server) Routes() []Route { return s.routes }
+
+// Pressure returns the gauge of what is said, for its figures.
+func (s *Server) Pressure() *pressure.Gauge { return s.pressure }
+
+// Intakes returns how many requests are open that send lines.
+func (s *Server) Intakes() int { return s.intakes.open() }
 
 // Engine returns the engine of live queries, for its figures.
 func (s *Server) Engine() *realtime.Engine { return s.engine }
@@ -220,7 +244,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(a).SetWriteDeadline(began.Add(answerTimeout)) // where there are none, nothing is lost
 	if r.ContentLength != 0 {
 		// Who never sends the body is given up; also by net/http itself, which
-		// reads what is left of it before it answers.
+		// reads what is left of it before it answers. One of lines sets another
+		// deadline for each.
 		_ = http.NewResponseController(a).SetReadDeadline(began.Add(s.BodyTimeout))
 	}
 	s.dispatch(a, r, c)
@@ -250,6 +275,10 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, r, err)
 		return
 	}
+	if takesLines(r, pattern) {
+		s.takeLines(w, r, c)
+		return
+	}
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -273,6 +302,9 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call, patter
 		}
 	default:
 		return s.limitAddress(w, r, addressLimits[pattern])
+	}
+	if takesLines(r, pattern) {
+		return checkQuery(r.URL)
 	}
 	if c.body, err = readBody(w, r); err != nil {
 		return err

@@ -54,6 +54,10 @@ type operation[In, Out any] struct {
 	// current, when not nil, is what the caller's GET of the document that it
 	// changes would answer now: If-Match is compared with it.
 	current func(ctx context.Context, who domain.Actor, in *In) (Out, error)
+	// admit, when not nil, is asked once the input is known to be valid, before the
+	// transaction: it may wait, and set fields of the answer's header. ended is called
+	// afterwards, with what was answered, which is zero for a repetition, or the error.
+	admit func(ctx context.Context, h http.Header, who domain.Actor, in *In) (ended func(out Out, err error), err error)
 	// again, when not nil, answers a repetition; see say.
 	again func(ctx context.Context, who domain.Actor, in *In, name string) (Out, error)
 }
@@ -92,6 +96,7 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 			if o.again != nil {
 				w.again = func(ctx context.Context, name string) (any, error) { return o.again(ctx, c.who, in, name) }
 			}
+			w.admit = o.admits(ctx, c.who, in)
 			w.run = func(ctx context.Context) (any, idempotency.Answer, error) {
 				out, err := o.do(ctx, c.who, in)
 				a := idempotency.Answer{Status: r.status}
@@ -111,11 +116,27 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 		})
 }
 
+// admits is admit for one input, nil where nothing is asked.
+func (o operation[In, Out]) admits(ctx context.Context, who domain.Actor, in *In) func(http.Header) (func(any, error), error) {
+	if o.admit == nil {
+		return nil
+	}
+	return func(h http.Header) (func(any, error), error) {
+		ended, err := o.admit(ctx, h, who, in)
+		return func(out any, err error) {
+			made, _ := out.(Out)
+			ended(made, err)
+		}, err
+	}
+}
+
 // writing is a write whose input is valid.
 type writing struct {
 	// run does it and returns what it answers, as the handler has and as it is sent.
 	run func(ctx context.Context) (any, idempotency.Answer, error)
 	in  any // what was sent, for the record
+	// admit is operation's, or nil.
+	admit func(h http.Header) (ended func(out any, err error), err error)
 	// again returns what a repetition is answered with; nil where that is kept.
 	again func(ctx context.Context, name string) (any, error)
 	// current is the document that is edited, as the caller's GET answers it; nil
@@ -125,7 +146,7 @@ type writing struct {
 
 // answerWrite runs a write and answers with what it returns, or returned before.
 func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, do writing) {
-	answer, replayed, err := s.perform(r, c, do)
+	answer, replayed, err := s.perform(w.Header(), r, c, do)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -159,15 +180,30 @@ func keyOf(r *http.Request) (string, error) {
 	return key, idempotency.CheckKey(key)
 }
 
-// perform runs a write in one transaction with the keeping of its answer.
-func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempotency.Answer, replayed bool, err error) {
+// perform runs a write, where it is admitted.
+func (s *Server) perform(h http.Header, r *http.Request, c *call, do writing) (answer idempotency.Answer, replayed bool, err error) {
+	var made any
+	if do.admit != nil {
+		ended, refused := do.admit(h)
+		if refused != nil {
+			return answer, false, refused
+		}
+		defer func() { ended(made, err) }()
+	}
+	made, answer, replayed, err = s.transact(r, c, do)
+	return answer, replayed, err
+}
+
+// transact runs a write in one transaction with the keeping of its answer. It
+// returns what it has made, nil for a repetition.
+func (s *Server) transact(r *http.Request, c *call, do writing) (made any, answer idempotency.Answer, replayed bool, err error) {
 	conditions := r.Header.Values("If-Match")
 	if len(conditions) > 0 && do.current == nil {
-		return answer, false, domain.FailField("header.If-Match", "cannot be told here; only what edits a document takes it")
+		return nil, answer, false, domain.FailField("header.If-Match", "cannot be told here; only what edits a document takes it")
 	}
 	key, err := keyOf(r)
 	if err != nil {
-		return answer, false, err
+		return nil, answer, false, err
 	}
 	kept := idempotency.KeyOf(c.who.User, r.Method, r.URL.Path, key)
 	request := idempotency.RequestOf(r.URL.RawQuery, c.body)
@@ -177,7 +213,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		if err := users.RequireStanding(tx, c.who); err != nil {
 			return err
 		}
-		answer, replayed = idempotency.Answer{}, false
+		answer, replayed, made = idempotency.Answer{}, false, nil
 		joined := db.Join(r.Context(), tx)
 		tx.OnDecided(func() (err error) {
 			if key != "" {
@@ -206,7 +242,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 		if err := c.recordWrite(tx, r, do.in, fresh.Header.Location); err != nil {
 			return err
 		}
-		answer = fresh
+		answer, made = fresh, out
 		answer.Header.Commit = tx.Number()
 		if key == "" {
 			return nil
@@ -216,7 +252,7 @@ func (s *Server) perform(r *http.Request, c *call, do writing) (answer idempoten
 	if replayed && errors.Is(err, errReplayed) {
 		err = nil
 	}
-	return answer, replayed, err
+	return made, answer, replayed, err
 }
 
 // kept returns what is kept of an answer: of one that says something, its name.

@@ -95,11 +95,12 @@ type Engine struct {
 	streams map[string]*stream
 	byUser  map[domain.UserID]userStreams
 	topics  map[string]*topic // by name, of those that are followed
+	asides  map[string]*aside // the same
 	leaving int               // the streams that Drain has ended
 
 	buffers sync.Pool // of *[]byte: what is being written
 
-	held   atomic.Int64 // the bytes that topics hold
+	held   atomic.Int64 // the bytes that topics and asides hold
 	runs   runs
 	shared atomic.Int64
 }
@@ -133,6 +134,7 @@ func New(c Config) *Engine {
 		streams:    map[string]*stream{},
 		byUser:     map[domain.UserID]userStreams{},
 		topics:     map[string]*topic{},
+		asides:     map[string]*aside{},
 		buffers:    sync.Pool{New: func() any { return new([]byte) }},
 	}
 	go e.hub.serve()

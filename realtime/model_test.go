@@ -46,7 +46,7 @@ func stillEngine() *Engine {
 	return &Engine{
 		hub: stillHub(), gate: make(chan struct{}, 1), first: make(chan struct{}, 1), draining: make(chan struct{}), admissions: DefaultAdmissions,
 		arrivals: rate.NewLimiter(DefaultAdmissions, DefaultAdmissions),
-		topics:   map[string]*topic{}, streams: map[string]*stream{}, byUser: map[domain.UserID]userStreams{},
+		topics:   map[string]*topic{}, asides: map[string]*aside{}, streams: map[string]*stream{}, byUser: map[domain.UserID]userStreams{},
 	}
 }
 

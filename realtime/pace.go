@@ -22,7 +22,7 @@ func (s *stream) dirtiness(now time.Time) int {
 			return hasMore
 		case sub.asked && sub.undecided():
 			d = urgent
-		case sub.dirty(now):
+		case sub.dirty(now), s.hears(sub):
 			d = max(d, dirty)
 		}
 	}

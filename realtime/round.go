@@ -17,6 +17,11 @@ import (
 func (s *stream) round(t turn, problems map[*sub][]byte) []event {
 	horizon := t.horizon()
 	body := roundBody{commit: t.commit}
+	for _, w := range t.beside {
+		if _, ended := problems[w.sub]; !ended {
+			body.add(w.sub.path.Name, "interim", w.tell())
+		}
+	}
 	for i := range t.updates {
 		u := &t.updates[i]
 		if problem, ended := problems[u.sub]; ended {

@@ -15,6 +15,9 @@ func (s *stream) beat(commit int64, now time.Time) bool {
 	s.heartAt = time.Now().Add(s.heartbeat)
 	for _, sub := range s.subs {
 		sub.topic.tidy(now)
+		if sub.hearing != nil {
+			sub.hearing.to.tidy(now)
+		}
 	}
 	body, err := json.Marshal(heartbeatBody{At: s.engine.db.Now().Format(domain.TimeFormat), Commit: commit})
 	if err != nil {

@@ -118,6 +118,7 @@ type stream struct {
 	ofStands  reader
 	settled   bool // that decision was made once
 	settledAt int64
+	passed    int // how many events with items went before an interim one that waits
 
 	renewer   renewer
 	out       http.ResponseWriter
@@ -214,19 +215,7 @@ type heartbeatBody struct {
 // path alone.
 func (s *stream) events(ctx context.Context, t turn) ([]event, error) {
 	if !s.multiplexed {
-		if len(t.updates) == 0 {
-			return nil, nil
-		}
-		u := &t.updates[0]
-		if u.err != nil {
-			return nil, u.err
-		}
-		changed := u.changed()
-		u.sub.advance(*u)
-		if !changed {
-			return nil, nil
-		}
-		return []event{u.event()}, nil
+		return s.single(t)
 	}
 	problems := map[*sub][]byte{}
 	var added []*sub
@@ -315,7 +304,7 @@ func (s *stream) update(ctx context.Context) bool {
 		}
 		return false
 	}
-	if !t.ran {
+	if !t.ran && len(t.updates) > 0 {
 		s.engine.shared.Add(1)
 		s.figures.shared.Add(1)
 	}

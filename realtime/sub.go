@@ -27,6 +27,8 @@ type Item struct {
 	Key      string // names it within the feed, also after a change
 	Position int64  // of its last change
 	Data     []byte
+	Ends     string // the key of the Interim that it makes final, "" for none
+	Once     bool   // nothing of that key is told any more
 }
 
 // Part is a part of a feed, ascending.
@@ -41,6 +43,8 @@ type Feed struct {
 	After *int64
 	// Limit is the size of the newest page.
 	Limit int
+	// Aside is what is told beside the items; nil for nothing.
+	Aside *Aside
 }
 
 // Path is what a client follows. Exactly one of Query and Feed is set.
@@ -74,6 +78,8 @@ type sub struct {
 
 	ofTopic, ofRights reader
 
+	hearing *hearing // nil where the path has no Aside
+
 	lasting   bool  // the URL names it, so that a resume covers it
 	asked     bool  // it was asked once
 	opened    bool  // that it is followed was told to Opened or Added
@@ -100,6 +106,9 @@ func (e *Engine) subscribe(p Path, b *bell, lasting bool) *sub {
 	s.ofTopic.bell, s.ofRights.bell = b, b
 	e.hub.join(&s.topic.watched, &s.ofTopic)
 	e.hub.join(&s.rights, &s.ofRights)
+	if p.Feed != nil && p.Feed.Aside != nil {
+		s.hearing = e.listen(p.Feed.Aside.Name, b)
+	}
 	return s
 }
 
@@ -107,6 +116,9 @@ func (e *Engine) subscribe(p Path, b *bell, lasting bool) *sub {
 func (e *Engine) unsubscribe(s *sub) {
 	e.hub.part(&s.topic.watched, &s.ofTopic)
 	e.hub.part(&s.rights, &s.ofRights)
+	if s.hearing != nil {
+		e.unlisten(s.path.Feed.Aside.Name, s.hearing)
+	}
 	e.leaveTopic(s.topic)
 }
 
@@ -246,6 +258,7 @@ func (s *sub) learn(h *hub, u update) {
 		}
 	}
 	h.depend(&s.rights, rights, u.commit)
+	u.endings()
 	if s.path.polled() {
 		s.asked, s.decidedAt = true, u.commit
 		return // what else it has read is asked for by the clock
@@ -310,18 +323,27 @@ func (u *update) encode() []byte {
 		}
 		return slices.Concat(u.body, u.own)
 	}
-	size := len(`{"items":[]}`)
-	for _, item := range u.items {
-		size += len(item.Data) + 1
+	items := make([][]byte, len(u.items))
+	for i, item := range u.items {
+		items[i] = item.Data
+	}
+	return encodeList(items, u.truncated())
+}
+
+// encodeList returns the body of a feed's event.
+func encodeList(items [][]byte, truncated bool) []byte {
+	size := len(`{"items":[],"truncated":true}`)
+	for _, item := range items {
+		size += len(item) + 1
 	}
 	body := append(make([]byte, 0, size), `{"items":[`...)
-	for i, item := range u.items {
+	for i, item := range items {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = append(body, item.Data...)
+		body = append(body, item...)
 	}
-	if u.truncated() {
+	if truncated {
 		return append(body, `],"truncated":true}`...)
 	}
 	return append(body, `]}`...)

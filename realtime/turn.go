@@ -18,6 +18,7 @@ type turn struct {
 	commit  int64 // the state in which it looked
 	updates []update
 	ran     bool // the database was asked
+	beside  []whisper
 }
 
 // look returns what is new on all paths, as of one commit: what others have read
@@ -26,6 +27,14 @@ func (s *stream) look(ctx context.Context) (turn, error) {
 	if err := s.expired(); err != nil {
 		return turn{}, err
 	}
+	beside := s.whispers(time.Now())
+	t, err := s.find(ctx)
+	t.beside = beside
+	return t, err
+}
+
+// find is look for what is numbered.
+func (s *stream) find(ctx context.Context) (turn, error) {
 	if t, ok := s.takeAll(); ok {
 		return t, nil
 	}
