@@ -54,7 +54,7 @@ func label(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 	}
 	for _, label := range slices.Sorted(maps.Keys(said)) {
 		sum := said[label]
-		if _, err := tx.Exec(upsertHeard, m, label, sum.End.Milliseconds(), sum.Words, MaxSpeakers); err != nil {
+		if _, err := tx.Exec(upsertUnattributed, m, label, sum.End.Milliseconds(), sum.Words, MaxSpeakers); err != nil {
 			return err
 		}
 	}
@@ -130,7 +130,7 @@ func scanText(r db.Row) (text string, err error) {
 	return text, err
 }
 
-const upsertHeard = `
+const upsertUnattributed = `
 INSERT INTO speakers (meeting_id, label, total_ms, words)
 SELECT ?1, ?2, ?3, ?4
 WHERE EXISTS (SELECT 1 FROM speakers WHERE meeting_id = ?1 AND label = ?2)

@@ -85,7 +85,7 @@ func (s *Store) Name(ctx context.Context, who domain.Actor, m domain.MeetingID, 
 
 // attribute makes what was said under the label, before anybody named it, the user's.
 func attribute(tx *db.WriteTx, m domain.MeetingID, label string, user domain.UserID) error {
-	heard, err := db.One(tx, scanHeard, selectHeard, m, label)
+	heard, err := db.One(tx, scanUnattributed, selectUnattributed, m, label)
 	if errors.Is(err, db.ErrNone) || (err == nil && heard == conversation.Utterance{}) {
 		return nil
 	}

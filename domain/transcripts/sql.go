@@ -90,7 +90,7 @@ FROM speakers
 WHERE meeting_id = ?1
 -- scope: speakers.meeting_id=?1`
 
-const selectHeard = `
+const selectUnattributed = `
 SELECT total_ms, words
 FROM speakers
 WHERE meeting_id = ?1 AND label = ?2
@@ -110,7 +110,7 @@ func scanChunk(r db.Row) (c Chunk, err error) {
 	return c, err
 }
 
-func scanHeard(r db.Row) (u conversation.Utterance, err error) {
+func scanUnattributed(r db.Row) (u conversation.Utterance, err error) {
 	var ms int64
 	err = r.Scan(&ms, &u.Words)
 	u.End = time.Duration(ms) * time.Millisecond
