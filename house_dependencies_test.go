@@ -21,6 +21,7 @@ var dependencies = map[string]string{
 	"github.com/danielgtaylor/huma/v2":   "typed handlers: validation, OpenAPI 3.1, problem documents",
 	"github.com/failsafe-go/failsafe-go": "retries and breakers around every provider",
 	"github.com/golang-jwt/jwt/v5":       "parsing and verifying access tokens",
+	"github.com/jonreiter/govader":       "VADER: how friendly English is, by a lexicon",
 	"github.com/kljensen/snowball":       "the stems of words, so that one topic in several forms is one",
 	"github.com/oklog/ulid/v2":           "ids that grow with time",
 	"github.com/r3labs/sse/v2":           "the client of event streams, in the command line and in tests; never its server",
