@@ -8,6 +8,7 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notes"
 	"connvo/domain/notifications"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/jobs"
 )
@@ -42,6 +43,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map
 		notes.Compaction:       effect(notes.Compact),
 		users.Deactivated:      effect(handOver(meets)),
 		notifications.Send:     letters.send,
+		transcripts.Lull:       effect(transcripts.NoticeLull),
 		auth.ApplyEvent:        inbox.Apply,
 		auth.CatchUp:           inbox.CatchUp,
 	}

@@ -496,6 +496,61 @@ CREATE TABLE note_clients (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX note_clients_by_meeting ON note_clients (meeting_id);
 
+-- What was said in meetings, append-only: rows arrive in order of their key, in runs
+-- of a meeting, so that a commit touches the last page and one of the index for each
+-- run. speaker_id is '' where nobody has said who speaks; label is that of a speaker
+-- whom speakers may name, or ''. Offsets are milliseconds since the meeting's start.
+CREATE TABLE transcripts (
+  position   INTEGER PRIMARY KEY,
+  meeting_id TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  start_ms   INTEGER NOT NULL,
+  end_ms     INTEGER NOT NULL,
+  confidence REAL NOT NULL,
+  speaker_id TEXT NOT NULL,
+  label      TEXT NOT NULL,
+  language   TEXT NOT NULL,
+  utterance  TEXT NOT NULL,
+  text       TEXT NOT NULL
+) STRICT;
+CREATE INDEX transcripts_by_meeting ON transcripts (meeting_id); -- and position, the row's key
+CREATE TRIGGER transcripts_gone AFTER DELETE ON transcripts
+BEGIN
+  INSERT INTO horizons (owner, collection, gone) VALUES (OLD.meeting_id, 'transcripts', OLD.position)
+  ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
+END;
+
+-- What senders call the chunks of a meeting that runs, so that each counts once.
+CREATE TABLE utterances (
+  meeting_id TEXT NOT NULL,
+  utterance  TEXT NOT NULL CHECK (utterance <> ''),
+  position   INTEGER NOT NULL,
+  PRIMARY KEY (meeting_id, utterance)
+) STRICT, WITHOUT ROWID;
+
+-- Whom the labels of a meeting stand for; user_id is null until somebody has said so.
+CREATE TABLE speakers (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  label      TEXT NOT NULL CHECK (label <> ''),
+  user_id    TEXT,
+  named_at   INTEGER,
+  named_by   TEXT,
+  PRIMARY KEY (meeting_id, label),
+  CHECK ((user_id IS NULL) = (named_at IS NULL) AND (user_id IS NULL) = (named_by IS NULL))
+) STRICT, WITHOUT ROWID;
+
+-- How far what follows from transcripts is done: of all up to settled, and of the
+-- round after it, which ends with until, of what comes before (meeting_id, position)
+-- in this order, that included.
+CREATE TABLE transcript_progress (
+  id         INTEGER PRIMARY KEY CHECK (id = 1),
+  settled    INTEGER NOT NULL,
+  until      INTEGER NOT NULL,
+  meeting_id TEXT NOT NULL,
+  position   INTEGER NOT NULL
+) STRICT;
+INSERT INTO transcript_progress (id, settled, until, meeting_id, position) VALUES (1, 0, 0, '', 0);
+
 -- What goes on in a meeting besides its speaking. One of which there is nothing to
 -- tell has no row. lull_since is null while there is no lull; topics are a JSON array.
 CREATE TABLE conversations (

@@ -29,6 +29,7 @@ import (
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
@@ -168,7 +169,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	if err != nil {
 		return nil, err
 	}
-	runner := jobs.NewRunner(d, log, withSweeps(d, withAll(after, handlersOf(meets, inbox, letters))))
+	runner := jobs.NewRunner(d, log, withSettling(d, withSweeps(d, withAll(after, handlersOf(meets, inbox, letters)))))
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
@@ -199,6 +200,7 @@ func stores(d *db.DB, happened *events.Log) handlers.Config {
 		Messages:      messages.NewStore(d, happened),
 		Notes:         notes.NewStore(d, happened),
 		Conversation:  conversation.NewStore(d),
+		Transcripts:   transcripts.NewStore(d, happened),
 		Notifications: notifications.NewStore(d),
 		Connections:   connections.NewStore(d),
 		Profiles:      profiles.NewStore(d, interests.NewStore(d)),

@@ -101,6 +101,11 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/presence":        {"members 200", "joined 200", "members 409 meeting_not_active", "members 409 meeting_not_active"},
 	"PUT /v1/meetings/{meetingId}/presence":        {"members 204", "joined 204", "members 409 meeting_not_active", "members 409 meeting_not_active"},
 
+	"GET /v1/meetings/{meetingId}/transcripts":      {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/speakers":         {"members 200", "joined 200", "members 200", "members 200"},
+	"POST /v1/meetings/{meetingId}/transcripts":     {"writers 409 meeting_not_active", "joined-writers 200", "writers 409 meeting_not_active", "writers 409 meeting_not_active"},
+	"PUT /v1/meetings/{meetingId}/speakers/{label}": {"writers 409 meeting_not_active", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"}, // themselves; whom else is in testdata/transcripts.txt
+
 	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  {"writers 200", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"},
 	"DELETE /v1/meetings/{meetingId}/messages/{messageId}": {"writers 204", "joined-writers 204", "writers 204", "writers 409 meeting_not_active"},
@@ -130,6 +135,8 @@ var bodies = map[string]string{
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/rating":                 `{"rating":4}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
+	"POST /v1/meetings/{meetingId}/transcripts":            `{"chunks":[{"text":"Hello","confidence":1,"startMs":0,"endMs":900}]}`,
+	"PUT /v1/meetings/{meetingId}/speakers/{label}":        `{"userId":"$caller"}`,
 	"POST /v1/meetings/{meetingId}/notes/ops":              `{"clientId":"$client","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"Hello"}]}]}`,
 	"POST /v1/meetings/{meetingId}/notes/rollback":         `{"version":0,"reason":"a mistake"}`,
 	"PUT /v1/meetings/{meetingId}/notes/lock":              `{"locked":true}`,
@@ -248,7 +255,7 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	if strings.HasPrefix(route, "/v1/connections") || strings.HasPrefix(route, "/v1/blocks") {
 		return p.related(route, caller)
 	}
-	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none", "{key}", "insights").Replace(route)
+	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none", "{key}", "insights", "{label}", "Speaker%201").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
 		return route
 	}
@@ -321,7 +328,7 @@ func (c accessCase) check(t *testing.T) {
 	var body any
 	if b, found := bodies[c.name]; found {
 		meeting, _, _ := strings.Cut(strings.TrimPrefix(c.path, "/v1/meetings/"), "/")
-		body = strings.NewReplacer("$guest", string(c.guest.ID), "$client", meeting).Replace(b)
+		body = strings.NewReplacer("$guest", string(c.guest.ID), "$caller", string(c.caller.ID), "$client", meeting).Replace(b)
 	}
 	a := c.caller.do(c.method, c.path+queries[c.name], body)
 	if c.liveOnly && c.status == http.StatusOK {

@@ -37,6 +37,7 @@ import (
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/handlers"
@@ -146,6 +147,7 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		Messages:         messages.NewStore(s.DB, happened),
 		Notes:            notes.NewStore(s.DB, happened),
 		Conversation:     talk.NewStore(s.DB),
+		Transcripts:      transcripts.NewStore(s.DB, happened),
 		Analytics:        analytics.NewStore(s.DB),
 		Notifications:    notifications.NewStore(s.DB),
 		Connections:      connections.NewStore(s.DB),
@@ -253,7 +255,7 @@ func (s *server) rows() string {
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
 		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM ratings`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
 		`SELECT count(*) FROM connections`, `SELECT count(*) FROM ended_requests`, `SELECT count(*) FROM blocks`,
-		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM note_ops`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
+		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM note_ops`, `SELECT count(*) FROM transcripts`, `SELECT count(*) FROM speakers`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))
 	}

@@ -133,6 +133,8 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"POST " + one + "/messages":                {left + "/messages", `{"content":"Hello"}`},
 		"PATCH " + one + "/messages/{messageId}":   {left + "/messages/" + edited.ID, `{"content":"Changed"}`},
 		"DELETE " + one + "/messages/{messageId}":  {left + "/messages/" + deleted.ID, nil},
+		"POST " + one + "/transcripts":             {left + "/transcripts", `{"chunks":[{"text":"Hello","confidence":1,"startMs":0,"endMs":900}]}`},
+		"PUT " + one + "/speakers/{label}":         {left + "/speakers/A", `{"userId":"` + string(ada.ID) + `"}`},
 		"POST " + one + "/notes/ops":               {left + "/notes/ops", `{"clientId":"ada","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"Hello"}]}]}`},
 		"POST " + one + "/notes/rollback":          {left + "/notes/rollback", `{"version":0,"reason":"a mistake"}`},
 		"PUT " + one + "/notes/lock":               {left + "/notes/lock", `{"locked":true}`},

@@ -36,6 +36,7 @@ func TestLiveEqualsFresh(t *testing.T) {
 			"arrive":     w.arrive,
 			"hear":       w.hear,
 			"expire":     w.expire,
+			"follows":    w.settleChunks,
 			"":           func(*rapid.T) {},
 		})
 		w.settle(t)
@@ -84,6 +85,8 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	"/v1/meetings/{meetingId}/notes":                    func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/notes") },
 	"/v1/meetings/{meetingId}/notes/ops":                lawNoteEdits,
 	"/v1/meetings/{meetingId}/notes/versions/{version}": func(w *lawWorld) []string { return w.noteVersions(1) },
+	"/v1/meetings/{meetingId}/transcripts":              lawTranscripts,
+	"/v1/meetings/{meetingId}/speakers":                 func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/speakers") },
 	"/v1/meetings/{meetingId}/messages": func(w *lawWorld) []string {
 		paths := append(each(w.meetings, "/v1/meetings/%s/messages?limit=3"), each(w.meetings, "/v1/meetings/%s/messages?after=0")...)
 		for _, at := range w.messages {
@@ -182,10 +185,12 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/meetings/{meetingId}/rating": func(t *rapid.T, w *lawWorld) (string, string) {
 		return w.drawMeeting(t) + "/rating", fmt.Sprintf(`{"rating":%d}`, rapid.IntRange(1, 5).Draw(t, "rating"))
 	},
-	"POST /v1/meetings/{meetingId}/notes/ops":      lawNoteEdit,
-	"POST /v1/meetings/{meetingId}/notes/rollback": lawNoteRollback,
-	"PUT /v1/meetings/{meetingId}/notes/lock":      lawNoteLock,
-	"POST /v1/meetings/{meetingId}/messages":       lawMessage,
+	"POST /v1/meetings/{meetingId}/notes/ops":       lawNoteEdit,
+	"POST /v1/meetings/{meetingId}/notes/rollback":  lawNoteRollback,
+	"PUT /v1/meetings/{meetingId}/notes/lock":       lawNoteLock,
+	"POST /v1/meetings/{meetingId}/transcripts":     lawChunks,
+	"PUT /v1/meetings/{meetingId}/speakers/{label}": lawSpeaker,
+	"POST /v1/meetings/{meetingId}/messages":        lawMessage,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": func(t *rapid.T, w *lawWorld) (string, string) {
 		return rapid.SampledFrom(w.messages).Draw(t, "message"), rapid.SampledFrom([]string{`{"content":"x"}`, `{"content":"y"}`}).Draw(t, "edit")
 	},

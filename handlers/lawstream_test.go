@@ -297,7 +297,7 @@ func (p *lawPath) takeItems(data string) error {
 		if !newest && position <= p.position {
 			return fmt.Errorf("%s: position %d after %d", p.path, position, p.position)
 		}
-		p.items[id] = item
+		p.items[id] = lasting(item)
 		p.position = max(p.position, position)
 	}
 	p.paged = true
@@ -422,7 +422,7 @@ func (p *lawPath) compareFeed(t *rapid.T, server *lawServer, token string) {
 		}
 		for _, item := range page.Items {
 			id, _ := itemOf(item)
-			fresh[id] = item
+			fresh[id] = lasting(item)
 		}
 		if after = page.Last; !page.More {
 			break

@@ -29,6 +29,7 @@ import (
 	"connvo/domain/notifications"
 	"connvo/domain/profiles"
 	"connvo/domain/settings"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/flags"
 	"connvo/idempotency"
@@ -62,6 +63,8 @@ type Config struct {
 	// Conversation and Analytics are the meetings while they run and afterwards.
 	Conversation *conversation.Store
 	Analytics    *analytics.Store
+	// Transcripts is what is said in them.
+	Transcripts *transcripts.Store
 	// Retention is how long organizations keep things.
 	Retention *retention.Store
 	// Privacy is what people are told that is stored about them.
@@ -137,6 +140,7 @@ func New(c Config) (*Server, error) {
 	s.participantRoutes()
 	s.messageRoutes()
 	s.noteRoutes()
+	s.transcriptRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()

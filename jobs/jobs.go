@@ -65,6 +65,17 @@ func Enqueue(tx *db.WriteTx, j Job) error {
 	return nil
 }
 
+// Waits reports whether a job of the name waits or runs. One that runs may have
+// looked already for what it has to do: whoever does not ask for it again because of
+// this must know that its effect looks once more. It joins the caller's transaction.
+func Waits(tx db.Reader, name string) (bool, error) {
+	_, err := db.One(tx, db.Int, selectWaiting, name)
+	if errors.Is(err, db.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Letter is a dead job: one that failed too often to be tried again by itself.
 type Letter struct {
 	ID        int64

@@ -17,6 +17,11 @@ SET run_at = CASE WHEN attempts = 0 THEN min(run_at, excluded.run_at) ELSE run_a
     asked = excluded.asked,
     payload = excluded.payload`
 
+const selectWaiting = `
+SELECT id
+FROM jobs
+WHERE name = ?1 AND dead = 0`
+
 const selectDue = `
 SELECT id, kind, coalesce(name, ''), org_id, asked, attempts, created_at, payload
 FROM jobs

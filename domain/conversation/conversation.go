@@ -119,6 +119,13 @@ func SetLull(tx *db.WriteTx, m domain.MeetingID, l Lull) error {
 	return err
 }
 
+// EndLull says that somebody speaks. It writes nothing where there is no lull, and
+// reads one row.
+func EndLull(tx *db.WriteTx, m domain.MeetingID) error {
+	_, err := tx.Exec(updateLullEnded, m)
+	return err
+}
+
 // SetTopics replaces what the meeting is about, the most important first; also
 // after its end. What is so already changes nothing. Errors: Invalid for more
 // than MaxTopics, or one that is empty or longer than MaxTopic.

@@ -26,6 +26,11 @@ SELECT id, ?2, ?3 FROM meetings WHERE id = ?1 AND state = 'active'
 ON CONFLICT (meeting_id) DO UPDATE
 SET severity = excluded.severity, lull_since = excluded.lull_since`
 
+const updateLullEnded = `
+UPDATE conversations
+SET severity = 'none', lull_since = NULL
+WHERE meeting_id = ?1 AND severity <> 'none'`
+
 const upsertTopics = `
 INSERT INTO conversations (meeting_id, topics)
 VALUES (?1, ?2)

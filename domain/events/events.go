@@ -35,6 +35,8 @@ const (
 	NotesLocked     Type = "notes.locked"
 	NotesUnlocked   Type = "notes.unlocked"
 	NotesRolledBack Type = "notes.rolled_back" // the subject is the version they went back to
+
+	SpeakerNamed Type = "transcripts.speaker_named" // the subject is who speaks
 )
 
 // Event is one thing that happened.

@@ -2,9 +2,14 @@
 package transcripts
 
 import (
+	"context"
 	"time"
 
+	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/conversation"
+	"connvo/domain/events"
+	"connvo/domain/participants"
 )
 
 // The bounds of a chunk.
@@ -14,17 +19,66 @@ const (
 	MaxLanguage  = 35     // characters of a BCP 47 tag
 	MaxUtterance = 64     // characters of an utterance's id
 	MaxChunks    = 200    // in a request
+	// MaxOffset is the last instant of a meeting at which something may be said.
+	MaxOffset = conversation.MaxOffset
 )
 
 // Chunk is something that somebody said, as it is final.
 type Chunk struct {
-	Position   int64         // its number of the one sequence
+	Position   int64 // its number of the one sequence
+	Meeting    domain.MeetingID
 	Speaker    domain.UserID // "" where only the label, or nothing, is known
-	Label      string        // of a speaker whom nobody has named when it was said, or ""
-	Text       string
+	Label      string        // of a speaker whom nobody had named when it was said, or ""
+	Text       string        // as it was sent
 	Confidence float64       // 0 to 1
 	Start, End time.Duration // offsets in the meeting, whole milliseconds
 	Language   string        // "" where nobody has said
 	Utterance  string        // the sender's id of it, "" for none
 	CreatedAt  time.Time
+}
+
+// Store is the transcripts in the database. It is safe for concurrent use.
+type Store struct {
+	db  *db.DB
+	log *events.Log
+}
+
+// NewStore returns the transcripts in d.
+func NewStore(d *db.DB, log *events.Log) *Store { return &Store{db: d, log: log} }
+
+// Filter says which chunks are asked for; what is zero asks for all.
+type Filter struct {
+	// Speaker is a user, also under the labels that are theirs, or a label.
+	Speaker string
+	// From and To are offsets: of chunks that end after the one and begin before the
+	// other, where it is not zero.
+	From, To time.Duration
+}
+
+// Feed returns a part of the transcript, by position, to those who may read the
+// meeting's content. Who speaks under a label is answered as it is known now.
+func (s *Store) Feed(ctx context.Context, who domain.Actor, m domain.MeetingID, f Filter, span domain.Span) (part domain.Part[Chunk], err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+			return err
+		}
+		if part, err = f.part(tx, m, span); err != nil {
+			return err
+		}
+		part.Gone, err = db.Gone(tx, span, "transcripts", string(m))
+		return err
+	})
+	return part, err
+}
+
+func (f Filter) part(tx db.Reader, m domain.MeetingID, span domain.Span) (domain.Part[Chunk], error) {
+	if f == (Filter{}) {
+		return db.Part(tx, span, scanChunk, db.Feed{After: selectAfter, Before: selectBefore}, m)
+	}
+	to := f.To
+	if to == 0 {
+		to = MaxOffset + 1
+	}
+	return db.Part(tx, span, scanChunk, db.Feed{After: selectFilteredAfter, Before: selectFilteredBefore}, m,
+		f.Speaker, f.From.Milliseconds(), to.Milliseconds())
 }

@@ -1,0 +1,65 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+
+	"pgregory.net/rapid"
+
+	"connvo/db"
+	"connvo/domain/transcripts"
+	"connvo/jobs"
+)
+
+// lawTranscripts are feeds of whole transcripts and of parts of them. What a member
+// said is not followed: when a label is named it is more than what was sent.
+func lawTranscripts(w *lawWorld) []string {
+	paths := each(w.meetings, "/v1/meetings/%s/transcripts?limit=3")
+	for _, parameters := range []string{"", "&speaker=A", "&fromMs=1000&toMs=3000"} {
+		paths = append(paths, each(w.meetings, "/v1/meetings/%s/transcripts?after=0"+parameters)...)
+	}
+	return paths
+}
+
+// lawChunks is what a random person says, or says that another has said.
+func lawChunks(t *rapid.T, w *lawWorld) (string, string) {
+	chunks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) json.RawMessage {
+		start := rapid.IntRange(0, 5000).Draw(t, "start")
+		who := rapid.SampledFrom([]string{"", `"speakerLabel":"A",`, `"speakerLabel":"B",`, fmt.Sprintf(`"speakerId":%q,`, w.people[0])}).Draw(t, "speaker")
+		which := rapid.SampledFrom([]string{"", `"utteranceId":"u1",`, `"utteranceId":"u2",`, `"interim":true,`}).Draw(t, "which")
+		return json.RawMessage(fmt.Sprintf(`{%s%s"text":"word","confidence":0.5,"startMs":%d,"endMs":%d}`, who, which, start, start+500))
+	}), 1, 3).Draw(t, "chunks")
+	body, err := json.Marshal(map[string]any{"chunks": chunks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.drawMeeting(t) + "/transcripts", string(body)
+}
+
+// lawSpeaker names a speaker, or not.
+func lawSpeaker(t *rapid.T, w *lawWorld) (string, string) {
+	return w.drawMeeting(t) + "/speakers/" + rapid.SampledFrom([]string{"A", "B"}).Draw(t, "label"),
+		fmt.Sprintf(`{"userId":%q}`, rapid.SampledFrom(w.people).Draw(t, "whom"))
+}
+
+// settleChunks lets happen what follows from what was said.
+func (w *lawWorld) settleChunks(t *rapid.T) {
+	effect, err := transcripts.NewSettler(w.server.db).Settle(w.server.ctx, jobs.Task{})
+	if err == nil {
+		err = w.server.db.WriteBackground(w.server.ctx, func(tx *db.WriteTx) error {
+			defer func() { w.commit = max(w.commit, tx.Number()) }()
+			return effect(tx)
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// speakerID is who speaks, in a chunk as it is sent.
+var speakerID = regexp.MustCompile(`"speakerId":(null|"[^"]*"),("speakerLabel":)`)
+
+// lasting is what of an item never changes: who speaks under a label is told when it
+// is asked, and not sent again.
+func lasting(item json.RawMessage) json.RawMessage { return speakerID.ReplaceAll(item, []byte("$2")) }
