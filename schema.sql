@@ -551,6 +551,50 @@ CREATE TABLE transcript_progress (
 ) STRICT;
 INSERT INTO transcript_progress (id, settled, until, meeting_id, position) VALUES (1, 0, 0, '', 0);
 
+-- What one speaker said without a long pause: a function of the meeting's chunks, which
+-- it outlives. first is the position of its first chunk; chunks are the places of all of
+-- them in the text, packed, so that it is taken apart when one comes that belongs in
+-- between.
+CREATE TABLE segments (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  start_ms   INTEGER NOT NULL,
+  first      INTEGER NOT NULL,
+  end_ms     INTEGER NOT NULL,
+  speaker_id TEXT NOT NULL,
+  label      TEXT NOT NULL,
+  chunks     BLOB NOT NULL,
+  text       TEXT NOT NULL,
+  PRIMARY KEY (meeting_id, start_ms, first)
+) STRICT, WITHOUT ROWID;
+
+-- How much was said by whom in which language, up to the position settled: a transcript
+-- is longer than one query may read. confidence is the sum, in thousandths.
+CREATE TABLE transcript_counts (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  speaker_id TEXT NOT NULL,
+  label      TEXT NOT NULL,
+  language   TEXT NOT NULL,
+  settled    INTEGER NOT NULL,
+  chunks     INTEGER NOT NULL,
+  words      INTEGER NOT NULL,
+  confidence INTEGER NOT NULL,
+  spoken_ms  INTEGER NOT NULL,
+  start_ms   INTEGER NOT NULL,
+  end_ms     INTEGER NOT NULL,
+  PRIMARY KEY (meeting_id, speaker_id, label, language)
+) STRICT, WITHOUT ROWID;
+
+-- The words of transcripts as the program compares them, in ASCII or not, with a space
+-- between: each begins with a code of its meeting, so that a search reads what was said
+-- in one meeting, and none of the program's words is another of the index's. It finds
+-- words, not phrases. Without a copy of how often and where a word stands it costs a
+-- third. secure-delete is as in message_words.
+CREATE VIEW transcript_texts AS SELECT position, text AS words FROM transcripts;
+CREATE VIRTUAL TABLE transcript_words USING fts5 (
+  words, content = 'transcript_texts', content_rowid = 'position', columnsize = 0, detail = 'none', tokenize = 'ascii'
+);
+INSERT INTO transcript_words (transcript_words, rank) VALUES ('secure-delete', 1);
+
 -- What goes on in a meeting besides its speaking. One of which there is nothing to
 -- tell has no row. lull_since is null while there is no lull; topics are a JSON array.
 CREATE TABLE conversations (

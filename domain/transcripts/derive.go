@@ -2,6 +2,7 @@ package transcripts
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ const maxFresh = 1000
 // Derive stores what follows from chunks of the meeting that are now settled: in order
 // of position, each once. It joins the caller's transaction.
 func Derive(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
+	chunks = unnamed(chunks)
 	if err := reviseStored(tx, m, chunks); err != nil {
 		return err
 	}
@@ -28,6 +30,18 @@ func Derive(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 		return err
 	}
 	return index(tx, m, chunks)
+}
+
+// unnamed returns the chunks as they are stored: whom a label stands for is known when
+// they are read.
+func unnamed(chunks []Chunk) []Chunk {
+	chunks = slices.Clone(chunks)
+	for i := range chunks {
+		if chunks[i].Label != "" {
+			chunks[i].Speaker = ""
+		}
+	}
+	return chunks
 }
 
 // fresh returns the meeting's chunks that are not settled, in order of position.
