@@ -176,3 +176,58 @@ func (r *room) checkExport(t *rapid.T, all []transcripts.Chunk) {
 		}
 	}
 }
+
+// What is settled while an export goes on is in it once, and what is said meanwhile
+// does not disturb it.
+func TestExportGoesOnWhileChunksAreSettled(t *testing.T) {
+	r := newRoom(t)
+	say := func(n int, every, from time.Duration) {
+		for i := range n {
+			d := says(fmt.Sprint("chunk ", i), from+time.Duration(i)*every)
+			d.Label = string(rune('A' + i%2))
+			r.append(d)
+		}
+	}
+	say(300, 2*time.Second, 0)
+	r.settle()
+	say(300, 2*time.Second, time.Second)
+	want := len(r.whole())
+	e := r.store.Export(r.ada, r.id)
+	seen := map[int64]bool{}
+	last := transcripts.Chunk{Start: -1}
+	for n := 0; ; n++ {
+		page, err := e.Next(t.Context())
+		r.must(err)
+		if len(page) == 0 {
+			break
+		}
+		for _, c := range page {
+			if seen[c.Position] || c.Start < last.Start {
+				t.Fatalf("%+v after %+v", c, last)
+			}
+			seen[c.Position] = true
+			last = c.Chunk
+		}
+		if n == 0 {
+			r.append(says("late", 0), says("later", time.Second))
+			r.settle()
+		}
+	}
+	if len(seen) != want {
+		t.Errorf("%d chunks of %d", len(seen), want)
+	}
+}
+
+// whole returns all of the transcript, page by page.
+func (r *room) whole() (all []transcripts.Chunk) {
+	after := int64(0)
+	for {
+		part, err := r.store.Feed(r.t.Context(), r.ada, r.id, transcripts.Filter{}, domain.Span{After: &after, Limit: domain.MaxFeedPage})
+		r.must(err)
+		all = append(all, part.Items...)
+		if !part.More {
+			return all
+		}
+		after = part.Items[len(part.Items)-1].Position
+	}
+}

@@ -87,7 +87,6 @@ func (l *looking) look(below int64) (more int64, err error) {
 		if c.Position < below && l.query.in(c.Text) && l.add(c) {
 			return l.last(), nil
 		}
-		below = min(below, c.Position)
 	}
 	expression := l.query.expression(l.meeting)
 	for range searchPages {
