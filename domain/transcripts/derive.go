@@ -59,12 +59,16 @@ type inTx struct {
 	meeting domain.MeetingID
 }
 
-func (t inTx) upTo(k key) (Segment, bool, error) { return t.one(selectSegmentUpTo, k) }
+func (t inTx) upTo(k key) (Segment, bool, error) {
+	return maybe(db.One(t.tx, scanSegment, selectSegmentUpTo, t.meeting, k.start, k.position))
+}
 
-func (t inTx) after(k key) (Segment, bool, error) { return t.one(selectSegmentAfter, k) }
+func (t inTx) after(k key) (Segment, bool, error) {
+	return maybe(db.One(t.tx, scanSegment, selectSegmentAfter, t.meeting, k.start, k.position))
+}
 
-func (t inTx) one(query string, k key) (Segment, bool, error) {
-	s, err := db.One(t.tx, scanSegment, query, t.meeting, k.start, k.position)
+// maybe reports whether there is a segment.
+func maybe(s Segment, err error) (Segment, bool, error) {
 	if errors.Is(err, db.ErrNone) {
 		return s, false, nil
 	}
