@@ -22,7 +22,7 @@ const (
 	// searchPage is how many chunks with the words are read at once, and searchPages
 	// how often, until enough are the speaker's and of the time that were asked for.
 	searchPage  = 200
-	searchPages = 20
+	searchPages = 10
 	// snippetWords is how many words a snippet has at most.
 	snippetWords = 24
 )
