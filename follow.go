@@ -20,7 +20,7 @@ func follows(after []afterEnd) map[events.Type][]events.Follow {
 		events.MeetingCreated:         {notifications.Follow},
 		events.MeetingUpdated:         {watchForAbandonment, messages.Announce, notifications.Follow},
 		events.MeetingStarted:         {watchForAbandonment, messages.Announce, notifications.Follow},
-		events.MeetingEnded:           append(startAll(after), conversation.Close, messages.Announce),
+		events.MeetingEnded:           append(startAll(after), conversation.Close, transcripts.Close, messages.Announce),
 		events.MeetingCancelled:       {messages.Announce, notifications.Follow},
 		events.MeetingTransferred:     {messages.Announce, notifications.Follow},
 		events.ParticipantInvited:     {notifications.Follow},
@@ -44,6 +44,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map
 		users.Deactivated:      effect(handOver(meets)),
 		notifications.Send:     letters.send,
 		transcripts.Lull:       effect(transcripts.NoticeLull),
+		transcripts.Closed:     effect(transcripts.ForgetUtterances),
 		auth.ApplyEvent:        inbox.Apply,
 		auth.CatchUp:           inbox.CatchUp,
 	}

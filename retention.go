@@ -15,6 +15,7 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notes"
 	"connvo/domain/notifications"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/jobs"
 	"connvo/privacy"
@@ -26,12 +27,13 @@ import (
 func collections() []retention.Collection {
 	return []retention.Collection{
 		{Name: "messages", Lifetime: retention.Policy.Messages, NextOrg: messages.NextOrg, Oldest: messages.Oldest, Delete: messages.Delete, Swept: purgeLater},
+		{Name: "transcripts", Lifetime: retention.Policy.Transcripts, NextOrg: transcripts.NextOrg, Oldest: transcripts.Oldest, Delete: transcripts.Delete},
 		retention.Fixed("events", events.Lifetime, events.Oldest, events.Delete),
 		retention.Fixed("audit", audit.Lifetime, audit.Oldest, audit.Delete),
 		retention.Fixed("notifications", notifications.Lifetime, notifications.Oldest, notifications.Delete),
 		retention.Fixed("dead-jobs", jobs.Lifetime, jobs.Oldest, jobs.Delete),
 		retention.Fixed("meetings", meetings.Remembered, meetings.OldestConcluded,
-			meetings.ForgetConcluded(conversation.Forget, notes.Forget, analytics.Forget)),
+			meetings.ForgetConcluded(conversation.Forget, transcripts.Forget, notes.Forget, analytics.Forget)),
 		retention.Fixed("erased-subjects", users.ErasedLifetime, users.OldestErased, users.ForgetSubjects),
 	}
 }

@@ -520,6 +520,14 @@ BEGIN
   ON CONFLICT (owner, collection) DO UPDATE SET gone = excluded.gone WHERE excluded.gone > gone;
 END;
 
+-- Meetings of which there is a transcript, by the oldest that is in it, as chats are.
+CREATE TABLE transcribed (
+  meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
+  org_id     TEXT NOT NULL,
+  oldest_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX transcribed_by_age ON transcribed (org_id, oldest_at);
+
 -- What senders call the chunks of a meeting that runs, so that each counts once.
 CREATE TABLE utterances (
   meeting_id TEXT NOT NULL,
@@ -538,6 +546,8 @@ CREATE TABLE speakers (
   PRIMARY KEY (meeting_id, label),
   CHECK ((user_id IS NULL) = (named_at IS NULL) AND (user_id IS NULL) = (named_by IS NULL))
 ) STRICT, WITHOUT ROWID;
+-- The labels of one person: they are erased with them.
+CREATE INDEX speakers_by_user ON speakers (user_id) WHERE user_id IS NOT NULL;
 
 -- How far what follows from transcripts is done: of all up to settled, and of the
 -- round after it, which ends with until, of what comes before (meeting_id, position)

@@ -59,6 +59,24 @@ func (s *Server) limitFollowed(user domain.UserID, pattern string) error {
 	return tooMany(s.Limits.Take(s.routeLimits[pattern].policy, string(user)))
 }
 
+// limitMany counts n things of who that came in one request, beside the request, and
+// adds to the header what is left.
+func (s *Server) limitMany(h http.Header, p ratelimit.Policy, who string, n int) error {
+	if s.Limits == nil {
+		return nil
+	}
+	left := s.Limits.TakeMany(p, who, n)
+	add := func(name, item string) {
+		if before := h.Get(name); before != "" {
+			item = before + ", " + item
+		}
+		h.Set(name, item)
+	}
+	add("RateLimit-Policy", ratelimit.Announce(p))
+	add("RateLimit", string(left.Append(nil)))
+	return tooMany(left)
+}
+
 // limitAddress counts a request of somebody whom the server does not know.
 func (s *Server) limitAddress(w http.ResponseWriter, r *http.Request, p ratelimit.Policy) error {
 	if s.Limits == nil || p == ratelimit.None {

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"connvo/audit"
+	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/transcripts"
+	"connvo/ratelimit"
 )
 
 // chunk is something that somebody said.
@@ -101,8 +103,10 @@ func (in *speakerName) detail() map[string]string {
 
 func (s *Server) transcriptRoutes() {
 	const path = "/v1/meetings/{meetingId}/transcripts"
-	write(s, route{path: path, id: "appendTranscript", tag: "Transcripts", summary: "Add what was said",
-		about: "While the meeting is active, for those who have joined and are no observers. All chunks are stored, or none."}, s.appendTranscript)
+	register(s, route{path: path, id: "appendTranscript", tag: "Transcripts", summary: "Add what was said",
+		about: "While the meeting is active, for those who have joined and are no observers. All chunks are stored, or none. " +
+			"Chunks are counted, not requests: 50 a second of a user, 100 of a meeting, 200 at once."},
+		operation[chunkDrafts, storedChunks]{do: s.appendTranscript, admit: s.admitChunks})
 	feed(s, route{path: path, id: "listTranscript", tag: "Transcripts", summary: "What was said in a meeting",
 		about: "While the meeting is active, for those who have joined. Who speaks is answered as it is known now: what was sent live is not sent again when a label is named.", shared: true}, s.listTranscript)
 	const speakers = "/v1/meetings/{meetingId}/speakers"
@@ -112,12 +116,25 @@ func (s *Server) transcriptRoutes() {
 		about: "Members themselves; host and cohosts anybody. From then on every answer shows it, also of what was said before. 409 where the label is another's."}, s.nameSpeaker)
 }
 
+// admitChunks counts the chunks of a user, and waits for others to be stored with.
+func (s *Server) admitChunks(ctx context.Context, h http.Header, who domain.Actor, in *chunkDrafts) error {
+	if err := s.limitMany(h, ratelimit.Chunks, string(who.User), len(in.Body.Chunks)); err != nil {
+		return err
+	}
+	db.Gather(ctx)
+	return nil
+}
+
 func (s *Server) appendTranscript(ctx context.Context, who domain.Actor, in *chunkDrafts) (storedChunks, error) {
 	drafts := make([]transcripts.Draft, len(in.Body.Chunks))
 	for i, c := range in.Body.Chunks {
 		drafts[i] = c.draft()
 	}
 	a, err := s.Transcripts.Append(ctx, who, in.meeting(), drafts)
+	if err == nil {
+		// Only now, so that nobody uses up what others may say in a meeting of theirs.
+		err = s.limitMany(http.Header{}, ratelimit.MeetingChunks, string(in.meeting()), len(drafts))
+	}
 	first, last := a.Span()
 	if first == 0 {
 		return storedChunks{}, err

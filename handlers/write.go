@@ -54,6 +54,9 @@ type operation[In, Out any] struct {
 	// current, when not nil, is what the caller's GET of the document that it
 	// changes would answer now: If-Match is compared with it.
 	current func(ctx context.Context, who domain.Actor, in *In) (Out, error)
+	// admit, when not nil, is asked once the input is known to be valid, before the
+	// transaction: it may wait, and set fields of the answer's header.
+	admit func(ctx context.Context, h http.Header, who domain.Actor, in *In) error
 	// again, when not nil, answers a repetition; see say.
 	again func(ctx context.Context, who domain.Actor, in *In, name string) (Out, error)
 }
@@ -89,6 +92,9 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 			if o.current != nil {
 				w.current = func(ctx context.Context) (any, error) { return o.current(ctx, c.who, in) }
 			}
+			if o.admit != nil {
+				w.admit = func(h http.Header) error { return o.admit(ctx, h, c.who, in) }
+			}
 			if o.again != nil {
 				w.again = func(ctx context.Context, name string) (any, error) { return o.again(ctx, c.who, in, name) }
 			}
@@ -116,6 +122,8 @@ type writing struct {
 	// run does it and returns what it answers, as the handler has and as it is sent.
 	run func(ctx context.Context) (any, idempotency.Answer, error)
 	in  any // what was sent, for the record
+	// admit refuses it before the transaction, or nil.
+	admit func(h http.Header) error
 	// again returns what a repetition is answered with; nil where that is kept.
 	again func(ctx context.Context, name string) (any, error)
 	// current is the document that is edited, as the caller's GET answers it; nil
@@ -125,6 +133,12 @@ type writing struct {
 
 // answerWrite runs a write and answers with what it returns, or returned before.
 func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, do writing) {
+	if do.admit != nil {
+		if err := do.admit(w.Header()); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+	}
 	answer, replayed, err := s.perform(r, c, do)
 	if err != nil {
 		s.refuse(w, r, err)

@@ -42,7 +42,7 @@ type stage func(ctx context.Context, d *db.DB, p *users.Progress) (over bool, er
 
 // stages are what there is to do, in order. The account is last, because it tells by
 // what else the person is found.
-var stages = []stage{eraseRows, eraseAnswers, eraseMessages, eraseRecord, eraseJobs, purgeWords, eraseAccount}
+var stages = []stage{eraseRows, eraseAnswers, eraseMessages, eraseLabels, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
 
 // Erase is the handler of users.Erased.
 func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
@@ -164,6 +164,23 @@ func eraseMessages(ctx context.Context, d *db.DB, p *users.Progress) (over bool,
 		p.After = found[n-1].Seq
 	}
 	return false, err
+}
+
+// eraseLabels puts the id in the place of labels that stand for the person: they may
+// be a name.
+func eraseLabels(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	return numbered(ctx, d, p, updateLabels, func(tx db.Reader, to int64) ([]int64, error) {
+		return db.All(tx, db.Int, selectLabels, p.User, p.After, to)
+	})
+}
+
+func eraseSpeakers(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		n, err := tx.Exec(deleteSpeakers, p.User)
+		over = n < portion
+		return err
+	})
+	return over, err
 }
 
 // eraseRecord leaves of what the person did who it was, by id, and what.

@@ -32,6 +32,7 @@ var files = []file{
 	{name: "speaking.json", query: exportSpeaking, columns: []string{"meetingId", "spokenAt", "totalMs", "words"}},
 	{name: "ratings.json", query: exportRatings, columns: []string{"meetingId", "ratedAt", "rating", "comment"}},
 	{name: "messages.json", query: exportMessages, columns: []string{"seq", "meetingId", "createdAt", "editedAt", "deletedAt", "attachments{}", "content"}, first: int64(0), numbered: true},
+	{name: "transcripts.json", query: exportTranscripts, columns: []string{"position", "meetingId", "createdAt", "startMs", "endMs", "label", "language", "text"}, first: int64(0), numbered: true},
 	{name: "audit.json", query: exportRecord, columns: []string{"position", "at", "action", "resource", "outcome", "session", "request", "address", "agent", "detail{}"}, first: int64(0), numbered: true},
 }
 
@@ -149,6 +150,13 @@ SELECT seq, seq, meeting_id, created_at, edited_at, deleted_at, attachments, con
 FROM messages
 WHERE seq > ?2 AND seq <= ?3 AND user_id = ?1
 ORDER BY seq`
+
+const exportTranscripts = `
+SELECT t.position, t.position, t.meeting_id, t.created_at, t.start_ms, t.end_ms, t.label, t.language, t.text
+FROM transcripts AS t
+LEFT JOIN speakers AS s ON s.meeting_id = t.meeting_id AND s.label = t.label
+WHERE t.position > ?2 AND t.position <= ?3 AND (t.speaker_id = ?1 OR s.user_id = ?1)
+ORDER BY t.position`
 
 const exportRecord = `
 SELECT position, position, at, action, resource, outcome, session, request, address, agent, detail

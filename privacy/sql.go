@@ -159,6 +159,28 @@ const deleteDevUser = `
 DELETE FROM dev_users
 WHERE subject = ?1`
 
+// selectLabels looks at a window of numbers.
+const selectLabels = `
+SELECT t.position
+FROM transcripts AS t
+JOIN speakers AS s ON s.meeting_id = t.meeting_id AND s.label = t.label
+WHERE t.position > ?2 AND t.position <= ?3 AND t.label <> '' AND s.user_id = ?1
+ORDER BY t.position`
+
+const updateLabels = `
+UPDATE transcripts
+SET label = '', speaker_id = (SELECT user_id FROM speakers AS s WHERE s.meeting_id = transcripts.meeting_id AND s.label = transcripts.label)
+WHERE position IN (SELECT value FROM json_each(?1)) AND label <> ''`
+
+const deleteSpeakers = `
+DELETE FROM speakers
+WHERE (meeting_id, label) IN (
+  SELECT meeting_id, label
+  FROM speakers
+  WHERE user_id = ?1
+  LIMIT 100
+)`
+
 const deleteHorizons = `
 DELETE FROM horizons
 WHERE owner = ?1`

@@ -7,15 +7,17 @@ type Policy uint8
 
 // The policies. Those of addresses count callers whom nobody knows yet.
 const (
-	None      Policy = iota // nothing is counted
-	API                     // every request of a user
-	Messages                // a message of a user
-	Notes                   // a request of a user that changes notes
-	Meetings                // a new meeting of a user
-	Search                  // a search of a user
-	Strangers               // a request of an address that authenticates nobody
-	SignIn                  // an address that begins to sign in
-	Session                 // an address that ends signing in, or signs out
+	None          Policy = iota // nothing is counted
+	API                         // every request of a user
+	Messages                    // a message of a user
+	Notes                       // a request of a user that changes notes
+	Chunks                      // a chunk of a transcript that a user sends
+	MeetingChunks               // a chunk of the transcript of a meeting, whoever sends it
+	Meetings                    // a new meeting of a user
+	Search                      // a search of a user
+	Strangers                   // a request of an address that authenticates nobody
+	SignIn                      // an address that begins to sign in
+	Session                     // an address that ends signing in, or signs out
 )
 
 // rule is what a policy allows: a burst, which comes back evenly in the window.
@@ -29,15 +31,18 @@ type rule struct {
 // rules is the table of all policies. A new one is a constant, a line here, and
 // its name in a route.
 var rules = [...]rule{
-	None:      {},
-	API:       {name: "api", burst: 1000, window: time.Minute},
-	Messages:  {name: "messages", burst: 20, window: 4 * time.Second},
-	Notes:     {name: "notes", burst: 60, window: 3 * time.Second},
-	Meetings:  {name: "meetings", burst: 20, window: time.Minute},
-	Search:    {name: "search", burst: 100, window: time.Minute},
-	Strangers: {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
-	SignIn:    {name: "sign-in", burst: 10, window: time.Minute, address: true},
-	Session:   {name: "session", burst: 60, window: time.Minute, address: true},
+	None:     {},
+	API:      {name: "api", burst: 1000, window: time.Minute},
+	Messages: {name: "messages", burst: 20, window: 4 * time.Second},
+	Notes:    {name: "notes", burst: 60, window: 3 * time.Second},
+	Chunks:   {name: "chunks", burst: 200, window: 4 * time.Second},
+	// It is counted by the id of the meeting, which is none of a user.
+	MeetingChunks: {name: "meeting-chunks", burst: 200, window: 2 * time.Second},
+	Meetings:      {name: "meetings", burst: 20, window: time.Minute},
+	Search:        {name: "search", burst: 100, window: time.Minute},
+	Strangers:     {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
+	SignIn:        {name: "sign-in", burst: 10, window: time.Minute, address: true},
+	Session:       {name: "session", burst: 60, window: time.Minute, address: true},
 }
 
 // each is the time in which one more comes back.

@@ -111,7 +111,11 @@ func New(ctx context.Context, c Config) (*Limits, error) {
 
 // Take takes a token of who, which is a user, or for a policy of addresses what
 // Network returns. It waits for nothing. None allows everything.
-func (l *Limits) Take(p Policy, who string) Left {
+func (l *Limits) Take(p Policy, who string) Left { return l.TakeMany(p, who, 1) }
+
+// TakeMany takes n tokens of who, or none where there are not so many: Next is then
+// the time until there are. n is at most the burst of the policy.
+func (l *Limits) TakeMany(p Policy, who string, n int) Left {
 	if p == None {
 		return Left{Allowed: true}
 	}
@@ -125,23 +129,25 @@ func (l *Limits) Take(p Policy, who string) Left {
 		k.who = "" // what is left for all who come now
 		b = s.buckets[k]
 	}
-	left := b.take(p, now)
+	left := b.take(p, now, n)
 	s.buckets[k] = b
 	return left
 }
 
-// take takes a token if there is one. Where the clock was set back, a bucket is
+// take takes n tokens if there are so many. Where the clock was set back, a bucket is
 // empty, not more than that.
-func (b *bucket) take(p Policy, now int64) Left {
+func (b *bucket) take(p Policy, now int64, n int) Left {
 	r := rules[p]
 	b.full = min(max(b.full, now), now+int64(r.window))
-	left := Left{Policy: p, Allowed: b.full-now+r.each() <= int64(r.window)}
+	wanted := int64(n) * r.each()
+	missing := b.full - now + wanted - int64(r.window)
+	left := Left{Policy: p, Allowed: missing <= 0}
 	if left.Allowed {
-		b.full, b.stored = b.full+r.each(), false
+		b.full, b.stored = b.full+wanted, false
 	}
 	held := now + int64(r.window) - b.full
 	left.Tokens = int(held / r.each())
-	left.Next = time.Duration(r.each() - held%r.each())
+	left.Next = time.Duration(max(r.each()-held%r.each(), missing))
 	return left
 }
 

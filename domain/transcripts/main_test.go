@@ -105,7 +105,32 @@ func (r *room) settle() {
 	r.must(r.db.WriteBackground(r.t.Context(), effect))
 }
 
-// work runs jobs until the room's time, and ends.
+// write is short for the transactions of steps.
+type write = db.WriteTx
+
+// background does the effect of a job of the meeting.
+func (r *room) background(effect func(tx *write, m domain.MeetingID) error) error {
+	return r.db.WriteBackground(r.t.Context(), func(tx *write) error { return effect(tx, r.id) })
+}
+
+func (r *room) exec(query string, args ...any) {
+	r.t.Helper()
+	r.must(r.db.Write(r.t.Context(), func(tx *write) error {
+		_, err := tx.Exec(query, args...)
+		return err
+	}))
+}
+
+func (r *room) number(query string, args ...any) (n int64) {
+	r.t.Helper()
+	r.must(r.db.Read(r.t.Context(), func(tx db.Reader) (err error) {
+		n, err = db.One(tx, db.Int, query, args...)
+		return err
+	}))
+	return n
+}
+
+// state is what goes on in the meeting.
 func (r *room) state() conversation.State {
 	r.t.Helper()
 	s, err := conversation.NewStore(r.db).State(r.t.Context(), r.ada, r.id)

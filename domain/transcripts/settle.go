@@ -44,7 +44,7 @@ type Settler struct {
 
 // NewSettler returns what keeps speaking, lulls, labels, segments, counts and words, and then takes the steps.
 func NewSettler(d *db.DB, steps ...Settled) *Settler {
-	return &Settler{db: d, steps: append([]Settled{label, hear, endLull, Derive}, steps...)}
+	return &Settler{db: d, steps: append([]Settled{begin, label, hear, endLull, Derive}, steps...)}
 }
 
 // progress is the row of transcript_progress.
