@@ -2,8 +2,6 @@ package transcripts
 
 import (
 	"context"
-	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -209,44 +207,6 @@ func (q query) snippet(text string) string {
 	}
 	return b.String()
 }
-
-// codeOf is what each word of the meeting begins with in the index, so that looking for a
-// word reads what was said in one meeting, however much there is of others. That two
-// meetings have the same is rare, and costs time only.
-func codeOf(m domain.MeetingID) string {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(m)) // never fails
-	return fmt.Sprintf("%08x", h.Sum32())
-}
-
-// indexed returns a text as the index has it: its words as a search compares them, so
-// that it makes no words of its own.
-func indexed(m domain.MeetingID, text string) string {
-	code := codeOf(m)
-	seen := map[string]bool{}
-	var b strings.Builder
-	for w := range words.Of(text) {
-		if !seen[w.Folded] {
-			seen[w.Folded] = true
-			b.WriteString(code + w.Folded + " ")
-		}
-	}
-	return b.String()
-}
-
-// index adds the chunks to the index.
-func index(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
-	for _, c := range chunks {
-		if _, err := tx.Exec(insertWords, c.Position, indexed(m, c.Text)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-const insertWords = `
-INSERT INTO transcript_words (rowid, words)
-VALUES (?, ?)`
 
 // selectMatches looks for words in one meeting, what came last first.
 const selectMatches = `
