@@ -19,6 +19,7 @@ import (
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
 	"connvo/domain/participants"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/jobs"
 	"connvo/retention"
@@ -36,11 +37,13 @@ func newKept(t *testing.T) *kept {
 	d := dbtest.Open(t)
 	happened := events.NewLog(map[events.Type][]events.Follow{
 		events.MeetingCancelled: {notifications.Follow}, events.MeetingTransferred: {notifications.Follow},
+		events.MeetingEnded: {transcripts.Close},
 	})
 	meets := meetings.NewStore(d, happened, "loc")
-	runner := jobs.NewRunner(d, slog.New(slog.DiscardHandler), withSweeps(d, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, slog.New(slog.DiscardHandler), withSettling(d, withSweeps(d, map[string]jobs.Handler{
 		users.Deactivated: effect(handOver(meets)), notifications.TellRest: effect(notifications.TellMembers),
-	}))
+		transcripts.Closed: effect(transcripts.ForgetUtterances), transcripts.Lull: effect(transcripts.NoticeLull),
+	})))
 	runner.Start()
 	t.Cleanup(func() {
 		if err := runner.Stop(context.WithoutCancel(t.Context())); err != nil {
@@ -138,6 +141,77 @@ func TestMessagesAreKeptAsTheirOrganizationDecides(t *testing.T) {
 }
 
 // TestWordsOfDeletedMessagesLeaveTheIndex, which marks them only at first.
+// hear makes a meeting that runs, with chunks of a transcript in it.
+func (k *kept) hear(host domain.Actor, n int) domain.MeetingID {
+	k.t.Helper()
+	m, err := k.meets.Create(k.t.Context(), host, meetings.Draft{Title: "Plan"})
+	if err == nil {
+		_, err = k.meets.Start(k.t.Context(), host, m.ID)
+	}
+	for range n {
+		if err == nil {
+			_, err = transcripts.NewStore(k.db, events.NewLog(nil)).Append(k.t.Context(), host, m.ID,
+				[]transcripts.Draft{{Label: "A", Text: "word", End: time.Second, Utterance: fmt.Sprint(k.number(`SELECT last FROM sequence`))}})
+		}
+	}
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return m.ID
+}
+
+// TestTranscriptsAreKeptAsTheirOrganizationDecides also hears when nobody speaks.
+func TestTranscriptsAreKeptAsTheirOrganizationDecides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKept(t)
+		ada, bob := k.arriveAt("ada", "org_1", domain.OrgAdmin), k.arriveAt("bob", "org_2", domain.OrgAdmin)
+		if err := k.policy.Set(t.Context(), bob, retention.Policy{MessagesDays: 90, TranscriptsDays: 10}); err != nil {
+			t.Fatal(err)
+		}
+		long, short := k.hear(ada, 70), k.hear(bob, 70)
+		severity := func(want string, after time.Duration) {
+			t.Helper()
+			k.after(after)
+			if n := k.number(`SELECT count(*) FROM conversations WHERE severity = ?`, want); n != 2 {
+				t.Errorf("after %v %d lulls are %s", after, n, want)
+			}
+		}
+		severity("mild", 30*time.Second+time.Millisecond)
+		severity("severe", 30*time.Second)
+		for m, ended := range map[domain.MeetingID]domain.Actor{long: ada, short: bob} {
+			if _, err := k.meets.End(t.Context(), ended, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expect := func(when string, inLong, inShort int64) {
+			t.Helper()
+			const query = `SELECT count(*) FROM transcripts WHERE meeting_id = ?`
+			if a, b := k.number(query, long), k.number(query, short); a != inLong || b != inShort {
+				t.Errorf("%s: %d and %d are left, want %d and %d", when, a, b, inLong, inShort)
+			}
+		}
+		k.after(time.Second)
+		if n := k.number(`SELECT count(*) FROM utterances`); n != 0 {
+			t.Errorf("%d utterances are left after the end", n)
+		}
+		k.after(10*day - 2*time.Minute)
+		expect("within ten days", 70, 70)
+		k.after(retention.Grain + 3*time.Minute)
+		expect("after ten days", 70, 0)
+		if n := k.number(`SELECT count(*) FROM speakers`); n != 1 {
+			t.Errorf("%d labels are left", n)
+		}
+		k.after(80 * day)
+		expect("after ninety days", 0, 0)
+		if n := k.number(`SELECT count(*) FROM transcribed`) + k.number(`SELECT count(*) FROM speakers`); n != 0 {
+			t.Errorf("%d rows tell of transcripts that are gone", n)
+		}
+		if n := k.number(`SELECT count(*) FROM horizons WHERE collection = 'transcripts'`); n != 2 {
+			t.Errorf("%d feeds tell that something is gone", n)
+		}
+	})
+}
+
 func TestWordsOfDeletedMessagesLeaveTheIndex(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKept(t)

@@ -83,6 +83,47 @@ func TestMessagesAreLimited(t *testing.T) {
 	s.until("messages of a second", 5, "1", say)
 }
 
+func TestChunksOfATranscriptAreLimited(t *testing.T) {
+	s := limited(t)
+	ada, grace, mallory := s.signIn("ada"), s.signIn("grace"), s.signIn("mallory")
+	meeting, other := ada.plan("Plan", grace, "participant"), ada.plan("Other")
+	for _, m := range []string{meeting, other} {
+		ada.must("POST", m+"/start", nil)
+	}
+	grace.must("POST", meeting+"/join", nil)
+	send := func(p *person, m string, n int) answer {
+		chunk := `{"text":"Hello","confidence":1,"startMs":0,"endMs":900}`
+		return p.do("POST", m+"/transcripts", `{"chunks":[`+strings.Repeat(chunk+",", n-1)+chunk+`]}`)
+	}
+	// A stranger uses up nothing of what may be said in the meeting.
+	if a := send(mallory, meeting, 200); a.Status != http.StatusNotFound {
+		t.Errorf("a stranger: %d %s", a.Status, a.Body)
+	}
+	// A user: 200 at once, then 50 a second, counted by chunks.
+	a := send(ada, meeting, 150)
+	if got := a.Header.Get("RateLimit-Policy") + a.Header.Get("RateLimit"); a.Status != http.StatusOK ||
+		got != `"api";q=1000;w=60, "chunks";q=200;w=4"api";r=995;t=1, "chunks";r=50;t=1` {
+		t.Errorf("%d %s", a.Status, got)
+	}
+	if a := send(ada, other, 101); a.Status != http.StatusTooManyRequests || a.Header.Get("Retry-After") != "2" {
+		t.Errorf("51 chunks too many: %d %v", a.Status, a.Header)
+	}
+	if a := send(ada, other, 50); a.Status != http.StatusOK {
+		t.Errorf("what is left: %d %s", a.Status, a.Body)
+	}
+	// A meeting: 200 at once, then 100 a second, whoever sends them.
+	if a := send(grace, meeting, 51); a.Status != http.StatusTooManyRequests || a.code() != "rate_limited" {
+		t.Errorf("one too many for the meeting: %d %s", a.Status, a.Body)
+	}
+	if n := s.number(`SELECT count(*) FROM transcripts`); n != 200 {
+		t.Errorf("%d chunks are stored", n)
+	}
+	s.passes(time.Second)
+	if a := send(grace, meeting, 150); a.Status != http.StatusOK {
+		t.Errorf("a second later: %d %s", a.Status, a.Body)
+	}
+}
+
 func TestPlansAndSearchesAreLimited(t *testing.T) {
 	s := limited(t)
 	ada, grace := s.signIn("ada"), s.signIn("grace")

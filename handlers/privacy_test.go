@@ -70,7 +70,7 @@ func (s *server) file() []byte {
 var planted = map[string]string{
 	"email": "aqorwimail", "name": "bumzelname", "avatar": "cytrofavatar", "bio": "dwexabbio", "goals": "ekpyrogoals", "company": "fjoldecompany",
 	"job": "ghastujob", "request": "hrimnirequest", "message": "ixtlamessage", "edited": "jofkuredited", "attachment": "kvelpoattachment",
-	"comment": "lundvycomment", "agent": "mzuriagent",
+	"comment": "lundvycomment", "agent": "mzuriagent", "label": "nwibralabel",
 }
 
 // plantEverywhere has the person of that name leave a word wherever they can.
@@ -96,6 +96,9 @@ func plantEverywhere(s *server) (*person, *person, string) {
 	}
 	grace.must("POST", meeting+"/start", nil)
 	ada.must("POST", meeting+"/join", nil, agent...)
+	grace.must("POST", meeting+"/transcripts", `{"chunks":[{"speakerLabel":"`+planted["label"]+`","text":"pear plum","confidence":1,"startMs":0,"endMs":900},
+		{"speakerLabel":"G","text":"of nobody's concern","confidence":1,"startMs":0,"endMs":900}]}`, key(10)...)
+	ada.must("PUT", meeting+"/speakers/"+planted["label"], `{"userId":"`+string(ada.ID)+`"}`, agent...)
 	grace.must("POST", meeting+"/end", nil)
 	ada.must("POST", meeting+"/rating", `{"rating":4,"comment":"`+planted["comment"]+`"}`, key(9)...)
 	return ada, grace, meeting
@@ -144,6 +147,11 @@ func TestNothingOfWhoIsErasedIsLeftInTheFile(t *testing.T) {
 	}
 	if deleted != 2 || len(page.Items) != 62 {
 		t.Errorf("%d of %d messages are deleted", deleted, len(page.Items))
+	}
+	// What was said stays, without a label that may be their name.
+	if a := string(grace.must("GET", meeting+"/transcripts", nil).Body); !strings.Contains(a, `"speakerId":"`+string(ada.ID)+`","speakerLabel":null,"text":"pear plum"`) ||
+		!strings.Contains(a, `"speakerId":null,"speakerLabel":"G"`) {
+		t.Errorf("the transcript is %s", a)
 	}
 	var found struct{ Items []any }
 	grace.must("GET", meeting+"/messages/search?q=cherry", nil).into(t, &found)

@@ -84,7 +84,7 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 	if at == "" {
 		at = r.URL.Path
 	}
-	detail := map[string]string{"path": r.URL.Path}
+	detail := map[string]string{"path": shown(r.URL.Path)}
 	if d, more := in.(detailed); more {
 		for name, value := range d.detail() {
 			detail[name] = value
@@ -136,9 +136,18 @@ func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 	_ = s.note(r, c, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code}) // see above
 }
 
+// speakersOf is what the paths of a meeting's speakers have before the label.
+const speakersOf = "/speakers/"
+
 // shown returns the beginning of a path, which has the ids in it however they are
-// spelled: nobody fills the disk with parameters that they make up.
-func shown(path string) string { return path[:min(len(path), audit.MaxResource)] }
+// spelled: nobody fills the disk with parameters that they make up. It is without the
+// label of a speaker, which may be a name.
+func shown(path string) string {
+	if before, _, names := strings.Cut(path, speakersOf); names && strings.HasPrefix(path, meetingsPrefix) {
+		path = before + speakersOf + "…"
+	}
+	return path[:min(len(path), audit.MaxResource)]
+}
 
 // withheld reports whether err, and p which tells of it, says that the caller has
 // no right. Who is no member of a meeting is told that there is none.

@@ -97,9 +97,8 @@ type speakerName struct {
 	}
 }
 
-func (in *speakerName) detail() map[string]string {
-	return map[string]string{"label": in.Label, "user": in.Body.UserID}
-}
+// detail leaves the label out: it may be a name, which is erased with its person.
+func (in *speakerName) detail() map[string]string { return map[string]string{"user": in.Body.UserID} }
 
 func (s *Server) transcriptRoutes() {
 	const path = "/v1/meetings/{meetingId}/transcripts"

@@ -89,6 +89,25 @@ func (f *fixture) rows() (n int64) {
 	return n
 }
 
+func TestManyAreTakenTogetherOrNone(t *testing.T) {
+	f := open(t)
+	for _, c := range []struct {
+		n, tokens int
+		allowed   bool
+		next      time.Duration
+	}{
+		{150, 50, true, 20 * time.Millisecond},
+		{51, 50, false, 20 * time.Millisecond},
+		{80, 50, false, 30 * 20 * time.Millisecond},
+		{50, 0, true, 20 * time.Millisecond},
+		{200, 0, false, 4 * time.Second},
+	} {
+		if left := f.limits.TakeMany(ratelimit.Chunks, "a", c.n); left.Allowed != c.allowed || left.Tokens != c.tokens || left.Next != c.next {
+			t.Errorf("%d: %+v", c.n, left)
+		}
+	}
+}
+
 func TestBurstThenEvenly(t *testing.T) {
 	for _, c := range []struct {
 		policy ratelimit.Policy
@@ -97,6 +116,8 @@ func TestBurstThenEvenly(t *testing.T) {
 	}{
 		{ratelimit.API, 1000, 60 * time.Millisecond},
 		{ratelimit.Messages, 20, 200 * time.Millisecond},
+		{ratelimit.Chunks, 200, 20 * time.Millisecond},
+		{ratelimit.MeetingChunks, 200, 10 * time.Millisecond},
 		{ratelimit.Meetings, 20, 3 * time.Second},
 		{ratelimit.Search, 100, 600 * time.Millisecond},
 		{ratelimit.Strangers, 60, time.Second},
