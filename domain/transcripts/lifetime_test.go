@@ -9,16 +9,6 @@ import (
 	"connvo/domain/transcripts"
 )
 
-// count returns a number.
-func (r *room) count(query string, args ...any) (n int64) {
-	r.t.Helper()
-	r.must(r.db.Read(r.t.Context(), func(tx db.Reader) (err error) {
-		n, err = db.One(tx, db.Int, query, args...)
-		return err
-	}))
-	return n
-}
-
 // until does a part of a work until nothing is left of it.
 func (r *room) until(part func(tx *db.WriteTx) (more bool, err error)) {
 	r.t.Helper()
@@ -60,14 +50,14 @@ func TestSegmentsOutliveTheirChunks(t *testing.T) {
 	r.settle()
 	_, err := r.store.Name(t.Context(), r.ada, r.id, "A", r.grace.User)
 	r.must(err)
-	if r.count(wordsLeft) == 0 {
+	if r.number(wordsLeft) == 0 {
 		t.Fatal("the words are not where they are looked for")
 	}
 	r.expire()
-	if n := r.count(`SELECT count(*) FROM transcripts`); n != 0 {
+	if n := r.number(`SELECT count(*) FROM transcripts`); n != 0 {
 		t.Fatalf("%d chunks are left", n)
 	}
-	if n := r.count(wordsLeft); n != 0 {
+	if n := r.number(wordsLeft); n != 0 {
 		t.Errorf("%d pages of the index have the word yet", n)
 	}
 	found, _, err := r.store.Search(t.Context(), r.ada, r.id, "zucchini", transcripts.Filter{}, domain.MaxNumber, 10)
@@ -80,7 +70,7 @@ func TestSegmentsOutliveTheirChunks(t *testing.T) {
 		t.Errorf("%d segments, %+v", len(page), page[0])
 	}
 	r.forget()
-	if n := r.count(`SELECT (SELECT count(*) FROM segments) + (SELECT count(*) FROM transcript_counts) + (SELECT count(*) FROM speakers)`); n != 0 {
+	if n := r.number(`SELECT (SELECT count(*) FROM segments) + (SELECT count(*) FROM transcript_counts) + (SELECT count(*) FROM speakers)`); n != 0 {
 		t.Errorf("%d rows are left", n)
 	}
 }
@@ -94,12 +84,12 @@ func TestSegmentsLiveAsLongAsTheirChunks(t *testing.T) {
 	r.must(err)
 	r.forget()
 	const rows = `SELECT (SELECT count(*) FROM segments) + (SELECT count(*) FROM transcript_counts)`
-	if n := r.count(rows); n != 2 {
+	if n := r.number(rows); n != 2 {
 		t.Fatalf("%d rows while the transcript is there", n)
 	}
 	r.must(r.db.Write(t.Context(), func(tx *db.WriteTx) error { _, err := tx.Exec(`DELETE FROM concluded`); return err }))
 	r.expire()
-	if n := r.count(rows); n != 0 {
+	if n := r.number(rows); n != 0 {
 		t.Errorf("%d rows are left", n)
 	}
 }
