@@ -40,7 +40,7 @@ func newKept(t *testing.T) *kept {
 		events.MeetingEnded: {transcripts.Close},
 	})
 	meets := meetings.NewStore(d, happened, "loc")
-	runner := jobs.NewRunner(d, slog.New(slog.DiscardHandler), withSettling(d, withSweeps(d, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, slog.New(slog.DiscardHandler), withSettling(d, happened, withSweeps(d, map[string]jobs.Handler{
 		users.Deactivated: effect(handOver(meets)), notifications.TellRest: effect(notifications.TellMembers),
 		transcripts.Closed: effect(transcripts.ForgetUtterances), transcripts.Lull: effect(transcripts.NoticeLull),
 	})))

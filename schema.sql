@@ -606,12 +606,14 @@ CREATE VIRTUAL TABLE transcript_words USING fts5 (
 INSERT INTO transcript_words (transcript_words, rank) VALUES ('secure-delete', 1);
 
 -- What goes on in a meeting besides its speaking. One of which there is nothing to
--- tell has no row. lull_since is null while there is no lull; topics are a JSON array.
+-- tell has no row. lull_since is null while there is no lull, shifted_at until the
+-- subject has changed; topics are a JSON array.
 CREATE TABLE conversations (
   meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
   recording  INTEGER NOT NULL DEFAULT 0 CHECK (recording IN (0, 1)),
   severity   TEXT NOT NULL DEFAULT 'none' CHECK (severity IN ('none', 'mild', 'severe')),
   lull_since INTEGER CHECK ((lull_since IS NULL) = (severity = 'none')),
+  shifted_at INTEGER,
   topics     TEXT NOT NULL DEFAULT '[]'
 ) STRICT, WITHOUT ROWID;
 
