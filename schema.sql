@@ -528,6 +528,21 @@ CREATE TABLE transcribed (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX transcribed_by_age ON transcribed (org_id, oldest_at);
 
+-- Where in a transcript the chunks are that begin within five minutes: between first
+-- and last, among others. The latest of them ends at end_ms.
+CREATE TABLE transcript_buckets (
+  meeting_id TEXT NOT NULL,
+  bucket_ms  INTEGER NOT NULL,
+  end_ms     INTEGER NOT NULL,
+  first      INTEGER NOT NULL,
+  last       INTEGER NOT NULL,
+  PRIMARY KEY (meeting_id, bucket_ms)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER transcribed_gone AFTER DELETE ON transcribed
+BEGIN
+  DELETE FROM transcript_buckets WHERE meeting_id = OLD.meeting_id;
+END;
+
 -- What senders call the chunks of a meeting that runs, so that each counts once.
 CREATE TABLE utterances (
   meeting_id TEXT NOT NULL,

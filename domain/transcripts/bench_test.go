@@ -3,6 +3,7 @@ package transcripts_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ const (
 	benchMeetings = 1000
 	// benchSenders are bots that send at the same time, one after another for all
 	// meetings.
-	benchSenders = 32
+	benchSenders = 256
 	// benchText is as long as what is said in a few seconds.
 	benchText = "so the pipeline needs another week before the second group can use it"
 )
@@ -45,7 +46,7 @@ func BenchmarkAppend(b *testing.B) {
 			c := newCrowd(b)
 			c.send(b, 2*benchMeetings, load.size, 0) // so that the trees have grown
 			settled := c.settled(b)
-			before := c.log.pages()
+			before, disk := c.log.pages(), written(b)
 			b.ResetTimer()
 			c.send(b, b.N, load.size, load.rate)
 			took := b.Elapsed()
@@ -54,6 +55,7 @@ func BenchmarkAppend(b *testing.B) {
 			chunks := float64(b.N * load.size)
 			b.ReportMetric(chunks/took.Seconds(), "chunks/s")
 			b.ReportMetric(float64(c.log.pages()-before)*(walPage+24)/chunks, "WAL-B/chunk")
+			b.ReportMetric(float64(written(b)-disk)/chunks, "disk-B/chunk")
 			b.ReportMetric(float64(settled)/(took+c.waited).Seconds(), "settled/s")
 		})
 	}
@@ -133,6 +135,7 @@ func (c *crowd) send(b *testing.B, requests, size, rate int) {
 					drafts[i] = says(benchText, min(at+time.Duration(i*100)*time.Millisecond, 50*time.Minute))
 					drafts[i].Speaker = c.host.User
 				}
+				db.Gather(b.Context())
 				if _, err := c.store.Append(b.Context(), c.host, c.meetings[n%benchMeetings], drafts); err != nil {
 					b.Error(err)
 					return
@@ -186,6 +189,19 @@ func (c *crowd) awaitSettled(b *testing.B, before int64) int64 {
 	}
 	c.waited = time.Since(began)
 	return c.settled(b) - before
+}
+
+// written is how many bytes this process has written, the log copied back included.
+func written(b *testing.B) (n int64) {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		b.Skip(err) // it is a file of Linux
+	}
+	if _, err := fmt.Sscanf(string(text), "rchar: %d\nwchar: %d", new(int64), &n); err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 // walPage is the size of a page of the database; a frame of the log has 24 bytes more.

@@ -37,10 +37,13 @@ func ForgetUtterances(tx *db.WriteTx, m domain.MeetingID) error {
 	return jobs.Enqueue(tx, jobs.Job{Kind: Closed, Name: Closed + ":" + string(m), Payload: m})
 }
 
-// begin is a Settled: it notes that the meeting has a transcript.
+// begin is a Settled: it notes that the meeting has a transcript, and where in it what
+// is.
 func begin(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
-	_, err := tx.Exec(insertTranscribed, m, chunks[0].CreatedAt.UnixMilli())
-	return err
+	if _, err := tx.Exec(insertTranscribed, m, chunks[0].CreatedAt.UnixMilli()); err != nil {
+		return err
+	}
+	return putIntoBuckets(tx, m, chunks)
 }
 
 // NextOrg returns the first organization after the one given, in the order of their

@@ -50,10 +50,10 @@ SELECT t.position, t.meeting_id, t.created_at, t.start_ms, t.end_ms, t.confidenc
   coalesce(nullif(t.speaker_id, ''), s.user_id, ''), t.label, t.language, t.utterance, t.text
 FROM transcripts AS t
 LEFT JOIN speakers AS s ON s.meeting_id = ?1 AND s.label = t.label
-WHERE t.meeting_id = ?1 AND t.position > ?5
+WHERE t.meeting_id = ?1 AND t.position BETWEEN ?5 AND ?6
   AND (?2 = '' OR t.speaker_id = ?2 OR t.label = ?2 OR s.user_id = ?2) AND t.end_ms > ?3 AND t.start_ms < ?4
 ORDER BY t.position
-LIMIT ?6
+LIMIT ?7
 -- scope: transcripts.meeting_id=?1
 -- scope: speakers.meeting_id=?1`
 
@@ -62,10 +62,10 @@ SELECT t.position, t.meeting_id, t.created_at, t.start_ms, t.end_ms, t.confidenc
   coalesce(nullif(t.speaker_id, ''), s.user_id, ''), t.label, t.language, t.utterance, t.text
 FROM transcripts AS t
 LEFT JOIN speakers AS s ON s.meeting_id = ?1 AND s.label = t.label
-WHERE t.meeting_id = ?1 AND t.position < ?5
+WHERE t.meeting_id = ?1 AND t.position BETWEEN ?5 AND ?6
   AND (?2 = '' OR t.speaker_id = ?2 OR t.label = ?2 OR s.user_id = ?2) AND t.end_ms > ?3 AND t.start_ms < ?4
 ORDER BY t.position DESC
-LIMIT ?6
+LIMIT ?7
 -- scope: transcripts.meeting_id=?1
 -- scope: speakers.meeting_id=?1`
 

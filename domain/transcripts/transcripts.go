@@ -70,15 +70,3 @@ func (s *Store) Feed(ctx context.Context, who domain.Actor, m domain.MeetingID, 
 	})
 	return part, err
 }
-
-func (f Filter) part(tx db.Reader, m domain.MeetingID, span domain.Span) (domain.Part[Chunk], error) {
-	if f == (Filter{}) {
-		return db.Part(tx, span, scanChunk, db.Feed{After: selectAfter, Before: selectBefore}, m)
-	}
-	to := f.To
-	if to == 0 {
-		to = MaxOffset + 1
-	}
-	return db.Part(tx, span, scanChunk, db.Feed{After: selectFilteredAfter, Before: selectFilteredBefore}, m,
-		f.Speaker, f.From.Milliseconds(), to.Milliseconds())
-}

@@ -1,6 +1,7 @@
 package transcripts_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -172,6 +173,55 @@ func TestInterimChunksAreNotStored(t *testing.T) {
 	if all := r.all(transcripts.Filter{}); len(all) != 1 {
 		t.Errorf("%+v", all)
 	}
+}
+
+// TestPartsByTimeAreThoseThatAreAskedFor compares, for every span of time, what is found
+// with all that there is: whether it is settled or not, said in order or late, briefly
+// or for an hour.
+func TestPartsByTimeAreThoseThatAreAskedFor(t *testing.T) {
+	r := newRoom(t)
+	minutes := []int{0, 1, 4, 5, 6, 3, 20, 21, 10, 40, 2, 41}
+	check := func(when string) {
+		t.Helper()
+		all := r.all(transcripts.Filter{})
+		for from := 0; from < 65; from += 3 {
+			for to := from + 1; to < 65; to += 7 {
+				f := transcripts.Filter{From: time.Duration(from) * time.Minute, To: time.Duration(to) * time.Minute}
+				var want []int64
+				for _, c := range all {
+					if c.End > f.From && c.Start < f.To {
+						want = append(want, c.Position)
+					}
+				}
+				if got := positionsOf(r.all(f)); !slices.Equal(got, want) {
+					t.Fatalf("%s, %d to %d: %v, want %v", when, from, to, got, want)
+				}
+				newest, err := r.store.Feed(t.Context(), r.ada, r.id, f, domain.Span{Limit: 2})
+				if err != nil || !slices.Equal(positionsOf(newest.Items), want[max(0, len(want)-2):]) || newest.More != (len(want) > 2) {
+					t.Fatalf("%s, the newest from %d to %d: %+v, %v, want of %v", when, from, to, newest, err, want)
+				}
+				if len(want) > 2 {
+					before, err := r.store.Feed(t.Context(), r.ada, r.id, f, domain.Span{Limit: 100, Before: &newest.Items[0].Position})
+					if err != nil || !slices.Equal(positionsOf(before.Items), want[:len(want)-2]) {
+						t.Fatalf("%s, before from %d to %d: %+v, %v, want of %v", when, from, to, before, err, want)
+					}
+				}
+			}
+		}
+	}
+	for i, m := range minutes {
+		d := says("word", time.Duration(m)*time.Minute)
+		if m == 4 {
+			d.End = d.Start + time.Hour
+		}
+		r.append(d)
+		if i%4 == 3 {
+			r.settle()
+			check(fmt.Sprint("settled after ", i))
+		}
+	}
+	r.append(says("not settled", 7*time.Minute))
+	check("with one that is not settled")
 }
 
 func TestFilters(t *testing.T) {

@@ -1,0 +1,137 @@
+package transcripts
+
+import (
+	"slices"
+	"time"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// bucketSize is how long a bucket of a transcript is: what is asked for by time is
+// looked for between the first and the last chunk of the buckets that it touches.
+const bucketSize = 5 * time.Minute
+
+// bucket is where the chunks are that begin in a part of the meeting.
+type bucket struct{ end, first, last int64 }
+
+// putIntoBuckets notes where chunks of the meeting are.
+func putIntoBuckets(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
+	buckets := map[int64]bucket{}
+	var order []int64
+	for _, c := range chunks {
+		start := c.Start.Truncate(bucketSize).Milliseconds()
+		b, found := buckets[start]
+		if !found {
+			b.first = c.Position
+			order = append(order, start)
+		}
+		b.end, b.last = max(b.end, c.End.Milliseconds()), c.Position
+		buckets[start] = b
+	}
+	for _, start := range order {
+		b := buckets[start]
+		if _, err := tx.Exec(upsertBucket, m, start, b.end, b.first, b.last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stretch is the positions from first to last.
+type stretch struct{ first, last int64 }
+
+// stretches returns where in the transcript there may be what the filter asks for, in
+// order: in the buckets that it touches, and behind all buckets, in what is not in
+// them yet.
+func (f Filter) stretches(tx db.Reader, m domain.MeetingID) ([]stretch, error) {
+	if f.From == 0 && f.To == 0 {
+		return []stretch{{0, domain.MaxNumber}}, nil
+	}
+	r, err := db.One(tx, scanReach, selectReach, m, f.From.Milliseconds(), f.until().Milliseconds())
+	return []stretch{{r.first, r.last}, {r.known + 1, domain.MaxNumber}}, err
+}
+
+// until is the end of the filter's time.
+func (f Filter) until() time.Duration {
+	if f.To == 0 {
+		return MaxOffset + 1
+	}
+	return f.To
+}
+
+// part returns the part of the transcript that the filter leaves.
+func (f Filter) part(tx db.Reader, m domain.MeetingID, span domain.Span) (part domain.Part[Chunk], err error) {
+	if f == (Filter{}) {
+		return db.Part(tx, span, scanChunk, db.Feed{After: selectAfter, Before: selectBefore}, m)
+	}
+	where, err := f.stretches(tx, m)
+	if err != nil {
+		return part, err
+	}
+	if span.After == nil {
+		slices.Reverse(where)
+	}
+	part.Items = []Chunk{}
+	for _, s := range where {
+		if span.After != nil {
+			s.first = max(s.first, *span.After+1)
+		}
+		if span.Before != nil {
+			s.last = min(s.last, *span.Before-1)
+		}
+		missing := span.Limit + 1 - len(part.Items)
+		if missing == 0 || s.first > s.last {
+			continue
+		}
+		found, err := f.read(tx, m, s, span.After != nil, missing)
+		if err != nil {
+			return part, err
+		}
+		part.Items = append(part.Items, found...)
+	}
+	if part.More = len(part.Items) > span.Limit; part.More {
+		part.Items = part.Items[:span.Limit]
+	}
+	if span.After == nil {
+		slices.Reverse(part.Items)
+	}
+	return part, nil
+}
+
+// read returns the first chunks of the stretch that the filter leaves, or the last ones,
+// the last first.
+func (f Filter) read(tx db.Reader, m domain.MeetingID, s stretch, ascending bool, limit int) ([]Chunk, error) {
+	from, to := f.From.Milliseconds(), f.until().Milliseconds()
+	if ascending {
+		return db.All(tx, scanChunk, selectFilteredAfter, m, f.Speaker, from, to, s.first, s.last, limit)
+	}
+	return db.All(tx, scanChunk, selectFilteredBefore, m, f.Speaker, from, to, s.first, s.last, limit)
+}
+
+// reach is the stretch of the buckets that are touched, and the last position that is
+// in any.
+type reach struct {
+	stretch
+	known int64
+}
+
+func scanReach(r db.Row) (v reach, err error) {
+	err = r.Scan(&v.first, &v.last, &v.known)
+	return v, err
+}
+
+const upsertBucket = `
+INSERT INTO transcript_buckets (meeting_id, bucket_ms, end_ms, first, last)
+VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (meeting_id, bucket_ms) DO UPDATE
+SET end_ms = max(end_ms, excluded.end_ms), last = excluded.last`
+
+// selectReach reads a row for each five minutes of the meeting.
+const selectReach = `
+SELECT coalesce(min(first) FILTER (WHERE end_ms > ?2 AND bucket_ms < ?3), 1),
+  coalesce(max(last) FILTER (WHERE end_ms > ?2 AND bucket_ms < ?3), 0),
+  coalesce(max(last), 0)
+FROM transcript_buckets
+WHERE meeting_id = ?1
+-- scope: transcript_buckets.meeting_id=?1`
