@@ -593,7 +593,8 @@ CREATE TABLE segments (
 ) STRICT, WITHOUT ROWID;
 
 -- How much was said by whom in which language, up to the position settled: a transcript
--- is longer than one query may read. confidence is the sum, in thousandths.
+-- is longer than one query may read. confidence is the sum, in thousandths;
+-- longest_ms tells how far before an instant a segment begins that goes on then.
 CREATE TABLE transcript_counts (
   meeting_id TEXT NOT NULL REFERENCES meetings (id),
   speaker_id TEXT NOT NULL,
@@ -606,6 +607,7 @@ CREATE TABLE transcript_counts (
   spoken_ms  INTEGER NOT NULL,
   start_ms   INTEGER NOT NULL,
   end_ms     INTEGER NOT NULL,
+  longest_ms INTEGER NOT NULL,
   PRIMARY KEY (meeting_id, speaker_id, label, language)
 ) STRICT, WITHOUT ROWID;
 

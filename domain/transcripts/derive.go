@@ -46,11 +46,11 @@ func unnamed(chunks []Chunk) []Chunk {
 
 // fresh returns the meeting's chunks that are not settled, in order of position.
 func fresh(tx db.Reader, m domain.MeetingID) ([]Chunk, error) {
-	settled, err := db.One(tx, db.Int, selectSettled, m)
+	all, err := db.One(tx, scanSettled, selectSettled, m)
 	if err != nil {
 		return nil, err
 	}
-	return db.All(tx, scanFresh, selectFresh, m, settled, maxFresh)
+	return db.All(tx, scanFresh, selectFresh, m, all.settled, maxFresh)
 }
 
 // inTx is the stored segments of a meeting, as a transaction sees them.
@@ -107,6 +107,7 @@ type tally struct {
 	chunks, words     int64
 	confidence, spoke int64 // in thousandths, in milliseconds
 	start, end        int64 // of the first and the last, in milliseconds
+	longest           int64 // of one, in milliseconds
 }
 
 // counted is what a tally is of.
@@ -120,6 +121,7 @@ func tallyOf(c Chunk) tally {
 		speaker: c.Speaker, label: c.Label, language: c.Language, settled: c.Position,
 		chunks: 1, words: int64(len(strings.Fields(c.Text))), confidence: int64(c.Confidence*confidences + 0.5),
 		spoke: (c.End - c.Start).Milliseconds(), start: c.Start.Milliseconds(), end: c.End.Milliseconds(),
+		longest: (c.End - c.Start).Milliseconds(),
 	}
 }
 
@@ -131,7 +133,7 @@ func (t *tally) add(o tally) {
 	t.words += o.words
 	t.confidence += o.confidence
 	t.spoke += o.spoke
-	t.start, t.end = min(t.start, o.start), max(t.end, o.end)
+	t.start, t.end, t.longest = min(t.start, o.start), max(t.end, o.end), max(t.longest, o.longest)
 }
 
 // tallies returns those of the chunks, in the order in which they come.
@@ -165,7 +167,7 @@ func count(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 			t.speaker, t.label, t.language = "", "", ""
 		}
 		known[t.of()] = true
-		_, err := tx.Exec(upsertTally, m, t.speaker, t.label, t.language, t.settled, t.chunks, t.words, t.confidence, t.spoke, t.start, t.end)
+		_, err := tx.Exec(upsertTally, m, t.speaker, t.label, t.language, t.settled, t.chunks, t.words, t.confidence, t.spoke, t.start, t.end, t.longest)
 		if err != nil {
 			return err
 		}
@@ -176,7 +178,7 @@ func count(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
 const selectSettled = `
-SELECT coalesce(max(settled), 0)
+SELECT coalesce(max(settled), 0), coalesce(max(longest_ms), 0)
 FROM transcript_counts
 WHERE meeting_id = ?1
 -- scope: transcript_counts.meeting_id=?1`
@@ -216,7 +218,7 @@ ON CONFLICT (meeting_id, start_ms, first) DO UPDATE
 SET end_ms = excluded.end_ms, speaker_id = excluded.speaker_id, label = excluded.label, chunks = excluded.chunks, text = excluded.text`
 
 const selectTallies = `
-SELECT speaker_id, label, language, settled, chunks, words, confidence, spoken_ms, start_ms, end_ms
+SELECT speaker_id, label, language, settled, chunks, words, confidence, spoken_ms, start_ms, end_ms, longest_ms
 FROM transcript_counts
 WHERE meeting_id = ?1
 ORDER BY speaker_id, label, language
@@ -224,12 +226,13 @@ LIMIT ?2
 -- scope: transcript_counts.meeting_id=?1`
 
 const upsertTally = `
-INSERT INTO transcript_counts (meeting_id, speaker_id, label, language, settled, chunks, words, confidence, spoken_ms, start_ms, end_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO transcript_counts (meeting_id, speaker_id, label, language, settled, chunks, words, confidence, spoken_ms, start_ms, end_ms, longest_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (meeting_id, speaker_id, label, language) DO UPDATE
 SET settled = max(settled, excluded.settled), chunks = chunks + excluded.chunks, words = words + excluded.words,
   confidence = confidence + excluded.confidence, spoken_ms = spoken_ms + excluded.spoken_ms,
-  start_ms = min(start_ms, excluded.start_ms), end_ms = max(end_ms, excluded.end_ms)`
+  start_ms = min(start_ms, excluded.start_ms), end_ms = max(end_ms, excluded.end_ms),
+  longest_ms = max(longest_ms, excluded.longest_ms)`
 
 func scanFresh(r db.Row) (c Chunk, err error) {
 	var start, end int64
@@ -249,7 +252,12 @@ func scanSegment(r db.Row) (s Segment, err error) {
 	return s, s.unpack(pieces, text)
 }
 
+func scanSettled(r db.Row) (t tally, err error) {
+	err = r.Scan(&t.settled, &t.longest)
+	return t, err
+}
+
 func scanTally(r db.Row) (t tally, err error) {
-	err = r.Scan(&t.speaker, &t.label, &t.language, &t.settled, &t.chunks, &t.words, &t.confidence, &t.spoke, &t.start, &t.end)
+	err = r.Scan(&t.speaker, &t.label, &t.language, &t.settled, &t.chunks, &t.words, &t.confidence, &t.spoke, &t.start, &t.end, &t.longest)
 	return t, err
 }

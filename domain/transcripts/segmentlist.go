@@ -95,7 +95,13 @@ func segmentsAfter(tx db.Reader, m domain.MeetingID, n names, f Filter, after ke
 	for _, s := range v.now {
 		changed[s.key()] = true
 	}
-	page, err := db.All(tx, scanSegment, selectSegments, m, f.Speaker, f.From.Milliseconds(), f.to(), after.start, after.position, limit+len(changed))
+	all, err := db.One(tx, scanSettled, selectSettled, m)
+	if err != nil {
+		return nil, err
+	}
+	// No segment that goes on after from begins before this.
+	from := maxKey(after, key{f.From.Milliseconds() - max(all.longest, maxSegment.Milliseconds()), 0})
+	page, err := db.All(tx, scanSegment, selectSegments, m, f.Speaker, f.From.Milliseconds(), f.to(), from.start, from.position, limit+len(changed))
 	if err != nil {
 		return nil, err
 	}
