@@ -176,7 +176,7 @@ func (c *crowd) awaitSettled(b *testing.B, before int64) int64 {
 	for {
 		var left int64
 		err := c.db.Read(b.Context(), func(tx db.Reader) (err error) {
-			left, err = db.One(tx, db.Int, `SELECT count(*) FROM transcripts WHERE position > (SELECT settled FROM transcript_progress)`)
+			left, err = db.One(tx, db.Int, `SELECT count(*) FROM (SELECT 1 FROM transcripts WHERE position > (SELECT settled FROM transcript_progress) LIMIT 1)`)
 			return err
 		})
 		if err != nil {
