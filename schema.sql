@@ -552,12 +552,15 @@ CREATE TABLE utterances (
 ) STRICT, WITHOUT ROWID;
 
 -- Whom the labels of a meeting stand for; user_id is null until somebody has said so.
+-- How much was said until then is what becomes theirs.
 CREATE TABLE speakers (
   meeting_id TEXT NOT NULL REFERENCES meetings (id),
   label      TEXT NOT NULL CHECK (label <> ''),
   user_id    TEXT,
   named_at   INTEGER,
   named_by   TEXT,
+  total_ms   INTEGER NOT NULL DEFAULT 0,
+  words      INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (meeting_id, label),
   CHECK ((user_id IS NULL) = (named_at IS NULL) AND (user_id IS NULL) = (named_by IS NULL))
 ) STRICT, WITHOUT ROWID;

@@ -88,6 +88,21 @@ func Speak(tx *db.WriteTx, m domain.MeetingID, said ...Utterance) error {
 	return nil
 }
 
+// Attribute makes what was said by Unnamed the user's: so long, and so many words. The
+// window stays as it is. Who does not want to be named stays unnamed, and so does who
+// would be one more than MaxSpeakers. It joins the caller's transaction.
+func Attribute(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, spoken time.Duration, words int64) error {
+	untracked, err := settings.Untracked(tx, []domain.UserID{user})
+	if err != nil || untracked[user] {
+		return err
+	}
+	n, err := tx.Exec(upsertAttributed, m, user, spoken.Milliseconds(), words, MaxSpeakers)
+	if err == nil && n > 0 {
+		_, err = tx.Exec(updateAttributed, m, spoken.Milliseconds(), words)
+	}
+	return err
+}
+
 // unnamed returns the speakers who do not want to be named.
 func unnamed(tx db.Reader, said []Utterance) (map[domain.UserID]bool, error) {
 	var people []domain.UserID

@@ -88,6 +88,21 @@ ON CONFLICT (meeting_id, user_id) DO UPDATE
 SET spoken_at = excluded.spoken_at, total_ms = excluded.total_ms, words = excluded.words,
   newest = excluded.newest, recent = excluded.recent`
 
+const upsertAttributed = `
+INSERT INTO speaking (meeting_id, user_id, spoken_at, total_ms, words, newest, recent)
+SELECT meeting_id, ?2, spoken_at, ?3, ?4, newest, '[]'
+FROM speaking
+WHERE meeting_id = ?1 AND user_id = '' AND (
+  EXISTS (SELECT 1 FROM speaking WHERE meeting_id = ?1 AND user_id = ?2)
+  OR (SELECT count(*) FROM speaking WHERE meeting_id = ?1 AND user_id > '') < ?5)
+ON CONFLICT (meeting_id, user_id) DO UPDATE
+SET total_ms = total_ms + excluded.total_ms, words = words + excluded.words`
+
+const updateAttributed = `
+UPDATE speaking
+SET total_ms = total_ms - ?2, words = words - ?3
+WHERE meeting_id = ?1 AND user_id = ''`
+
 func scanMeeting(r db.Row) (s State, err error) {
 	var state participants.State
 	var started, ended *int64

@@ -2,6 +2,8 @@ package transcripts
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,20 +27,41 @@ const (
 	ahead = time.Minute
 )
 
-// label is a Settled: it notes the labels that are new in the meeting.
+// label is a Settled: it notes the labels under which somebody speaks, and how much
+// those say whom nobody has named. Who speaks may be known since the chunks were read.
 func label(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
-	seen := map[string]bool{"": true}
-	for _, c := range chunks {
-		if seen[c.Label] {
+	said := map[string]conversation.Utterance{}
+	known := map[string]domain.UserID{}
+	for i, c := range chunks {
+		if c.Label == "" {
 			continue
 		}
-		seen[c.Label] = true
-		if _, err := tx.Exec(insertSpeaker, m, c.Label, MaxSpeakers); err != nil {
+		user, seen := known[c.Label]
+		if !seen {
+			s, err := db.One(tx, scanSpeaker, selectSpeaker, m, c.Label)
+			if err != nil && !errors.Is(err, db.ErrNone) {
+				return err
+			}
+			user = s.User
+			known[c.Label] = user
+		}
+		if chunks[i].Speaker = user; user == "" {
+			sum := said[c.Label]
+			sum.End += c.End - c.Start
+			sum.Words += wordsOf(c)
+			said[c.Label] = sum
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(said)) {
+		sum := said[label]
+		if _, err := tx.Exec(upsertUnattributed, m, label, sum.End.Milliseconds(), sum.Words, MaxSpeakers); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func wordsOf(c Chunk) int64 { return int64(len(strings.Fields(c.Text))) }
 
 // hear is a Settled: it counts who has spoken how long.
 func hear(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
@@ -49,7 +72,7 @@ func hear(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 	started := time.UnixMilli(ms)
 	said := make([]conversation.Utterance, len(chunks))
 	for i, c := range chunks {
-		said[i] = conversation.Utterance{Speaker: c.Speaker, Start: c.Start, End: c.End, Words: int64(len(strings.Fields(c.Text)))}
+		said[i] = conversation.Utterance{Speaker: c.Speaker, Start: c.Start, End: c.End, Words: wordsOf(c)}
 		if late := c.End - c.CreatedAt.Sub(started); late > ahead {
 			said[i].Start, said[i].End = max(0, c.Start-late), max(0, c.End-late)
 		}
@@ -107,11 +130,13 @@ func scanText(r db.Row) (text string, err error) {
 	return text, err
 }
 
-const insertSpeaker = `
-INSERT INTO speakers (meeting_id, label)
-SELECT ?1, ?2
-WHERE (SELECT count(*) FROM speakers WHERE meeting_id = ?1) < ?3
-ON CONFLICT DO NOTHING`
+const upsertUnattributed = `
+INSERT INTO speakers (meeting_id, label, total_ms, words)
+SELECT ?1, ?2, ?3, ?4
+WHERE EXISTS (SELECT 1 FROM speakers WHERE meeting_id = ?1 AND label = ?2)
+  OR (SELECT count(*) FROM speakers WHERE meeting_id = ?1) < ?5
+ON CONFLICT (meeting_id, label) DO UPDATE
+SET total_ms = total_ms + excluded.total_ms, words = words + excluded.words`
 
 const selectStarted = `
 SELECT coalesce(started_at, created_at)

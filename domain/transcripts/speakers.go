@@ -71,13 +71,28 @@ func (s *Store) Name(ctx context.Context, who domain.Actor, m domain.MeetingID, 
 			return domain.Fail(domain.Conflict, "the label is another speaker's")
 		}
 		named = Speaker{Label: label, User: user, NamedBy: who.User, NamedAt: tx.Now}
+		if err := attribute(tx, m, label, user); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(upsertSpeaker, m, label, user, tx.Now.UnixMilli(), who.User); err != nil {
 			return err
 		}
-		_, err := s.log.Append(tx, events.Event{Meeting: m, Type: events.SpeakerNamed, Actor: who.User, Subject: string(user)})
+		_, err = s.log.Append(tx, events.Event{Meeting: m, Type: events.SpeakerNamed, Actor: who.User, Subject: string(user)})
 		return err
 	})
 	return named, err
+}
+
+// attribute makes what was said under the label, before anybody named it, the user's.
+func attribute(tx *db.WriteTx, m domain.MeetingID, label string, user domain.UserID) error {
+	heard, err := db.One(tx, scanUnattributed, selectUnattributed, m, label)
+	if errors.Is(err, db.ErrNone) || (err == nil && heard == conversation.Utterance{}) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return conversation.Attribute(tx, m, user, heard.End, heard.Words)
 }
 
 // requireNaming refuses whoever may not say that the user is a speaker.

@@ -38,17 +38,35 @@ func TestNamingASpeakerShowsEverywhere(t *testing.T) {
 	if n := r.number(`SELECT count(*) FROM events WHERE meeting_id = ? AND type = ? AND actor_id = ?3 AND subject_id = ?3`, r.id, events.SpeakerNamed, r.grace.User); n != 1 {
 		t.Errorf("%d events", n)
 	}
-	// What is said from then on is theirs.
+	// What was said under it is theirs, and so is what is said from then on, also what was
+	// read before they were named.
+	spoken := func(want int64) {
+		t.Helper()
+		if got := r.state().Speaking; got.ByUserMs[r.grace.User] != want || got.TotalMs != want+1000 || got.Words != want/500+2 {
+			t.Errorf("%+v, want %d ms", got, want)
+		}
+	}
+	spoken(1000)
 	r.append(labelled("Speaker 1"))
 	r.settle()
-	if got := r.state().Speaking.ByUserMs[r.grace.User]; got != 1000 {
-		t.Errorf("they have spoken for %d ms", got)
-	}
+	spoken(2000)
 	// The same again changes nothing.
 	commit := r.db.Committed()
 	again, err := r.store.Name(t.Context(), r.ada, r.id, "Speaker 1", r.grace.User)
 	if err != nil || again != want || r.db.Committed() != commit {
 		t.Errorf("%+v, %v, commit %d after %d", again, err, r.db.Committed(), commit)
+	}
+}
+
+func TestWhoDoesNotWantToBeCountedIsNamedOnly(t *testing.T) {
+	r := newRoom(t)
+	r.exec(`INSERT INTO settings (user_id, visibility, sharing, tracking, email, push, sms) VALUES (?, 'private', 0, 0, 0, 0, 0)`, r.grace.User)
+	r.append(labelled("A"))
+	r.settle()
+	_, err := r.store.Name(t.Context(), r.grace, r.id, "A", r.grace.User)
+	r.must(err)
+	if got := r.state().Speaking; len(got.ByUserMs) != 0 || got.TotalMs != 1000 {
+		t.Errorf("%+v", got)
 	}
 }
 

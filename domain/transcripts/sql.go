@@ -5,6 +5,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/conversation"
 )
 
 const insertChunk = `
@@ -89,11 +90,17 @@ FROM speakers
 WHERE meeting_id = ?1
 -- scope: speakers.meeting_id=?1`
 
+const selectUnattributed = `
+SELECT total_ms, words
+FROM speakers
+WHERE meeting_id = ?1 AND label = ?2
+-- scope: speakers.meeting_id=?1`
+
 const upsertSpeaker = `
 INSERT INTO speakers (meeting_id, label, user_id, named_at, named_by)
 VALUES (?1, ?2, ?3, ?4, ?5)
 ON CONFLICT (meeting_id, label) DO UPDATE
-SET user_id = excluded.user_id, named_at = excluded.named_at, named_by = excluded.named_by`
+SET user_id = excluded.user_id, named_at = excluded.named_at, named_by = excluded.named_by, total_ms = 0, words = 0`
 
 func scanChunk(r db.Row) (c Chunk, err error) {
 	var created, start, end int64
@@ -101,6 +108,13 @@ func scanChunk(r db.Row) (c Chunk, err error) {
 	c.CreatedAt = time.UnixMilli(created).UTC()
 	c.Start, c.End = time.Duration(start)*time.Millisecond, time.Duration(end)*time.Millisecond
 	return c, err
+}
+
+func scanUnattributed(r db.Row) (u conversation.Utterance, err error) {
+	var ms int64
+	err = r.Scan(&ms, &u.Words)
+	u.End = time.Duration(ms) * time.Millisecond
+	return u, err
 }
 
 func scanSpeaker(r db.Row) (s Speaker, err error) {
