@@ -231,3 +231,45 @@ func (r *room) whole() (all []transcripts.Chunk) {
 		after = part.Items[len(part.Items)-1].Position
 	}
 }
+
+// A chunk that joins two stored segments, and is not settled, hides none that follows.
+func TestPageOfSegmentsThatAreJoined(t *testing.T) {
+	r := newRoom(t)
+	other := says("other", 20*time.Second)
+	other.Label = "A"
+	r.append(says("one", 0), says("two", 8*time.Second), other)
+	r.settle()
+	r.append(says("between", 4*time.Second))
+	page, next, err := r.store.Segments(t.Context(), r.ada, r.id, transcripts.Filter{}, transcripts.Place{}, 1)
+	if err != nil || len(page) != 1 || page[0].Text() != "one between two" {
+		t.Fatalf("%+v %v", page, err)
+	}
+	page, next, err = r.store.Segments(t.Context(), r.ada, r.id, transcripts.Filter{}, next, 1)
+	if err != nil || len(page) != 1 || page[0].Text() != "other" || next != (transcripts.Place{}) {
+		t.Errorf("%+v %v %v", page, next, err)
+	}
+}
+
+func TestWhoMayNotReadIsRefused(t *testing.T) {
+	r := newRoom(t)
+	ctx, f := t.Context(), transcripts.Filter{}
+	for name, read := range map[string]func(who domain.Actor) error{
+		"segments": func(who domain.Actor) error {
+			_, _, err := r.store.Segments(ctx, who, r.id, f, transcripts.Place{}, 1)
+			return err
+		},
+		"search": func(who domain.Actor) error {
+			_, _, err := r.store.Search(ctx, who, r.id, "x", f, domain.MaxNumber, 1)
+			return err
+		},
+		"stats":  func(who domain.Actor) error { _, err := r.store.Stats(ctx, who, r.id); return err },
+		"export": func(who domain.Actor) error { _, err := r.store.Export(who, r.id).Next(ctx); return err },
+	} {
+		if err := read(r.vera); err != nil {
+			t.Errorf("%s, an observer: %v", name, err)
+		}
+		if err := read(r.linus); domain.KindOf(err) != domain.Forbidden {
+			t.Errorf("%s, who has not come: %v", name, err)
+		}
+	}
+}
