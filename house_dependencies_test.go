@@ -23,6 +23,8 @@ var dependencies = map[string]string{
 	"github.com/emersion/go-smtp":         "tests: a mail server with TLS and passwords that is not the library that sends",
 	"github.com/failsafe-go/failsafe-go":  "retries and breakers around every provider",
 	"github.com/golang-jwt/jwt/v5":        "parsing and verifying access tokens",
+	"github.com/jonreiter/govader":        "VADER: how friendly English is, by a lexicon",
+	"github.com/kljensen/snowball":        "the stems of words, so that one topic in several forms is one",
 	"github.com/oklog/ulid/v2":            "ids that grow with time",
 	"github.com/prometheus/client_golang": "the text format of figures, histograms, those of the Go runtime; telemetry alone uses it",
 	"github.com/r3labs/sse/v2":            "the client of event streams, in the command line and in tests; never its server",

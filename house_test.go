@@ -18,8 +18,8 @@ import (
 // the place that is kept for it.
 var floors = [][]string{
 	{"domain"},
-	{"telemetry", "domain/text"},
-	{"db"},
+	{"telemetry", "domain/text", "domain/words"},
+	{"db", "domain/topics"},
 	{"realtime", "presence", "pressure", "audit", "idempotency", "ratelimit", "jobs", "ai"},
 	// Whom people see depends on who blocks whom, so this is below them.
 	{"domain/blocks"},

@@ -26,8 +26,8 @@ import (
 // which live a day and expire by it.
 func collections() []retention.Collection {
 	return []retention.Collection{
-		{Name: "messages", Lifetime: retention.Policy.Messages, NextOrg: messages.NextOrg, Oldest: messages.Oldest, Delete: messages.Delete, Swept: purgeLater},
-		{Name: "transcripts", Lifetime: retention.Policy.Transcripts, NextOrg: transcripts.NextOrg, Oldest: transcripts.Oldest, Delete: transcripts.Delete},
+		{Name: "messages", Lifetime: retention.Policy.Messages, NextOrg: messages.NextOrg, Oldest: messages.Oldest, Delete: messages.Delete, Swept: purgeLater(purgeWords)},
+		{Name: "transcripts", Lifetime: retention.Policy.Transcripts, NextOrg: transcripts.NextOrg, Oldest: transcripts.Oldest, Delete: transcripts.Delete, Swept: purgeLater(purgeTranscripts)},
 		retention.Fixed("events", events.Lifetime, events.Oldest, events.Delete),
 		retention.Fixed("audit", audit.Lifetime, audit.Oldest, audit.Delete),
 		retention.Fixed("notifications", notifications.Lifetime, notifications.Oldest, notifications.Delete),
@@ -45,15 +45,17 @@ func newSweeper(d *db.DB) *retention.Sweeper { return retention.NewSweeper(d, co
 func withSweeps(d *db.DB, handlers map[string]jobs.Handler) map[string]jobs.Handler {
 	sweeper, handlers := newSweeper(d), maps.Clone(handlers)
 	handlers[retention.Sweep], handlers[retention.Review] = sweeper.Sweep, sweeper.Review
-	handlers[purgeWords] = purge(d)
+	handlers[purgeWords], handlers[purgeTranscripts] = purge(d, messages.Purge), purge(d, transcripts.Purge)
 	handlers[users.Erased] = privacy.NewEraser(d).Erase
 	return handlers
 }
 
 const (
 	// purgeWords is the kind of the jobs that take the words of deleted messages out
-	// of the index; the payload says whether one has only begun.
-	purgeWords = "messages.purge"
+	// of the index, purgeTranscripts of those of deleted chunks; the payload says whether
+	// one has only begun.
+	purgeWords       = "messages.purge"
+	purgeTranscripts = "transcripts.purge"
 	// purgeEvery is how long these words stay at most: taking them out writes the
 	// whole index, which is worth it once a day.
 	purgeEvery = 24 * time.Hour
@@ -61,13 +63,15 @@ const (
 	maxPurged = 1000
 )
 
-// purgeLater is what follows a sweep of messages.
-func purgeLater(tx *db.WriteTx) error {
-	return jobs.Enqueue(tx, jobs.Job{Kind: purgeWords, Name: purgeWords, Payload: true, RunAt: tx.Now.Add(purgeEvery)})
+// purgeLater is what follows a sweep of what has words: a job of the kind.
+func purgeLater(kind string) func(tx *db.WriteTx) error {
+	return func(tx *db.WriteTx) error {
+		return jobs.Enqueue(tx, jobs.Job{Kind: kind, Name: kind, Payload: true, RunAt: tx.Now.Add(purgeEvery)})
+	}
 }
 
-// purge returns the handler of the jobs of that kind.
-func purge(d *db.DB) jobs.Handler {
+// purge returns the handler of the jobs of a kind, by what does a part of the work.
+func purge(d *db.DB, part func(tx *db.WriteTx, begin bool) (more bool, err error)) jobs.Handler {
 	return func(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
 		var begin bool
 		if err := json.Unmarshal(t.Payload, &begin); err != nil {
@@ -76,7 +80,7 @@ func purge(d *db.DB) jobs.Handler {
 		for range maxPurged {
 			more := false
 			err := d.WriteBackground(ctx, func(tx *db.WriteTx) (err error) {
-				more, err = messages.Purge(tx, begin)
+				more, err = part(tx, begin)
 				return err
 			})
 			if err != nil || !more {

@@ -40,7 +40,7 @@ func newKept(t *testing.T) *kept {
 		events.MeetingEnded: {transcripts.Close},
 	})
 	meets := meetings.NewStore(d, happened, "loc")
-	runner := jobs.NewRunner(d, slog.New(slog.DiscardHandler), withSettling(d, withSweeps(d, map[string]jobs.Handler{
+	runner := jobs.NewRunner(d, slog.New(slog.DiscardHandler), withSettling(d, happened, withSweeps(d, map[string]jobs.Handler{
 		users.Deactivated: effect(handOver(meets)), notifications.TellRest: effect(notifications.TellMembers),
 		transcripts.Closed: effect(transcripts.ForgetUtterances), transcripts.Lull: effect(transcripts.NoticeLull),
 	})))
@@ -198,13 +198,24 @@ func TestTranscriptsAreKeptAsTheirOrganizationDecides(t *testing.T) {
 		expect("within ten days", 70, 70)
 		k.after(retention.Grain + 3*time.Minute)
 		expect("after ten days", 70, 0)
-		if n := k.number(`SELECT count(*) FROM speakers`); n != 1 {
-			t.Errorf("%d labels are left", n)
+		if n := k.number(`SELECT count(*) FROM speakers`); n != 2 {
+			t.Errorf("%d labels are left, which segments have yet", n)
 		}
 		k.after(80 * day)
 		expect("after ninety days", 0, 0)
-		if n := k.number(`SELECT count(*) FROM transcribed`) + k.number(`SELECT count(*) FROM speakers`); n != 0 {
+		if n := k.number(`SELECT count(*) FROM transcribed`); n != 0 {
 			t.Errorf("%d rows tell of transcripts that are gone", n)
+		}
+		if n := k.number(`SELECT count(*) FROM segments`); n == 0 {
+			t.Error("segments are gone with their chunks")
+		}
+		k.after(purgeEvery + time.Second)
+		if n := k.number(`SELECT count(*) FROM transcript_words_data WHERE instr(block, CAST('word' AS BLOB)) > 0`); n != 0 {
+			t.Errorf("%d pages of the index have the word yet", n)
+		}
+		k.after(280 * day)
+		if n := k.number(`SELECT count(*) FROM segments`) + k.number(`SELECT count(*) FROM transcript_counts`) + k.number(`SELECT count(*) FROM speakers`); n != 0 {
+			t.Errorf("%d rows are left after a year", n)
 		}
 		if n := k.number(`SELECT count(*) FROM horizons WHERE collection = 'transcripts'`); n != 2 {
 			t.Errorf("%d feeds tell that something is gone", n)

@@ -592,13 +592,63 @@ CREATE TABLE transcript_progress (
 ) STRICT;
 INSERT INTO transcript_progress (id, settled, until, meeting_id, position) VALUES (1, 0, 0, '', 0);
 
+-- What one speaker said without a long pause: a function of the meeting's chunks, which
+-- it outlives. first is the position of its first chunk; chunks are the places of all of
+-- them in the text, packed, so that it is taken apart when one comes that belongs in
+-- between.
+CREATE TABLE segments (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  start_ms   INTEGER NOT NULL,
+  first      INTEGER NOT NULL,
+  end_ms     INTEGER NOT NULL,
+  speaker_id TEXT NOT NULL,
+  label      TEXT NOT NULL,
+  chunks     BLOB NOT NULL,
+  text       TEXT NOT NULL,
+  PRIMARY KEY (meeting_id, start_ms, first)
+) STRICT, WITHOUT ROWID;
+
+-- How much was said by whom in which language, up to the position settled: a transcript
+-- is longer than one query may read. confidence is the sum, in thousandths;
+-- longest_ms tells how far before an instant a segment begins that goes on then.
+CREATE TABLE transcript_counts (
+  meeting_id TEXT NOT NULL REFERENCES meetings (id),
+  speaker_id TEXT NOT NULL,
+  label      TEXT NOT NULL,
+  language   TEXT NOT NULL,
+  settled    INTEGER NOT NULL,
+  chunks     INTEGER NOT NULL,
+  words      INTEGER NOT NULL,
+  confidence INTEGER NOT NULL,
+  spoken_ms  INTEGER NOT NULL,
+  start_ms   INTEGER NOT NULL,
+  end_ms     INTEGER NOT NULL,
+  longest_ms INTEGER NOT NULL,
+  PRIMARY KEY (meeting_id, speaker_id, label, language)
+) STRICT, WITHOUT ROWID;
+
+-- The words of transcripts as the program compares them, in ASCII or not, with a space
+-- between: each begins with a code of its meeting, so that a search reads what was said
+-- in one meeting, and none of the program's words is another of the index's. It finds
+-- words, not phrases. Without a copy of how often and where a word stands it costs a
+-- third. secure-delete is as in message_words;
+-- parts of the index are merged by eight, since each merge writes them anew.
+CREATE VIEW transcript_texts AS SELECT position, text AS words FROM transcripts;
+CREATE VIRTUAL TABLE transcript_words USING fts5 (
+  words, content = 'transcript_texts', content_rowid = 'position', columnsize = 0, detail = 'none', tokenize = 'ascii'
+);
+INSERT INTO transcript_words (transcript_words, rank) VALUES ('secure-delete', 1);
+INSERT INTO transcript_words (transcript_words, rank) VALUES ('automerge', 8);
+
 -- What goes on in a meeting besides its speaking. One of which there is nothing to
--- tell has no row. lull_since is null while there is no lull; topics are a JSON array.
+-- tell has no row. lull_since is null while there is no lull, shifted_at until the
+-- subject has changed; topics are a JSON array.
 CREATE TABLE conversations (
   meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
   recording  INTEGER NOT NULL DEFAULT 0 CHECK (recording IN (0, 1)),
   severity   TEXT NOT NULL DEFAULT 'none' CHECK (severity IN ('none', 'mild', 'severe')),
   lull_since INTEGER CHECK ((lull_since IS NULL) = (severity = 'none')),
+  shifted_at INTEGER,
   topics     TEXT NOT NULL DEFAULT '[]'
 ) STRICT, WITHOUT ROWID;
 

@@ -176,7 +176,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	if err != nil {
 		return nil, err
 	}
-	runner := jobs.NewRunner(d, log, withSettling(d, withSweeps(d, withAll(after, handlersOf(meets, inbox, letters)))))
+	runner := jobs.NewRunner(d, log, withSettling(d, happened, withSweeps(d, withAll(after, handlersOf(meets, inbox, letters)))))
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ const (
 	NotesRolledBack Action = "notes.rolled_back"
 	NotesExported   Action = "notes.exported"
 
+	TranscriptExported Action = "transcript.exported"
+
 	SpeakerNamed Action = "speaker.named" // it was said who speaks in a transcript
 
 	FlagChanged      Action = "flag.changed"      // a flag was set, or given its default again

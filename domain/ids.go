@@ -17,6 +17,10 @@ type InvitationID string
 // MessageID names a message, "msg_" followed by its number in base 32.
 type MessageID string
 
+// SegmentID names a segment of a transcript, "seg_" followed by where its first chunk
+// starts and by the number of that, in base 32.
+type SegmentID string
+
 // ConnectionID names a connection of two people, or a request for one, "con_"
 // followed by a ULID.
 type ConnectionID string
@@ -27,6 +31,7 @@ const (
 	MeetingPrefix    = "mtg_"
 	InvitationPrefix = "inv_"
 	MessagePrefix    = "msg_"
+	SegmentPrefix    = "seg_"
 	ConnectionPrefix = "con_"
 )
 
@@ -54,18 +59,33 @@ func (m MeetingID) Home() string {
 // characters ascend, so ids of one length sort like their numbers.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// messageDigits is how many base 32 digits hold a number below 2⁵³.
-const messageDigits = 11
+// messageDigits is how many base 32 digits hold a number below 2⁵³, startDigits an
+// offset in a meeting: below 2³⁰ milliseconds, 12 days.
+const (
+	messageDigits = 11
+	startDigits   = 6
+)
 
 // NewMessageID returns the id of the message that number seq created. Numbers
 // are never used twice, so neither are the ids.
 func NewMessageID(seq int64) MessageID {
-	var digits [messageDigits]byte
-	for i := messageDigits - 1; i >= 0; i-- {
-		digits[i] = crockford[seq&31]
-		seq >>= 5
+	return MessageID(MessagePrefix + base32(seq, messageDigits))
+}
+
+// NewSegmentID returns the id of the segment whose first chunk starts at start, in
+// milliseconds below 2³⁰, and has the number position. It is that of no other segment.
+func NewSegmentID(start, position int64) SegmentID {
+	return SegmentID(SegmentPrefix + base32(start, startDigits) + base32(position, messageDigits))
+}
+
+// base32 returns the last n digits of a number in base 32.
+func base32(number int64, n int) string {
+	digits := make([]byte, n)
+	for i := n - 1; i >= 0; i-- {
+		digits[i] = crockford[number&31]
+		number >>= 5
 	}
-	return MessageID(MessagePrefix + string(digits[:]))
+	return string(digits)
 }
 
 // Seq returns the number that created the message, and false when the id is not

@@ -103,10 +103,14 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/presence":        {"members 200", "joined 200", "members 409 meeting_not_active", "members 409 meeting_not_active"},
 	"PUT /v1/meetings/{meetingId}/presence":        {"members 204", "joined 204", "members 409 meeting_not_active", "members 409 meeting_not_active"},
 
-	"GET /v1/meetings/{meetingId}/transcripts":      {"members 200", "joined 200", "members 200", "members 200"},
-	"GET /v1/meetings/{meetingId}/speakers":         {"members 200", "joined 200", "members 200", "members 200"},
-	"POST /v1/meetings/{meetingId}/transcripts":     {"writers 409 meeting_not_active", "joined-writers 200", "writers 409 meeting_not_active", "writers 409 meeting_not_active"},
-	"PUT /v1/meetings/{meetingId}/speakers/{label}": {"writers 409 meeting_not_active", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"}, // themselves; whom else is in testdata/transcripts.txt
+	"GET /v1/meetings/{meetingId}/transcripts":        {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/transcripts/search": {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/transcripts/stats":  {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/transcripts/export": {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/segments":           {"members 200", "joined 200", "members 200", "members 200"},
+	"GET /v1/meetings/{meetingId}/speakers":           {"members 200", "joined 200", "members 200", "members 200"},
+	"POST /v1/meetings/{meetingId}/transcripts":       {"writers 409 meeting_not_active", "joined-writers 200", "writers 409 meeting_not_active", "writers 409 meeting_not_active"},
+	"PUT /v1/meetings/{meetingId}/speakers/{label}":   {"writers 409 meeting_not_active", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"}, // themselves; whom else is in testdata/transcripts.txt
 
 	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}":  {"writers 200", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"},

@@ -15,6 +15,7 @@ type meetingState struct {
 	SpeakingStats speakingStats `json:"speakingStats"`
 	Lull          lull          `json:"lull"`
 	Topics        []string      `json:"topics" nullable:"false" doc:"What it is about at present, the most important first."`
+	ShiftedAt     *string       `json:"topicsShiftedAt" format:"date-time" doc:"When it last came to be about something else; null until then."`
 	Recording     bool          `json:"recording" doc:"It is being recorded."`
 	Transcription bool          `json:"transcription" doc:"Its plan is that what is said is written down."`
 }
@@ -53,6 +54,7 @@ func meetingStateOf(s conversation.State) meetingState {
 		},
 		Lull:      lull{Detected: s.Lull.Detected(), Since: maybe(s.Lull.Since), Severity: string(s.Lull.Severity)},
 		Topics:    s.Topics,
+		ShiftedAt: maybe(s.ShiftedAt),
 		Recording: s.Recording, Transcription: s.Transcription,
 	}
 }

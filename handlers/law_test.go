@@ -110,7 +110,12 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	"/v1/meetings/{meetingId}/notes/search":             lawNoteSearch,
 	"/v1/meetings/{meetingId}/notes/versions/{version}": func(w *lawWorld) []string { return w.noteVersions(1) },
 	"/v1/meetings/{meetingId}/transcripts":              lawTranscripts,
-	"/v1/meetings/{meetingId}/speakers":                 func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/speakers") },
+	"/v1/meetings/{meetingId}/segments":                 lawSegments,
+	"/v1/meetings/{meetingId}/transcripts/search": func(w *lawWorld) []string {
+		return append(each(w.meetings, "/v1/meetings/%s/transcripts/search?q=wor"), each(w.meetings, "/v1/meetings/%s/transcripts/search?q=word&limit=1&speaker="+w.people[0])...)
+	},
+	"/v1/meetings/{meetingId}/transcripts/stats": func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/transcripts/stats") },
+	"/v1/meetings/{meetingId}/speakers":          func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/speakers") },
 	"/v1/meetings/{meetingId}/messages": func(w *lawWorld) []string {
 		paths := append(each(w.meetings, "/v1/meetings/%s/messages?limit=3"), each(w.meetings, "/v1/meetings/%s/messages?after=0")...)
 		for _, at := range w.messages {

@@ -23,6 +23,15 @@ func lawTranscripts(w *lawWorld) []string {
 	return paths
 }
 
+// lawSegments are all segments, and those of a label, of a person, of a time.
+func lawSegments(w *lawWorld) []string {
+	paths := each(w.meetings, "/v1/meetings/%s/segments")
+	for _, parameters := range []string{"?limit=1", "?speaker=A", "?speaker=" + w.people[0], "?fromMs=1000&toMs=3000"} {
+		paths = append(paths, each(w.meetings, "/v1/meetings/%s/segments"+parameters)...)
+	}
+	return paths
+}
+
 // lawChunks is what a random person says, or says that another has said.
 func lawChunks(t *rapid.T, w *lawWorld) (string, string) {
 	chunks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) json.RawMessage {

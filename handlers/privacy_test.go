@@ -15,6 +15,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/transcripts"
 	"connvo/domain/users"
 	"connvo/jobs"
 	"connvo/privacy"
@@ -73,6 +74,18 @@ var planted = map[string]string{
 	"comment": "lundvycomment", "agent": "mzuriagent", "label": "nwibralabel",
 }
 
+// settle lets happen what follows from what was said.
+func (s *server) settle() {
+	s.t.Helper()
+	effect, err := transcripts.NewSettler(s.DB).Settle(s.t.Context(), jobs.Task{})
+	if err == nil {
+		err = s.DB.WriteBackground(s.t.Context(), effect)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // plantEverywhere has the person of that name leave a word wherever they can.
 func plantEverywhere(s *server) (*person, *person, string) {
 	ada, grace := s.signIn(planted["email"]), s.signIn("grace")
@@ -98,6 +111,7 @@ func plantEverywhere(s *server) (*person, *person, string) {
 	ada.must("POST", meeting+"/join", nil, agent...)
 	grace.must("POST", meeting+"/transcripts", `{"chunks":[{"speakerLabel":"`+planted["label"]+`","text":"pear plum","confidence":1,"startMs":0,"endMs":900},
 		{"speakerLabel":"G","text":"of nobody's concern","confidence":1,"startMs":0,"endMs":900}]}`, key(10)...)
+	s.settle()
 	ada.must("PUT", meeting+"/speakers/"+planted["label"], `{"userId":"`+string(ada.ID)+`"}`, agent...)
 	grace.must("POST", meeting+"/end", nil)
 	ada.must("POST", meeting+"/rating", `{"rating":4,"comment":"`+planted["comment"]+`"}`, key(9)...)
@@ -152,6 +166,13 @@ func TestNothingOfWhoIsErasedIsLeftInTheFile(t *testing.T) {
 	if a := string(grace.must("GET", meeting+"/transcripts", nil).Body); !strings.Contains(a, `"speakerId":"`+string(ada.ID)+`","speakerLabel":null,"text":"pear plum"`) ||
 		!strings.Contains(a, `"speakerId":null,"speakerLabel":"G"`) {
 		t.Errorf("the transcript is %s", a)
+	}
+	if a := string(grace.must("GET", meeting+"/segments", nil).Body); !strings.Contains(a, `"speakerId":"`+string(ada.ID)+`","speakerLabel":null,"text":"pear plum"`) ||
+		!strings.Contains(a, `"speakerId":null,"speakerLabel":"G"`) {
+		t.Errorf("the segments are %s", a)
+	}
+	if a := string(grace.must("GET", meeting+"/transcripts/stats", nil).Body); !strings.Contains(a, `{"speakerId":"`+string(ada.ID)+`","speakerLabel":null,"chunks":1,"words":2,"spokenMs":900}`) {
+		t.Errorf("the statistics are %s", a)
 	}
 	var found struct{ Items []any }
 	grace.must("GET", meeting+"/messages/search?q=cherry", nil).into(t, &found)

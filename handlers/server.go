@@ -155,6 +155,7 @@ func New(c Config) (*Server, error) {
 	s.messageRoutes()
 	s.noteRoutes()
 	s.transcriptRoutes()
+	s.segmentRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
 	s.notificationRoutes()

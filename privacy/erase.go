@@ -17,6 +17,8 @@ import (
 const (
 	// portion is how many rows a statement deletes at once; it is written into them.
 	portion = 100
+	// segmentPortion is the same for rows with long texts.
+	segmentPortion = 20
 	// window is how many numbers of the sequence one read looks at.
 	window = 2000
 	// maxSteps ends a job, after some seconds; another goes on where it was.
@@ -42,7 +44,7 @@ type stage func(ctx context.Context, d *db.DB, p *users.Progress) (over bool, er
 
 // stages are what there is to do, in order. The account is last, because it tells by
 // what else the person is found.
-var stages = []stage{eraseRows, eraseAnswers, eraseMessages, eraseLabels, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
+var stages = []stage{eraseRows, eraseAnswers, eraseMessages, eraseLabels, eraseSegments, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
 
 // Erase is the handler of users.Erased.
 func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
@@ -172,6 +174,21 @@ func eraseLabels(ctx context.Context, d *db.DB, p *users.Progress) (over bool, e
 	return numbered(ctx, d, p, updateLabels, func(tx db.Reader, to int64) ([]int64, error) {
 		return db.All(tx, db.Int, selectLabels, p.User, p.After, to)
 	})
+}
+
+// eraseSegments does the same to segments, and to counts, where nobody is shown the label
+// of a speaker who is known: there it becomes a number that is that of no other row.
+func eraseSegments(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		segments, err := tx.Exec(updateSegments, p.User)
+		if err != nil {
+			return err
+		}
+		counts, err := tx.Exec(updateCounts, p.User)
+		over = segments < segmentPortion && counts < portion
+		return err
+	})
+	return over, err
 }
 
 func eraseSpeakers(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {

@@ -172,6 +172,28 @@ UPDATE transcripts
 SET label = '', speaker_id = (SELECT user_id FROM speakers AS s WHERE s.meeting_id = transcripts.meeting_id AND s.label = transcripts.label)
 WHERE position IN (SELECT value FROM json_each(?1)) AND label <> ''`
 
+const updateSegments = `
+UPDATE segments
+SET speaker_id = ?1, label = ''
+WHERE (meeting_id, start_ms, first) IN (
+  SELECT g.meeting_id, g.start_ms, g.first
+  FROM speakers AS s
+  JOIN segments AS g ON g.meeting_id = s.meeting_id AND g.label = s.label
+  WHERE s.user_id = ?1
+  LIMIT 20
+)`
+
+const updateCounts = `
+UPDATE transcript_counts
+SET speaker_id = ?1, label = settled
+WHERE (meeting_id, speaker_id, label, language) IN (
+  SELECT c.meeting_id, c.speaker_id, c.label, c.language
+  FROM speakers AS s
+  JOIN transcript_counts AS c ON c.meeting_id = s.meeting_id AND c.speaker_id = '' AND c.label = s.label
+  WHERE s.user_id = ?1
+  LIMIT 100
+)`
+
 const deleteSpeakers = `
 DELETE FROM speakers
 WHERE (meeting_id, label) IN (

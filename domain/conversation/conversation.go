@@ -49,9 +49,10 @@ type State struct {
 	EndedAt       time.Time // zero until then
 	Speaking      Speaking
 	Lull          Lull
-	Topics        []string // never nil
-	Recording     bool     // it is being recorded
-	Transcription bool     // its plan is that what is said is written down
+	Topics        []string  // never nil
+	ShiftedAt     time.Time // when the topics last changed all at once; zero until then
+	Recording     bool      // it is being recorded
+	Transcription bool      // its plan is that what is said is written down
 }
 
 // Store is the conversations in the database.
@@ -76,7 +77,7 @@ func (s *Store) State(ctx context.Context, who domain.Actor, m domain.MeetingID)
 			return err
 		}
 		going, err := read(tx, m)
-		state.Lull, state.Topics, state.Recording = going.lull, going.topics, going.recording
+		state.Lull, state.Topics, state.ShiftedAt, state.Recording = going.lull, going.topics, going.shiftedAt, going.recording
 		return err
 	})
 	return state, err
@@ -86,6 +87,7 @@ func (s *Store) State(ctx context.Context, who domain.Actor, m domain.MeetingID)
 type going struct {
 	lull      Lull
 	topics    []string
+	shiftedAt time.Time
 	recording bool
 }
 
@@ -140,6 +142,13 @@ func SetTopics(tx *db.WriteTx, m domain.MeetingID, topics []string) error {
 	}
 	_, err := tx.Exec(upsertTopics, m, encode(topics))
 	return err
+}
+
+// Shift says that the meeting has come to speak of something else, unless it was said
+// within the span before: first reports that it was not.
+func Shift(tx *db.WriteTx, m domain.MeetingID, span time.Duration) (first bool, err error) {
+	n, err := tx.Exec(upsertShift, m, tx.Now.UnixMilli(), tx.Now.Add(-span).UnixMilli())
+	return n > 0, err
 }
 
 // SetRecording says whether the meeting is being recorded; one that is not

@@ -15,7 +15,7 @@ WHERE id = ?1
 -- scope: meetings.id=?1`
 
 const selectGoing = `
-SELECT recording, severity, lull_since, topics
+SELECT recording, severity, lull_since, shifted_at, topics
 FROM conversations
 WHERE meeting_id = ?1
 -- scope: conversations.meeting_id=?1`
@@ -36,6 +36,13 @@ INSERT INTO conversations (meeting_id, topics)
 VALUES (?1, ?2)
 ON CONFLICT (meeting_id) DO UPDATE
 SET topics = excluded.topics`
+
+const upsertShift = `
+INSERT INTO conversations (meeting_id, shifted_at)
+VALUES (?1, ?2)
+ON CONFLICT (meeting_id) DO UPDATE
+SET shifted_at = excluded.shifted_at
+WHERE shifted_at IS NULL OR shifted_at < ?3`
 
 const upsertRecording = `
 INSERT INTO conversations (meeting_id, recording)
@@ -105,12 +112,12 @@ func scanMeeting(r db.Row) (s State, err error) {
 }
 
 func scanGoing(r db.Row) (g going, err error) {
-	var since *int64
+	var since, shifted *int64
 	var topics string
-	if err := r.Scan(&g.recording, &g.lull.Severity, &since, &topics); err != nil {
+	if err := r.Scan(&g.recording, &g.lull.Severity, &since, &shifted, &topics); err != nil {
 		return g, err
 	}
-	g.lull.Since = db.Instant(since)
+	g.lull.Since, g.shiftedAt = db.Instant(since), db.Instant(shifted)
 	return g, json.Unmarshal([]byte(topics), &g.topics)
 }
 

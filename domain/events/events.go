@@ -37,6 +37,7 @@ const (
 	NotesRolledBack Type = "notes.rolled_back" // the subject is the version they went back to
 
 	SpeakerNamed Type = "transcripts.speaker_named" // the subject is who speaks
+	TopicShifted Type = "transcripts.topic_shifted" // nobody did it, and it has no subject
 )
 
 // Event is one thing that happened.

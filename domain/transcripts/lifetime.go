@@ -18,6 +18,7 @@ const Closed = "transcripts.closed"
 const (
 	deletedChunks    = 50
 	deletedNames     = 200
+	deletedSegments  = 20
 	deletedUtterance = 500
 )
 
@@ -70,27 +71,60 @@ func Delete(tx *db.WriteTx, org string, until time.Time) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := unindex(tx, domain.MeetingID(meeting), until, deletedChunks); err != nil {
+		return 0, err
+	}
 	n, err := tx.Exec(deleteOldest, meeting, until.UnixMilli(), deletedChunks)
 	if err != nil {
 		return 0, err
 	}
 	oldest, err := db.One(tx, db.Int, selectOldestIn, meeting)
-	switch {
-	case errors.Is(err, db.ErrNone):
-		// The labels of one that runs may be needed yet. Those of others are few.
-		if _, err = tx.Exec(deleteSpeakersOfEnded, meeting); err == nil {
-			_, err = tx.Exec(deleteTranscribed, meeting)
-		}
-	case err == nil:
+	if err == nil {
 		_, err = tx.Exec(updateTranscribed, meeting, oldest)
+		return n, err
 	}
-	return n, err
+	if !errors.Is(err, db.ErrNone) {
+		return 0, err
+	}
+	more, err := forgetWithTranscript(tx, domain.MeetingID(meeting))
+	if err == nil && more == 0 {
+		_, err = tx.Exec(deleteTranscribed, meeting)
+	}
+	return n + more, err
 }
 
-// Forget deletes, of a meeting that has no transcript, the names of its speakers, a
-// few at a time, and returns how many, 0 when none is left: a transcript may be kept
-// for longer than the meeting is remembered. It joins the caller's transaction.
+// forgetWithTranscript is Forget for a meeting whose transcript was kept for longer
+// than the meeting is remembered.
+func forgetWithTranscript(tx *db.WriteTx, m domain.MeetingID) (int64, error) {
+	_, err := db.One(tx, db.Int, selectForgotten, m)
+	if errors.Is(err, db.ErrNone) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return forget(tx, m)
+}
+
+// Forget deletes, of a meeting that has no transcript any more, the segments, counts
+// and names of speakers, a few at a time, and returns how many, 0 when none is left: a
+// transcript may be kept for longer than the meeting is remembered, and then they are
+// too. It joins the caller's transaction.
 func Forget(tx *db.WriteTx, m domain.MeetingID) (int64, error) {
+	_, err := db.One(tx, db.Int, selectTranscribed, m)
+	if !errors.Is(err, db.ErrNone) {
+		return 0, err
+	}
+	return forget(tx, m)
+}
+
+func forget(tx *db.WriteTx, m domain.MeetingID) (int64, error) {
+	if n, err := tx.Exec(deleteSegments, m, deletedSegments); err != nil || n > 0 {
+		return n, err
+	}
+	if n, err := tx.Exec(deleteCounts, m, deletedNames); err != nil || n > 0 {
+		return n, err
+	}
 	return tx.Exec(deleteSpeakers, m, deletedNames)
 }
 
@@ -149,9 +183,37 @@ WHERE created_at <= ?2 AND position IN (
   LIMIT ?3
 )`
 
-const deleteSpeakersOfEnded = `
-DELETE FROM speakers
-WHERE meeting_id = ?1 AND (SELECT state FROM meetings WHERE id = ?1) <> 'active'`
+const selectTranscribed = `
+SELECT oldest_at
+FROM transcribed
+WHERE meeting_id = ?1`
+
+// selectForgotten is a row where the meeting has ended and is not remembered.
+const selectForgotten = `
+SELECT m.ended_at
+FROM meetings AS m
+LEFT JOIN concluded AS c ON c.ended_at = m.ended_at AND c.meeting_id = m.id
+WHERE m.id = ?1 AND m.state = 'concluded' AND c.meeting_id IS NULL`
+
+const deleteSegments = `
+DELETE FROM segments
+WHERE meeting_id = ?1 AND (start_ms, first) IN (
+  SELECT start_ms, first
+  FROM segments
+  WHERE meeting_id = ?1
+  ORDER BY start_ms, first
+  LIMIT ?2
+)`
+
+const deleteCounts = `
+DELETE FROM transcript_counts
+WHERE meeting_id = ?1 AND (speaker_id, label, language) IN (
+  SELECT speaker_id, label, language
+  FROM transcript_counts
+  WHERE meeting_id = ?1
+  ORDER BY speaker_id, label, language
+  LIMIT ?2
+)`
 
 const deleteTranscribed = `
 DELETE FROM transcribed
@@ -167,7 +229,7 @@ DELETE FROM speakers
 WHERE meeting_id = ?1 AND label IN (
   SELECT label
   FROM speakers
-  WHERE meeting_id = ?1 AND NOT EXISTS (SELECT 1 FROM transcribed WHERE meeting_id = ?1)
+  WHERE meeting_id = ?1
   ORDER BY label
   LIMIT ?2
 )`

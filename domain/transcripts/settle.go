@@ -42,9 +42,9 @@ type Settler struct {
 	steps []Settled
 }
 
-// NewSettler returns what keeps speaking, lulls and labels, and then takes the steps.
+// NewSettler returns what keeps speaking, lulls, labels, segments, counts and words, and then takes the steps.
 func NewSettler(d *db.DB, steps ...Settled) *Settler {
-	return &Settler{db: d, steps: append([]Settled{begin, label, hear, endLull}, steps...)}
+	return &Settler{db: d, steps: append([]Settled{begin, label, hear, endLull, Derive}, steps...)}
 }
 
 // progress is the row of transcript_progress.

@@ -1,0 +1,127 @@
+package transcripts
+
+import (
+	"context"
+	"slices"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/participants"
+)
+
+// names are the users whom labels of a meeting stand for.
+type names map[string]domain.UserID
+
+func namesOf(tx db.Reader, m domain.MeetingID) (names, error) {
+	rows, err := db.All(tx, scanSpeaker, selectSpeakers, m, MaxSpeakers)
+	if err != nil {
+		return nil, err
+	}
+	all := names{}
+	for _, s := range rows {
+		all[s.Label] = s.User
+	}
+	return all, nil
+}
+
+// of returns who speaks, "" where nobody knows.
+func (n names) of(speaker domain.UserID, label string) domain.UserID {
+	if speaker == "" && label != "" {
+		return n[label]
+	}
+	return speaker
+}
+
+// passes reports whether something that was said is asked for.
+func (f Filter) passes(n names, speaker domain.UserID, label string, start, end int64) bool {
+	whose := f.Speaker == "" || string(speaker) == f.Speaker || label == f.Speaker || label != "" && string(n[label]) == f.Speaker
+	return whose && end > f.From.Milliseconds() && start < f.to()
+}
+
+// to returns where what is asked for ends, in milliseconds.
+func (f Filter) to() int64 {
+	if f.To == 0 {
+		return MaxOffset.Milliseconds() + 1
+	}
+	return f.To.Milliseconds()
+}
+
+// Place is where a list of segments goes on: after a segment, or from the beginning
+// where it is zero.
+type Place struct{ Start, Position int64 }
+
+// Segments returns the segments of all that was said in a meeting and that the filter
+// lets pass, in order of start, at most limit of them, and where to go on, zero when
+// there are no more. Who speaks under a label is answered as it is known now.
+func (s *Store) Segments(ctx context.Context, who domain.Actor, m domain.MeetingID, f Filter, after Place, limit int) (page []Segment, next Place, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+			return err
+		}
+		n, err := namesOf(tx, m)
+		if err != nil {
+			return err
+		}
+		page, err = segmentsAfter(tx, m, n, f, after.key(), limit+1)
+		for i := range page {
+			page[i].Speaker = n.of(page[i].Speaker, page[i].Label)
+		}
+		return err
+	})
+	if len(page) > limit {
+		page = page[:limit]
+		last := page[limit-1].key()
+		next = Place{last.start, last.position}
+	}
+	return page, next, err
+}
+
+func (p Place) key() key { return key{p.Start, p.Position} }
+
+// segmentsAfter returns segments of what is stored and of what is not settled yet.
+func segmentsAfter(tx db.Reader, m domain.MeetingID, n names, f Filter, after key, limit int) ([]Segment, error) {
+	unsettled, err := fresh(tx, m)
+	if err != nil {
+		return nil, err
+	}
+	v, err := revise(inTx{tx, m}, unsettled)
+	if err != nil {
+		return nil, err
+	}
+	changed := map[key]bool{}
+	for _, k := range v.gone {
+		changed[k] = true
+	}
+	for _, s := range v.now {
+		changed[s.key()] = true
+	}
+	all, err := db.One(tx, scanSettled, selectSettled, m)
+	if err != nil {
+		return nil, err
+	}
+	// No segment that goes on after from begins before this.
+	from := maxKey(after, key{f.From.Milliseconds() - max(all.longest, maxSegment.Milliseconds()), 0})
+	page, err := db.All(tx, scanSegment, selectSegments, m, f.Speaker, f.From.Milliseconds(), f.to(), from.start, from.position, limit+len(changed))
+	if err != nil {
+		return nil, err
+	}
+	page = slices.DeleteFunc(page, func(s Segment) bool { return changed[s.key()] })
+	for _, s := range v.now {
+		if s.key().compare(after) > 0 && f.passes(n, s.Speaker, s.Label, s.Start.Milliseconds(), s.End.Milliseconds()) {
+			page = append(page, s)
+		}
+	}
+	slices.SortFunc(page, func(a, b Segment) int { return a.key().compare(b.key()) })
+	return page[:min(limit, len(page))], nil
+}
+
+const selectSegments = `
+SELECT g.first, g.end_ms, g.start_ms, g.speaker_id, g.label, g.chunks, g.text
+FROM segments AS g
+LEFT JOIN speakers AS s ON s.meeting_id = ?1 AND s.label = g.label
+WHERE g.meeting_id = ?1 AND (g.start_ms, g.first) > (?5, ?6) AND g.start_ms < ?4 AND g.end_ms > ?3
+  AND (?2 = '' OR g.speaker_id = ?2 OR g.label = ?2 OR s.user_id = ?2)
+ORDER BY g.start_ms, g.first
+LIMIT ?7
+-- scope: segments.meeting_id=?1
+-- scope: speakers.meeting_id=?1`

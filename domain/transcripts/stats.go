@@ -1,0 +1,91 @@
+package transcripts
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/participants"
+)
+
+// Stats is how much was said in a meeting, also of what is past its time.
+type Stats struct {
+	Chunks, Words int64
+	Confidence    float64 // the average, to three digits; 0 where nothing was said
+	// From and To are the offsets between which it was said, in milliseconds.
+	From, To  int64
+	Speakers  []SpeakerStats // who spoke longest first
+	Languages []string       // in order, without those of chunks of which none is known
+}
+
+// SpeakerStats is how much a speaker said.
+type SpeakerStats struct {
+	User          domain.UserID // "" where nobody knows
+	Label         string        // "" where User is known, or nothing
+	Chunks, Words int64
+	SpokenMs      int64
+}
+
+// Stats returns how much was said to those who may read the meeting's content.
+func (s *Store) Stats(ctx context.Context, who domain.Actor, m domain.MeetingID) (stats Stats, err error) {
+	err = s.db.Read(ctx, func(tx db.Reader) error {
+		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+			return err
+		}
+		n, err := namesOf(tx, m)
+		if err != nil {
+			return err
+		}
+		rows, err := db.All(tx, scanTally, selectTallies, m, maxCounted+1)
+		if err != nil {
+			return err
+		}
+		unsettled, err := fresh(tx, m)
+		stats = statsOf(append(rows, tallies(unsettled)...), n)
+		return err
+	})
+	return stats, err
+}
+
+// statsOf adds up tallies; who speaks under several labels is one speaker.
+func statsOf(all []tally, n names) Stats {
+	stats := Stats{Speakers: []SpeakerStats{}, Languages: []string{}}
+	place := map[counted]int{}
+	var confidence int64
+	for i, t := range all {
+		if i == 0 {
+			stats.From = t.start
+		}
+		stats.Chunks += t.chunks
+		stats.Words += t.words
+		confidence += t.confidence
+		stats.From, stats.To = min(stats.From, t.start), max(stats.To, t.end)
+		if t.language != "" && !slices.Contains(stats.Languages, t.language) {
+			stats.Languages = append(stats.Languages, t.language)
+		}
+		who := counted{speaker: n.of(t.speaker, t.label)}
+		if who.speaker == "" {
+			who.label = t.label
+		}
+		p, found := place[who]
+		if !found {
+			p = len(stats.Speakers)
+			place[who] = p
+			stats.Speakers = append(stats.Speakers, SpeakerStats{User: who.speaker, Label: who.label})
+		}
+		one := &stats.Speakers[p]
+		one.Chunks += t.chunks
+		one.Words += t.words
+		one.SpokenMs += t.spoke
+	}
+	if stats.Chunks > 0 {
+		stats.Confidence = float64(confidence/stats.Chunks) / confidences
+	}
+	slices.Sort(stats.Languages)
+	slices.SortFunc(stats.Speakers, func(a, b SpeakerStats) int {
+		return cmp.Or(cmp.Compare(b.SpokenMs, a.SpokenMs), cmp.Compare(a.User, b.User), cmp.Compare(a.Label, b.Label))
+	})
+	return stats
+}
