@@ -26,10 +26,14 @@ export interface Call {
   retries?: number;
   /** False where the server counts by something else what it is sent, and needs no key. */
   key?: boolean;
+  /** Whether the body is read later, by the caller, whose signal ends that too. */
+  open?: boolean;
 }
 
+type Init = RequestInit & { headers: Record<string, string> };
+
 /** Bounds of waiting, in milliseconds. */
-const attemptTimeout = 30_000; // until the head of an answer
+const attemptTimeout = 30_000; // for an answer with its body, unless that is left open
 const firstDelay = 250;
 const maxDelay = 10_000; // between attempts, unless the server says more
 const maxAdvice = 60_000; // what the server may say: beyond it the caller decides
@@ -57,16 +61,18 @@ export class Http {
       headers["Content-Type"] = "application/json";
       body = JSON.stringify(call.body);
     }
+    const init = { method: call.method, headers, ...(body === undefined ? {} : { body }) };
     const most = call.retries ?? this.retries;
     for (let tried = 0; ; tried++) {
+      call.signal?.throwIfAborted();
       let failure: ProblemError | ConnectionError;
       try {
-        const answer = await this.send(call.path, { method: call.method, headers, ...(body === undefined ? {} : { body }) }, call.signal);
-        if (answer.ok) return await read(answer);
-        failure = await problemOf(answer);
+        const answer = await this.attempt(call, init, read);
+        if ("value" in answer) return answer.value;
+        failure = answer.problem;
       } catch (cause) {
         call.signal?.throwIfAborted();
-        if (cause instanceof ProblemError) throw cause;
+        if (cause instanceof ProblemError) throw cause; // of getToken
         failure = new ConnectionError(`${call.method} ${call.path} was not answered`, { cause });
       }
       const advice = failure instanceof ProblemError ? failure.retryAfter : undefined;
@@ -75,32 +81,33 @@ export class Http {
     }
   }
 
-  /** send asks once, and once more with a new token where the one it had is not taken. */
-  async send(path: string, init: RequestInit & { headers: Record<string, string> }, signal?: AbortSignal): Promise<Response> {
-    for (let renewed = false; ; renewed = true) {
-      const token = await this.currentToken();
-      const headers = token === undefined ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` };
-      const answer = await this.headOf(path, { ...init, headers }, signal);
-      if (answer.status !== 401 || renewed || !this.options.getToken) return answer;
-      await answer.body?.cancel();
-      this.expired(token);
+  /** attempt asks once. A body that the caller reads later may take as long as the signal lets it. */
+  private async attempt<T>(call: Call, init: Init, read: (answer: Response) => T | Promise<T>): Promise<{ value: T } | { problem: ProblemError }> {
+    const abort = new AbortController();
+    const follow = (): void => abort.abort(call.signal?.reason);
+    const timer = setTimeout(() => abort.abort(new DOMException("no answer in time", "TimeoutError")), attemptTimeout);
+    call.signal?.addEventListener("abort", follow, { once: true });
+    let open = false;
+    try {
+      const answer = await this.send(call.path, init, abort.signal);
+      if (!answer.ok) return { problem: await problemOf(answer) };
+      open = call.open === true;
+      return { value: await read(answer) };
+    } finally {
+      clearTimeout(timer);
+      if (!open) call.signal?.removeEventListener("abort", follow);
     }
   }
 
-  /** headOf waits for the head of an answer for attemptTimeout; the body may take as long as it takes. */
-  private async headOf(path: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
-    const attempt = new AbortController();
-    const abort = (): void => attempt.abort(signal?.reason);
-    const timer = setTimeout(() => attempt.abort(new DOMException("no answer", "TimeoutError")), attemptTimeout);
-    signal?.throwIfAborted();
-    signal?.addEventListener("abort", abort, { once: true });
-    try {
-      return await this.fetch.call(undefined, this.origin + path, { ...init, signal: attempt.signal });
-    } catch (e) {
-      signal?.removeEventListener("abort", abort);
-      throw e;
-    } finally {
-      clearTimeout(timer);
+  /** send asks once, and once more with a new token where the one it had is not taken. */
+  async send(path: string, init: Init, signal: AbortSignal): Promise<Response> {
+    for (let renewed = false; ; renewed = true) {
+      const token = await this.currentToken();
+      const headers = token === undefined ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` };
+      const answer = await this.fetch.call(undefined, this.origin + path, { ...init, headers, signal });
+      if (answer.status !== 401 || renewed || !this.options.getToken) return answer;
+      await answer.body?.cancel();
+      this.expired(token);
     }
   }
 

@@ -22,6 +22,7 @@ interface Connection {
   leaving: string[]; // names that are followed no longer, and the server does not know it
   changing: boolean; // a PATCH is on its way
   resumes: boolean; // a Last-Event-ID was sent
+  watchdog: ReturnType<typeof setTimeout> | undefined;
   abort: AbortController;
   end: End;
 }
@@ -126,12 +127,14 @@ export class Live implements Follower {
   private async connect(): Promise<End> {
     const c = this.plan();
     this.connection = c;
+    this.watch(c);
     try {
       const answer = await this.open(c);
       if (answer) await this.read(c, answer);
     } catch (e) {
       if (e instanceof ProblemError && !e.passes) c.end.final ??= e; // what getToken has thrown, too
     } finally {
+      clearTimeout(c.watchdog);
       c.abort.abort(); // what is open still, such as a PATCH
     }
     return c.end;
@@ -147,7 +150,7 @@ export class Live implements Follower {
     const told = wanted.filter((sub) => sub.told);
     const c: Connection = {
       id: undefined, followed: new Map(), ofURL: new Set(told.length > 0 ? told : wanted), leaving: [], changing: false,
-      resumes: told.length > 0, abort: new AbortController(), end: { ready: false },
+      resumes: told.length > 0, watchdog: undefined, abort: new AbortController(), end: { ready: false },
     };
     for (const sub of c.ofURL) c.followed.set(this.name(c, sub), sub);
     return c;
@@ -197,20 +200,23 @@ export class Live implements Follower {
     const parser = new SSEParser((event) => this.take(c, event));
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     const reader = body.getReader();
-    let watchdog = setTimeout(() => c.abort.abort(), silence);
     try {
       for (;;) {
         const { done, value } = await reader.read();
         if (done || c.abort.signal.aborted) return;
-        clearTimeout(watchdog);
-        watchdog = setTimeout(() => c.abort.abort(), silence);
+        this.watch(c);
         parser.push(decoder.decode(value, { stream: true }));
       }
     } finally {
-      clearTimeout(watchdog);
       c.end.retry ??= parser.retry;
       await reader.cancel().catch(() => undefined);
     }
+  }
+
+  /** watch ends the connection unless something comes in time. */
+  private watch(c: Connection): void {
+    clearTimeout(c.watchdog);
+    c.watchdog = setTimeout(() => c.abort.abort(), silence);
   }
 
   private take(c: Connection, event: ServerEvent): void {
