@@ -271,7 +271,7 @@ export class Live implements Follower {
       }
       if (event === "snapshot") {
         sub.emit({ type: "snapshot", body, commit: round.commit });
-      } else if (event === "items" && !this.items(sub, body as FeedPart, round.commit)) {
+      } else if (event === "items" && !this.items(c, sub, body as FeedPart, round.commit)) {
         this.unfollow(c, q);
         void this.reconcile(c);
       }
@@ -285,7 +285,7 @@ export class Live implements Follower {
   }
 
   /** items tells a part of a feed, and returns false when its reader is too slow. */
-  private items(sub: Subscription, part: FeedPart, commit: number): boolean {
+  private items(c: Connection, sub: Subscription, part: FeedPart, commit: number): boolean {
     sub.feed = true;
     if (part.truncated) {
       sub.position = undefined;
@@ -293,7 +293,11 @@ export class Live implements Follower {
     }
     const held = sub.position ?? -1;
     const fresh = part.items.filter((item) => positionOf(item) > held);
-    sub.position = part.items.reduce((last, item) => Math.max(last, positionOf(item)), part.items.length === 0 ? commit : held);
+    // A feed of the URL that goes on from somewhere may have more, even if this is
+    // nothing: all of them are told up to one number, which the id of the round is.
+    const partly = c.ofURL.has(sub) && (c.resumes || /[?&]after=/.test(sub.path));
+    if (part.items.length === 0 && !partly) sub.position = Math.max(held, commit);
+    for (const item of fresh) sub.position = Math.max(sub.position ?? 0, positionOf(item));
     return sub.emit({ type: "items", items: fresh, commit });
   }
 
