@@ -70,3 +70,11 @@ func TestTypeScriptWritersOverKills(t *testing.T) {
 		}
 	})
 }
+
+// TestTypeScriptNotes goes through what can happen to one open document.
+func TestTypeScriptNotes(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	t.Log(node(t, []string{"URL=" + s.URL, "TOKEN=" + ada.Token, "GUEST=" + grace.Token, "GUESTID=" + grace.ID}, nil, "notes.mjs"))
+}

@@ -1,7 +1,7 @@
 // What one client has of the notes: docs/notes.md of connvo, section "The client",
 // without a network and without a clock.
 
-import { apply, compose, diff, equal, lift, type Delta } from "./delta.js";
+import { apply, compose, diff, equal, lift, normalize, partsPair, type Delta, type Op } from "./delta.js";
 
 /** An edit of this client that it has not yet seen as a revision. */
 export interface Edit {
@@ -45,7 +45,7 @@ const maxRequest = 300_000;
 /** maxTyped is how long an insertion grows while somebody types on and nothing is sent. */
 const maxTyped = 1_000;
 
-/** Diverged is thrown where a revision contradicts what the draft has: it must be loaded anew. */
+/** Diverged is thrown where a revision of the draft's clientId is not its own: another has it too. It must be loaded anew, with another. */
 export class Diverged extends Error {}
 
 export class Draft {
@@ -172,18 +172,18 @@ export class Draft {
   }
 
   /**
-   * merge makes one edit of all that no answer has named, after the server has
-   * refused them as a whole: what was too much may have been removed since.
+   * merge makes what no answer has named anew, after the server has refused it as a
+   * whole: what is removed goes first, and what was typed and removed is not there
+   * at all, so that what was too much is so no longer.
    */
   merge(): void {
     const kept = this.pending.filter((e) => e.clientSeq <= this.acknowledged);
     const [first, ...rest] = this.pending.slice(kept.length);
-    if (!first || rest.length === 0) return;
-    const ops = rest.reduce((d, e) => compose(d, e.ops), first.ops);
-    if (ops.length > maxOps || inserted(ops) > maxInsert) return;
-    this.pending = [...kept, { clientSeq: first.clientSeq, ops }];
-    this.clientSeq = first.clientSeq;
-    this.sent = Math.min(this.sent, first.clientSeq);
+    if (!first) return;
+    const anew = parts(rest.reduce((d, e) => compose(d, e.ops), first.ops));
+    this.pending = [...kept, ...anew.map((ops, i) => ({ clientSeq: first.clientSeq + i, ops }))];
+    this.clientSeq = first.clientSeq - 1 + anew.length;
+    this.sent = this.clientSeq;
     this.saved = first.clientSeq - 1;
     this.epoch++;
   }
@@ -244,17 +244,40 @@ export function well(text: string): string {
   return text.replace(/\0|\p{Surrogate}/gu, "\ufffd");
 }
 
-/** pieces parts an insertion into edits that each are within the bounds. */
+/** pieces parts a replacement into edits that each are within the bounds and follow one another. */
 export function pieces(at: number, removed: number, text: string): Delta[] {
-  const all: Delta[] = [];
-  let from = 0;
-  do {
-    let to = Math.min(text.length, from + maxInsert);
-    if (/[\ud800-\udbff]$/.test(text.slice(from, to))) to--; // not within a pair
-    const ops = [{ retain: at + from }, { insert: text.slice(from, to) }, { delete: from === 0 ? removed : 0 }];
-    all.push(ops.filter((op) => Object.values(op)[0] !== 0 && Object.values(op)[0] !== ""));
-    from = to;
-  } while (from < text.length);
-  return all;
+  return parts(normalize([{ retain: at }, { insert: text }, { delete: removed }]));
 }
 
+/** parts makes of one edit several that each are within the bounds and follow one another: what it removes, then what it inserts. */
+function parts(d: Delta): Delta[] {
+  if (inserted(d) <= maxInsert && d.length <= maxOps) return [d];
+  const removal = normalize(d.filter((op) => !("insert" in op)));
+  const all: Delta[] = removal.length > 0 ? [removal] : [];
+  let at = 0; // in the text with all parts done
+  let part: Op[] = [];
+  let size = 0; // of what it inserts
+  const end = (): void => {
+    if (size > 0) all.push(normalize(part));
+    part = [{ retain: at }];
+    size = 0;
+  };
+  for (const op of d) {
+    if ("retain" in op) {
+      at += op.retain;
+      part.push(op);
+    }
+    let rest = "insert" in op ? op.insert : "";
+    while (rest !== "") {
+      if (size >= maxInsert - 1 || part.length >= maxOps - 1) end();
+      let n = Math.min(rest.length, maxInsert - size);
+      if (partsPair(rest, n)) n--;
+      part.push({ insert: rest.slice(0, n) });
+      size += n;
+      at += n;
+      rest = rest.slice(n);
+    }
+  }
+  end();
+  return all;
+}

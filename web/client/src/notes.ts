@@ -86,6 +86,7 @@ export class NotesDocument {
   private edits: Subscription | undefined;
   private blocked: { status: NotesStatus; problem: ProblemError | undefined } | undefined;
   private broken = false; // it must be loaded anew
+  private shared = false; // another uses its clientId
   private catchUp = 0; // the version that must be read before anything is sent
   private over = false;
   private ending: Error | undefined;
@@ -273,7 +274,7 @@ export class NotesDocument {
       };
       try {
         for await (const event of sub) {
-          if (event.type === "reset") throw new Diverged("the history has a gap");
+          if (event.type === "reset") throw new RangeError("the history has a gap");
           if (event.type === "items") await this.receive(event.items as Revision[]);
           if (this.over) break;
           this.rouse();
@@ -282,6 +283,7 @@ export class NotesDocument {
         if (this.over) return;
         if (!(e instanceof Diverged || e instanceof RangeError)) return this.finish(e as Error);
         const mended = new Promise<void>((resolve) => (this.mended = resolve));
+        this.shared = e instanceof Diverged;
         this.broken = true;
         this.rouse();
         await mended;
@@ -438,14 +440,14 @@ export class NotesDocument {
     }
     if (this.over) return;
     const first = draft.pending[0]?.clientSeq ?? draft.clientSeq + 1;
-    const ours = applied !== undefined && applied >= first - 1 && applied <= draft.clientSeq;
+    const ours = !this.shared && applied !== undefined && applied >= first - 1 && applied <= draft.clientSeq;
     const over = draft.reload(note.content, note.version, ours ? (applied as number) : first - 1, ours ? undefined : newId());
     this.recent.splice(0, this.recent.length, { version: note.version, ops: [] });
     this.catchUp = 0;
     this.blocked = note.locked ? { status: "locked", problem: undefined } : undefined;
     if (over.length > 0) this.changed(over, false);
     if (this.options.store) await this.save();
-    this.broken = false;
+    this.broken = this.shared = false;
     this.tell();
     this.mended?.();
   }
