@@ -88,6 +88,12 @@ func TestTypeScriptUnits(t *testing.T) {
 	t.Log(node(t, nil, nil, append([]string{"--test"}, tests...)...))
 }
 
+// TestTypeScriptTypes compiles what the types allow, and what they refuse.
+func TestTypeScriptTypes(t *testing.T) {
+	t.Parallel()
+	node(t, nil, nil, filepath.Join(module(t, "typescript"), "typescript/bin/tsc"), "-p", filepath.Join(typescript, "test"))
+}
+
 // TestTypesAreThoseOfTheServer generates the types from what the server says of
 // itself, and compares them with those that are checked in.
 func TestTypesAreThoseOfTheServer(t *testing.T) {

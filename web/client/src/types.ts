@@ -15,7 +15,10 @@ type Operation<P extends keyof paths, M extends Method> = paths[P][M & keyof pat
 type OfConnection = "heartbeat" | "lastEventId" | "ticket";
 
 type PathParams<O> = O extends { parameters: { path: infer T } } ? T : undefined;
-type QueryParams<O> = O extends { parameters: { query?: infer T } } ? Omit<NonNullable<T>, OfConnection> : never;
+type QueryParams<O> = O extends { parameters: { query?: infer T } } ? Known<Omit<NonNullable<T>, OfConnection>> : never;
+
+/** No member at all is another thing than any. */
+type Known<T> = [keyof T] extends [never] ? Record<string, never> : T;
 type BodyOf<O> = O extends { requestBody: { content: { "application/json": infer T } } } ? T
   : O extends { requestBody?: { content: { "application/json": infer T } } } ? T | undefined : undefined;
 
