@@ -54,7 +54,7 @@ export class Client {
 
   /** raw returns the answer itself, with its body unread: for files, ETag and Connvo-Commit. */
   raw<M extends Method, P extends PathWith<M>>(method: M, path: P, ...request: Optionally<Request<P, M>>): Promise<Response> {
-    return this.ask(method, path, { ...request[0], open: true }, (answer) => answer);
+    return this.ask(method, path, { ...request[0], headers: { Accept: "*/*", ...request[0]?.headers }, open: true }, (answer) => answer);
   }
 
   /**

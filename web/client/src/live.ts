@@ -205,7 +205,12 @@ export class Live implements Follower {
         const { done, value } = await reader.read();
         if (done || c.abort.signal.aborted) return;
         this.watch(c);
-        parser.push(decoder.decode(value, { stream: true }));
+        try {
+          parser.push(decoder.decode(value, { stream: true }));
+        } catch {
+          c.end.ready = false; // it speaks another language: not to be asked more and more often
+          return;
+        }
       }
     } finally {
       c.end.retry ??= parser.retry;

@@ -36,13 +36,20 @@ const stream = async (t, ...scripts) => {
   return { url: `http://127.0.0.1:${server.address().port}`, opened, changed, patched };
 };
 
+/** open makes a client that ends with the test: else it would come again for ever. */
+const open = (t, { url }) => {
+  const c = connect({ url, token: "x" });
+  t.after(() => c.close());
+  return c;
+};
+
 const ready = (commit, resumed = false) => ({ connectionId: "c", resumed, commit });
 const items = (q, ...positions) => ({ q, event: "items", body: { items: positions.map((position) => ({ position })) } });
 const feed = "/v1/meetings/m/messages";
 
 test("a status other than 200 is for good, for all", async (t) => {
   const s = await stream(t, ({ response }) => response.writeHead(403, { "Content-Type": "application/problem+json" }).end(JSON.stringify({ status: 403, code: "forbidden", title: "x" })));
-  const c = connect({ url: s.url, token: "x" });
+  const c = open(t, s);
   const one = c.live(feed);
   const two = c.live("/v1/me");
   await assert.rejects(async () => { for await (const _ of one); }, (e) => e instanceof ProblemError && e.code === "forbidden");
@@ -55,7 +62,7 @@ test("what passes is tried again, not before the server's time", async (t) => {
   const s = await stream(t,
     ({ open, send, response }) => { times.push(performance.now()); open(); send("problem", { status: 503, code: "shutting_down", title: "x" }, "retry: 1500\n"); response.end(); },
     ({ open, send }) => { times.push(performance.now()); open(); send("ready", ready(5)); send("round", { commit: 5, results: [{ q: "/v1/me", event: "snapshot", body: { id: "me" } }] }); });
-  const c = connect({ url: s.url, token: "x" });
+  const c = open(t, s);
   for await (const e of c.live("/v1/me")) {
     assert.deepEqual(e, { type: "snapshot", body: { id: "me" }, commit: 5 });
     break;
@@ -73,7 +80,7 @@ test("after a break each feed goes on from its own position", async (t) => {
       setTimeout(() => response.end(), 50);
     },
     ({ open, send, names }) => { open(); send("ready", ready(20, true)); send("round", { commit: 20, results: [items(names[1], 12, 15), items(names[0], 18)] }, "id: 20\n"); });
-  const c = connect({ url: s.url, token: "x" });
+  const c = open(t, s);
   const got = [];
   c.live("/v1/notifications");
   for await (const e of c.live(feed)) {
@@ -89,7 +96,7 @@ test("a server that has gone back is begun anew with", async (t) => {
     ({ open, send, response }) => { open(); send("ready", ready(100)); send("round", { commit: 100, results: [items(feed, 90)] }, "id: 100\n"); setTimeout(() => response.end(), 50); },
     ({ open, send }) => { open(); send("ready", ready(50, true)); },
     ({ open, send }) => { open(); send("ready", ready(51)); send("round", { commit: 51, results: [items(feed, 40)] }); });
-  const c = connect({ url: s.url, token: "x" });
+  const c = open(t, s);
   const got = [];
   for await (const e of c.live(feed)) {
     got.push(e.type === "reset" ? "reset" : e.items[0].position);
@@ -113,7 +120,7 @@ test("a slow reader is told no more until it has read, and then the rest", async
     const after = Number(new URL(name, "http://x").searchParams.get("after"));
     send("round", { commit: 12_000, results: [items(name, ...Array.from({ length: 12_000 - after }, (_, i) => after + i + 1))] });
   });
-  const c = connect({ url: s.url, token: "x" });
+  const c = open(t, s);
   const me = c.live("/v1/me"); // so that the connection stays
   const sub = c.live(feed);
   while (s.changed.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -130,7 +137,7 @@ test("what is closed is followed no longer, and the last one ends the connection
   let gone;
   const ended = new Promise((resolve) => (gone = resolve));
   const s = await stream(t, ({ open, send, response }) => { open(); send("ready", ready(1)); response.on("close", gone); });
-  const c = connect({ url: s.url, token: "x" });
+  const c = open(t, s);
   const one = c.live("/v1/me");
   const two = c.live(feed);
   const patched = s.patched();
@@ -145,7 +152,7 @@ test("what is closed is followed no longer, and the last one ends the connection
 
 test("a listener that throws ends its subscription alone, and a hundred paths are the most", async (t) => {
   const s = await stream(t, ({ open, send, names }) => { open(); send("ready", ready(1)); send("round", { commit: 1, results: names.map((q) => ({ q, event: "snapshot", body: {} })) }); });
-  const c = connect({ url: s.url, token: "x" });
+  const c = open(t, s);
   const bad = c.live("/v1/me", undefined, { event: () => { throw new Error("mine"); } });
   const good = c.live("/v1/me");
   assert.equal((await bad.ended).message, "mine");
