@@ -3,6 +3,10 @@ package clients_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -253,4 +257,22 @@ func TestTypeScriptWritesOnce(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%s, want %s", brief(got), brief(want))
 	}
+}
+
+// TestTypeScriptInABrowser uses the client from a page of another origin.
+func TestTypeScriptInABrowser(t *testing.T) {
+	t.Parallel()
+	chromium, modules, files := find(t, os.Getenv("CHROMIUM"), "chromium"), module(t, "playwright-core"), http.FileServer(http.Dir(compiled(t)))
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/page" {
+			files.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html><title>Page</title><link rel=icon href=data:,>") // the browser may be gone
+	}))
+	t.Cleanup(page.Close)
+	s := serve(t, "CONNVO_CORS_ORIGINS="+page.URL)
+	ada := s.signIn("ada")
+	node(t, []string{"CHROMIUM=" + chromium, "MODULES=" + modules}, nil, "page.mjs", s.URL, page.URL, strings.TrimPrefix(ada.plan(), "/v1/meetings/"), ada.Token)
 }
