@@ -12,6 +12,10 @@ EVENTSOURCE := eventsource@4.1.1
 WORKOS := workos@0.14.0
 # The notes' algorithm is compared with it.
 QUILL := quill-delta@5.1.0
+# For web/client; openapi-typescript needs the compiler's API, which 7 has no more.
+TYPESCRIPT := typescript@5.9.3
+OPENAPI_TYPESCRIPT := openapi-typescript@7.13.0
+PACKAGES := $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS) $(QUILL) $(TYPESCRIPT) $(OPENAPI_TYPESCRIPT)
 
 FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -37,6 +41,10 @@ check: ## Formatting, go vet and staticcheck.
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+
+.PHONY: types
+types: clients ## Generate the types of web/client anew from what the server says of itself.
+	GENERATE=yes go test -count=1 -run TestTypesAreThoseOfTheServer ./web/clients_test
 
 .PHONY: bench
 bench: ## Measure the database alone, then a whole server over HTTP.
@@ -82,7 +90,7 @@ clients:
 	@[ -d web/clients_test ] || exit 0; \
 	{ command -v node && command -v npm; } >/dev/null || { $(call apt,nodejs npm); } || exit 0; \
 	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || true; \
-	for package in $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS) $(QUILL); do \
+	for package in $(PACKAGES); do \
 		grep -qs "\"version\": \"$${package#*@}\"" ".tools/node_modules/$${package%@*}/package.json" || missing=yes; \
 	done; \
-	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PLAYWRIGHT) $(EVENTSOURCE) $(WORKOS) $(QUILL)
+	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PACKAGES)

@@ -1,0 +1,11 @@
+export { connect, Client } from "./client.js";
+export type { ConnectOptions } from "./http.js";
+export { ConnectionError, ProblemError, type Problem } from "./problem.js";
+export { Subscription, type Listener } from "./subscription.js";
+export type { AnyEvent, Answer, Items, LiveEvent, LiveRequest, Request, Reset, Snapshot } from "./types.js";
+export { NotesDocument, type Cursor, type NotesEvent, type NotesOptions, type NotesStatus, type NotesStore } from "./notes.js";
+export { Draft, Diverged, maxDocument, maxEdits, maxInsert, maxPending, type Edit, type NotesState, type Revision } from "./draft.js";
+export * as delta from "./delta.js";
+export type { Delta, Op } from "./delta.js";
+export { SSEParser, type ServerEvent } from "./sse.js";
+export type { paths, components } from "./openapi.js";
