@@ -67,6 +67,9 @@ func parseBucket(u *url.URL, query url.Values) (t Target, err error) {
 	if e, err := url.Parse(t.endpoint); t.endpoint != "" && (err != nil || (e.Scheme != "https" && e.Scheme != "http") || e.Host == "" || strings.Trim(e.Path, "/") != "" || e.RawQuery != "" || e.User != nil) {
 		return t, errors.New("endpoint: write scheme and host, such as https://fly.storage.tigris.dev")
 	}
+	if os.Getenv("AWS_CA_BUNDLE") != "" { // the library's own client of HTTP cannot take it
+		return t, errors.New("AWS_CA_BUNDLE is set, which cannot be used here; name the certificates by SSL_CERT_FILE instead")
+	}
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if t.region == "" {
 			t.region = os.Getenv(name)
