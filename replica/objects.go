@@ -9,8 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -76,6 +78,20 @@ func (r *Replica) mark(ctx context.Context, m marker) error {
 	return nil
 }
 
+// codedError and statusError are what the client of a bucket tells of an answer.
+type codedError interface {
+	error
+	ErrorCode() string
+}
+
+type statusError interface {
+	error
+	HTTPStatusCode() int
+}
+
+// finalStatus are the statuses of answers that time does not change.
+var finalStatus = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed}
+
 // refusals are the answers of a bucket that time does not change, and what they mean.
 var refusals = map[string]string{
 	"NoSuchBucket":          "there is no such bucket",
@@ -91,11 +107,13 @@ func (r *Replica) explain(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if coded, found := errors.AsType[interface {
-		error
-		ErrorCode() string
-	}](err); found {
-		if meaning, final := refusals[coded.ErrorCode()]; final {
+	if coded, found := errors.AsType[codedError](err); found {
+		meaning, final := refusals[coded.ErrorCode()]
+		status, _ := errors.AsType[statusError](err)
+		if !final && status != nil && slices.Contains(finalStatus, status.HTTPStatusCode()) {
+			meaning, final = "the request is refused", true
+		}
+		if final {
 			return fmt.Errorf("replica %s: %s (%s)", r.target, meaning, coded.ErrorCode())
 		}
 	}
@@ -150,10 +168,7 @@ func newBucket(t Target) (*bucket, error) {
 func (b *bucket) get(ctx context.Context, name string) ([]byte, error) {
 	key := b.prefix + "/" + name
 	out, err := b.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
-	if coded, found := errors.AsType[interface {
-		error
-		ErrorCode() string
-	}](err); found && coded.ErrorCode() == "NoSuchKey" {
+	if coded, found := errors.AsType[codedError](err); found && coded.ErrorCode() == "NoSuchKey" {
 		return nil, fs.ErrNotExist
 	}
 	if err != nil {
