@@ -10,11 +10,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"connvo/db"
+	"connvo/domain/users"
 	"connvo/replica"
 )
 
@@ -240,4 +243,202 @@ func TestRestoredToAMoment(t *testing.T) {
 			t.Error("a file was overwritten")
 		}
 	}
+}
+
+// restore runs the command and returns the file.
+func (c *copied) restore(flags restoreCommand) (output string) {
+	c.t.Helper()
+	flags.place, flags.DB, flags.Output = c.command.place, c.command.DB, filepath.Join(c.t.TempDir(), "restored.db")
+	if err := flags.Run(c.t.Context(), terminal{out: c.t.Output(), err: c.t.Output()}); err != nil {
+		c.t.Fatal(err)
+	}
+	return flags.Output
+}
+
+// value returns the only value of a query over a file that nobody has open.
+func value(t *testing.T, path, query string) (v string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	if err := d.QueryRowContext(t.Context(), query).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return v
+}
+
+// tick returns an instant that no file of the replica has been made at, and none will.
+func tick() time.Time {
+	began := time.Now()
+	for time.Since(began) < 2*time.Millisecond {
+		runtime.Gosched()
+	}
+	now := time.Now()
+	for time.Since(now) < 2*time.Millisecond {
+		runtime.Gosched()
+	}
+	return now
+}
+
+// TestRestoredToAnInstant restores what was there, without those who have asked to be
+// erased since, and with numbers that were never given out.
+func TestRestoredToAnInstant(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	exec := func(query string) {
+		t.Helper()
+		err := c.db.Write(t.Context(), func(tx *db.WriteTx) error {
+			_, err := tx.Exec(query)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"ada", "bob"} {
+		exec(`INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at) VALUES ('usr_` + id + `', '` + id + `', 0, '` + id + `@example.com', '` + id + `', 0, 0)`)
+	}
+	c.put("then", "yes")
+	c.sync()
+	at := tick()
+	c.put("then", "no")
+	exec(`INSERT INTO erasures (user_id, asked_at, done_at) VALUES ('usr_ada', 1, 2)`)
+	c.sync()
+	newest := c.db.Committed()
+	c.close()
+	then := c.restore(restoreCommand{At: at.Format(time.RFC3339Nano)})
+	now := c.restore(restoreCommand{})
+	for _, e := range []struct{ path, query, want string }{
+		{then, `SELECT value FROM meta WHERE key = 'then'`, "yes"},
+		{then, `SELECT display_name FROM users WHERE id = 'usr_ada'`, users.Former},
+		{then, `SELECT display_name FROM users WHERE id = 'usr_bob'`, "bob"},
+		{then, `SELECT count(*) FROM erasures WHERE user_id = 'usr_ada' AND done_at > 2`, "1"},
+		{then, fmt.Sprintf(`SELECT last > %d FROM sequence`, newest+1<<32), "1"},
+		{now, `SELECT value FROM meta WHERE key = 'then'`, "no"},
+		{now, fmt.Sprintf(`SELECT last > %d FROM sequence`, newest+1<<32), "1"},
+	} {
+		if v := value(t, e.path, e.query); v != e.want {
+			t.Errorf("%s: %s, want %s", e.query, v, e.want)
+		}
+	}
+	long := restoreCommand{place: c.command.place, DB: c.command.DB, At: "2001-01-01T00:00:00Z", Output: filepath.Join(t.TempDir(), "none.db")}
+	if err := long.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil || !strings.Contains(err.Error(), "it does not hold that moment") {
+		t.Error(err)
+	}
+	// The past goes on in the place of the present: what came after stays in the replica.
+	if err := os.Remove(c.command.DB); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(c.command.DB)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Dir(c.command.DB), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(then, c.command.DB); err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	c.sync()
+	c.close()
+	c.lose()
+	c.open()
+	c.close()
+	if v := value(t, c.command.DB, `SELECT value FROM meta WHERE key = 'then'`); v != "yes" {
+		t.Error(v)
+	}
+}
+
+// TestFileThatItsReplicaDoesNotFit is refused, and no empty one is made in its place.
+func TestFileThatItsReplicaDoesNotFit(t *testing.T) {
+	t.Parallel()
+	refuse := func(c *copied, want string) {
+		t.Helper()
+		d, r, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if d != nil || r != nil {
+			t.Error("it was opened")
+		}
+	}
+	c := newCopied(t, "file://"+t.TempDir())
+	c.put("key", "value")
+	c.sync()
+	c.close()
+
+	// An old copy of the volume: the replica has gone further.
+	old, err := os.ReadFile(c.command.DB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	c.put("key", "newer")
+	c.sync()
+	c.close()
+	c.lose()
+	if err := os.WriteFile(c.command.DB, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuse(c, "it has gone further (transaction 2)")
+	c.lose()
+	c.open()
+
+	// A newer build has changed the schema.
+	if v := value(t, c.command.DB, `PRAGMA user_version = 99; SELECT 1`); v != "1" {
+		t.Fatal(v)
+	}
+	c.put("key", "newest")
+	c.sync()
+	c.close()
+	c.lose()
+	refuse(c, "newer than version")
+	if entries, err := os.ReadDir(filepath.Dir(c.command.DB)); err != nil || len(entries) != 0 {
+		t.Errorf("there is %v beside nothing, %v", entries, err)
+	}
+
+	// Another's files are nobody's replica.
+	strange := newCopied(t, "file://"+t.TempDir())
+	strange.sync()
+	strange.close()
+	if err := os.Remove(strings.TrimPrefix(strange.command.ReplicaURL, "file://") + "/connvo.json"); err != nil {
+		t.Fatal(err)
+	}
+	strange.lose()
+	refuse(strange, "none that says whose they are")
+}
+
+// TestErasedFromAReplicatedLog leaves nothing of what was deleted beside the file.
+func TestErasedFromAReplicatedLog(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	c.sync()
+	holds := func() bool {
+		t.Helper()
+		b, err := os.ReadFile(c.command.DB + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(b), "a word that was said")
+	}
+	c.put("secret", "a word that was said")
+	if !holds() {
+		t.Fatal("it is not in the log")
+	}
+	c.put("secret", "nothing to see")
+	if err := c.db.EmptyLog(t.Context()); err != nil || holds() {
+		t.Errorf("it is in the log still, %v", err)
+	}
+	if err := c.db.EmptyLog(t.Context()); err != nil { // there is nothing more to do
+		t.Error(err)
+	}
+	c.put("secret", "more")
+	c.close()
+	want := sums(t, c.command.DB)
+	c.lose()
+	c.open()
+	c.close()
+	c.same(want, c.command.DB)
 }
