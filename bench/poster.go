@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,6 +84,7 @@ type poster struct {
 	mark
 	rooms    []room
 	keyed    bool           // with an Idempotency-Key each
+	awaited  bool           // each waits for the replica
 	entries  []entry        // by number
 	newest   []atomic.Int64 // by room: the highest position acknowledged
 	size     int            // of each content, in characters, when more than it takes
@@ -107,6 +109,7 @@ func (p *poster) post(ctx context.Context, l *line, member, n int) {
 	if p.keyed {
 		req.key = "bench-" + p.run + "-" + strconv.Itoa(n)
 	}
+	req.replicated = p.awaited
 	l.body = p.body(l.body[:0], n, e.sent, p.size)
 	req.body = l.body
 	got, err := l.do(ctx, req)
@@ -126,6 +129,9 @@ func (p *poster) post(ctx context.Context, l *line, member, n int) {
 func (p *poster) acknowledgement(got reply, n int) (item, error) {
 	if got.status != 200 && got.status != 201 {
 		return item{}, refusal(got.status, got.body)
+	}
+	if p.awaited && !got.replicated {
+		return item{}, errors.New("the answer to a post does not say that the replica has it")
 	}
 	var m message
 	if err := json.Unmarshal(got.body, &m); err != nil {
