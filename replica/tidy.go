@@ -59,6 +59,7 @@ type keeper struct {
 	shotTX  uint64      // and the transaction it holds
 	known   bool        // whether the replica has been asked for it
 	singles time.Time   // when single files are looked through next
+	looked  uint64      // the newest transaction when they were last
 }
 
 // keep does what is due. newest is the newest transaction in the replica.
@@ -76,7 +77,7 @@ func (k *keeper) keep(ctx context.Context, now time.Time, newest uint64) error {
 	if err := k.snapshot(ctx, now, newest); err != nil {
 		return err
 	}
-	if now.Before(k.singles) || newest == 0 {
+	if now.Before(k.singles) || newest == k.looked {
 		return nil
 	}
 	first := k.singles.IsZero()
@@ -85,6 +86,7 @@ func (k *keeper) keep(ctx context.Context, now time.Time, newest uint64) error {
 		return nil // at a start there is enough to do
 	}
 	// The library looks through all of them after each merge where this is set.
+	k.looked = newest
 	k.r.db.L0Retention = singlesKept
 	defer func() { k.r.db.L0Retention = 0 }()
 	return k.r.db.EnforceL0RetentionByTime(ctx)
