@@ -59,6 +59,7 @@ type DB struct {
 	replicated bool
 	copier     atomic.Pointer[copier] // copies the log back; nil before Replicate
 	guard      atomic.Pointer[func() error]
+	gaps       atomic.Pointer[[]gap] // numbers that were never given out here
 
 	closing sync.Once
 }
@@ -110,6 +111,11 @@ func (d *DB) connect(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	gaps, err := readGaps(ctx, conn.raw)
+	if err != nil {
+		return err
+	}
+	d.gaps.Store(&gaps)
 	if d.catalog, err = newCatalog(ctx, d.pool, unwatched(o.Schema)); err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 )
 
@@ -13,6 +15,8 @@ const restoreJump = 1 << 32
 const (
 	nameDatabase   = `INSERT INTO meta (key, value) SELECT 'database', ? WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'database')`
 	selectMeta     = `SELECT value FROM meta WHERE key = ?`
+	insertGap      = `INSERT INTO meta (key, value) VALUES ('skipped up to ' || ?, ?)`
+	selectGaps     = `SELECT CAST(value AS INTEGER), CAST(substr(key, 15) AS INTEGER) FROM meta WHERE key > 'skipped up to ' AND key < 'skipped up to a'`
 	upsertRestored = `INSERT INTO meta (key, value) VALUES ('restored', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`
 )
 
@@ -53,9 +57,53 @@ func scanText(r Row) (s string, err error) {
 // transaction the replica went, and lets the sequence jump ahead of newest, the last
 // number that was ever given out, and of its own.
 func (d *DB) MarkRestored(ctx context.Context, replica uint64, newest int64) error {
-	return d.Write(ctx, func(tx *WriteTx) error {
-		_, err := tx.Exec(upsertRestored, strconv.FormatUint(replica, 10))
-		tx.w.sequence = max(tx.w.sequence, newest) + restoreJump
-		return err
+	var skipped gap
+	err := d.Write(ctx, func(tx *WriteTx) error {
+		skipped = gap{after: tx.w.sequence, to: max(tx.w.sequence, newest) + restoreJump}
+		if _, err := tx.Exec(upsertRestored, strconv.FormatUint(replica, 10)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(insertGap, skipped.to, strconv.FormatInt(skipped.after, 10)); err != nil {
+			return err
+		}
+		tx.w.sequence = skipped.to
+		return nil
 	})
+	if err == nil {
+		all := append(slices.Clone(*d.gaps.Load()), skipped)
+		d.gaps.Store(&all)
+	}
+	return err
+}
+
+// gap is numbers that were never given out in this database: those above after, up
+// to the other.
+type gap struct{ after, to int64 }
+
+// Known reports whether a number may have been given out in this database. Those that
+// a restore has skipped may have been in what it has left behind: whoever knows one of
+// them holds what this database does not.
+func (d *DB) Known(n int64) bool {
+	for _, g := range *d.gaps.Load() {
+		if n > g.after && n <= g.to {
+			return false
+		}
+	}
+	return n <= d.Committed()
+}
+
+func readGaps(ctx context.Context, conn *sql.Conn) (all []gap, err error) {
+	rows, err := conn.QueryContext(ctx, selectGaps)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var g gap
+		if err := rows.Scan(&g.after, &g.to); err != nil {
+			return nil, err
+		}
+		all = append(all, g)
+	}
+	return all, rows.Err()
 }

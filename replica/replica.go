@@ -207,7 +207,9 @@ func (r *Replica) Close(ctx context.Context) error {
 		r.db.ShutdownSyncTimeout = max(time.Until(deadline), time.Millisecond)
 	}
 	var behind error
-	if !r.verified {
+	if r.verified {
+		_ = r.db.Sync(ctx) // what ends within its first second has not begun yet; Close tells what is wrong
+	} else {
 		behind = ErrUnreachable
 		r.db.Replica.Client = nothing{r.client}
 	}
