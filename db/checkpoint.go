@@ -81,7 +81,7 @@ func (w *writer) boundLog() {
 	case err != nil:
 		w.db.log.Error("measure the log", "error", err)
 		return
-	case pages <= walRestartPages || time.Now().Before(w.restartAt):
+	case pages <= w.longLog() || time.Now().Before(w.restartAt):
 		return
 	}
 	busy, err := w.copyLog(restartLog)

@@ -16,6 +16,13 @@ const (
 	// replicaCopyTime bounds one copy by what replicates the log: far more than a
 	// log of its usual length takes on a slow disk.
 	replicaCopyTime = 10 * time.Second
+	// walReplicatedPages is when the writer has a replicated log copied back: 96 MiB.
+	// Each time costs the replica two to four files beside the one of each second, so
+	// that a short log would multiply its requests.
+	walReplicatedPages = 24_576
+	// longWait is how long everybody waits for the reads that are open once the log
+	// has grown past what is reported: longer than a read may take.
+	longWait = 500 * time.Millisecond
 	// walFrame is a page and the header before it in the log; walHeader is that of
 	// the log itself.
 	walFrame  = 24 + pageSize
@@ -48,6 +55,14 @@ func (d *DB) guarded(lane chan *closure) error {
 		return nil
 	}
 	return (*f)()
+}
+
+// longLog is how many pages make the writer begin the log anew.
+func (w *writer) longLog() int64 {
+	if w.db.copier.Load() != nil {
+		return walReplicatedPages
+	}
+	return walRestartPages
 }
 
 // copyLog copies the whole log back and begins it anew, as how does where it is not
@@ -94,7 +109,11 @@ func (w *writer) copyReplicated(copyBack copier, before int64) (after int64, err
 	if err := once(); err != nil || after < before {
 		return after, err
 	}
-	release, none := w.db.holdReads(walWait)
+	wait := walWait
+	if before >= walAlarmPages {
+		wait = longWait
+	}
+	release, none := w.db.holdReads(wait)
 	defer release()
 	if !none {
 		return after, nil
@@ -107,7 +126,7 @@ func (w *writer) copyReplicated(copyBack copier, before int64) (after int64, err
 // nothing deleted may be left, else what is beyond its usual size. Nobody reads
 // there, and only the writer, whose goroutine this is, writes.
 func (w *writer) cutLog(pages int64, whole bool) error {
-	name, left := w.db.path+"-wal", int64(walFileBytes)
+	name, left := w.db.path+"-wal", int64(walHeader+(walReplicatedPages+walRestartPages)*walFrame)
 	if whole {
 		left = walHeader + pages*walFrame
 	}

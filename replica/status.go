@@ -116,5 +116,6 @@ func diskPercent(dir string) int {
 	if err := syscall.Statfs(dir, &s); err != nil || s.Blocks == 0 {
 		return 0
 	}
-	return int(100 * (s.Blocks - s.Bavail) / s.Blocks)
+	used := s.Blocks - s.Bfree // what is kept for root counts as neither, as for df
+	return int(100 * used / (used + s.Bavail))
 }

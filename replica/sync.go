@@ -103,8 +103,8 @@ func (r *Replica) copyNew(ctx context.Context) error {
 		return r.explain(err)
 	}
 	// The library takes a replica that is ahead for one that needs nothing.
-	if here, err := r.localPosition(); err != nil || here != uint64(r.db.Replica.Pos().TXID) {
-		return fmt.Errorf("replica %s: it is at transaction %d, and the file at %d", r.target, r.db.Replica.Pos().TXID, here)
+	if here, err := r.localPosition(); err != nil || here < uint64(r.db.Replica.Pos().TXID) {
+		return fmt.Errorf("replica %s: it has gone further (transaction %d) than the file (%d)", r.target, r.db.Replica.Pos().TXID, here)
 	}
 	return nil
 }
