@@ -10,6 +10,8 @@ PLAYWRIGHT := playwright-core@1.65.1
 EVENTSOURCE := eventsource@4.1.1
 # Its emulator answers the tests of signing in.
 WORKOS := workos@0.14.0
+# The tests of the replica store in it, as in any S3.
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 # The notes' algorithm is compared with it.
 QUILL := quill-delta@5.1.0
 # For web/client; openapi-typescript needs the compiler's API, which 7 has no more.
@@ -33,7 +35,7 @@ build: ## Build the static binary ./connvo.
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o connvo .
 
 .PHONY: test
-test: compiler clients ## Install what the tests need and run all of them, with the race detector.
+test: compiler clients s3 ## Install what the tests need and run all of them, with the race detector.
 	CGO_ENABLED=1 go test -race -timeout 12m ./...
 
 .PHONY: check
@@ -94,3 +96,10 @@ clients:
 		grep -qs "\"version\": \"$${package#*@}\"" ".tools/node_modules/$${package%@*}/package.json" || missing=yes; \
 	done; \
 	[ -z "$${missing:-}" ] || npm install --silent --no-save --no-audit --no-fund --prefix .tools $(PACKAGES)
+
+# An S3 server for the tests of the replica, which skip what needs it where it cannot
+# be had. It is no part of go.mod.
+.PHONY: s3
+s3:
+	@[ -x .tools/versitygw ] && [ "$$(cat .tools/versitygw.version 2>/dev/null)" = "$(VERSITYGW)" ] || \
+	{ GOBIN="$(CURDIR)/.tools" go install $(VERSITYGW) && echo "$(VERSITYGW)" >.tools/versitygw.version; } || true

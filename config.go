@@ -18,12 +18,15 @@ import (
 
 	"connvo/auth"
 	"connvo/handlers"
+	"connvo/replica"
 )
 
 // serveCommand is the configuration of the server.
 type serveCommand struct {
-	Listen           string   `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
-	DB               string   `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
+	Listen string `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
+	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
+	place
+	New              bool     `env:"CONNVO_NEW" help:"Begin with an empty database where neither the file nor its replica has one."`
 	Region           string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
 	Environment      string   `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
 	Demo             toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
@@ -67,6 +70,13 @@ func (c *serveCommand) check() error {
 	}
 	if err := checkPath(c.DB); err != nil {
 		refuse("--db %q: %w", c.DB, err)
+	}
+	if c.ReplicaURL != "" {
+		if _, err := replica.ParseTarget(c.ReplicaURL); err != nil {
+			refuse("--replica-url: %w", err)
+		}
+	} else if c.New {
+		refuse("--new: it is for an empty replica, and there is no --replica-url")
 	}
 	if c.Demo != "" && c.Demo != on && c.Demo != off {
 		refuse("--demo %q: true or false", c.Demo)

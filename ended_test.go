@@ -63,7 +63,7 @@ func newStage(t testing.TB, path string, now func() time.Time) *stage {
 		}
 	})
 	c := &serveCommand{Listen: "127.0.0.1:0", Region: "loc", Demo: off, StreamAdmissions: 100}
-	if s.service, err = c.wire(t.Context(), d, nil, log, "http://127.0.0.1:0"); err != nil {
+	if s.service, err = c.wire(t.Context(), d, nil, nil, log, "http://127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	s.http = httptest.NewServer(s.api)

@@ -26,11 +26,13 @@ var version = "development"
 
 // commands is the command line; every flag is an environment variable too.
 type commands struct {
-	Serve   serveCommand   `cmd:"" default:"withargs" help:"Serve the API (the default command)."`
-	Token   tokenCommand   `cmd:"" help:"Print an access token of a running development server."`
-	Tail    tailCommand    `cmd:"" help:"Follow any live GET in the terminal."`
-	Check   checkCommand   `cmd:"" help:"Check the database file: integrity, foreign keys, schema."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve     serveCommand     `cmd:"" default:"withargs" help:"Serve the API (the default command)."`
+	Token     tokenCommand     `cmd:"" help:"Print an access token of a running development server."`
+	Tail      tailCommand      `cmd:"" help:"Follow any live GET in the terminal."`
+	Snapshots snapshotsCommand `cmd:"" help:"List what can be restored from the replica."`
+	Restore   restoreCommand   `cmd:"" help:"Restore the database from its replica, as it is now or was at a moment."`
+	Check     checkCommand     `cmd:"" help:"Check the database file: integrity, foreign keys, schema."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // terminal is where a command reads and writes.

@@ -37,6 +37,7 @@ import (
 	"connvo/jobs"
 	"connvo/privacy"
 	"connvo/ratelimit"
+	"connvo/replica"
 	"connvo/retention"
 	"connvo/telemetry"
 )
@@ -74,17 +75,20 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	}
 	defer func() { _ = listener.Close() }()
 
-	d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Log: log})
+	d, r, err := c.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer closing(&err, d.Close)
+	var s *service
+	if r != nil {
+		defer func() { closeReplica(r, s, log) }()
+	}
 	limits, err := c.limits(ctx, d, log)
 	if err != nil {
 		return err
 	}
-	s, err := c.wire(ctx, d, limits, log, c.origin("http://"+listener.Addr().String()))
-	if err != nil {
+	if s, err = c.wire(ctx, d, r, limits, log, c.origin("http://"+listener.Addr().String())); err != nil {
 		return err
 	}
 	defer closing(&err, s.close)
@@ -151,14 +155,15 @@ type service struct {
 	jobs    *jobs.Runner
 	metrics *telemetry.Metrics
 	door
-	inbox   *auth.Inbox
-	limits  *ratelimit.Limits // nil where there are none
-	letters *delivery
+	inbox     *auth.Inbox
+	limits    *ratelimit.Limits // nil where there are none
+	letters   *delivery
+	drainedAt time.Time // when it was told to stop
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
 // Browsers reach the server at origin.
-func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Limits, log *slog.Logger, origin string) (*service, error) {
+func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, limits *ratelimit.Limits, log *slog.Logger, origin string) (*service, error) {
 	figures := analytics.NewStore(d)
 	// What the end of a meeting starts, however it ends: a job for each.
 	after := []afterEnd{
@@ -193,6 +198,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, limits *ratelimit.Lim
 	config.Secure, config.AddressHeader, config.Limits = strings.HasPrefix(origin, "https:"), c.addressHeader(), limits
 	config.Audit, config.Users, config.Meetings, config.Analytics, config.Inbox = record, people, meets, figures, inbox
 	config.Flags, config.Jobs = flags.NewStore(d, c.Environment), jobs.NewBoard(d, runner.Running, users.RequireAdmin)
+	replicated(&config, r)
 	api, err := handlers.New(config)
 	if err != nil {
 		return nil, err
@@ -294,6 +300,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener, listening fu
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	s.drainedAt = time.Now()
 	s.log.Info("draining")
 	s.api.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)

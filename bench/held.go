@@ -11,6 +11,7 @@ const (
 	sloCreates      = "durable creates, 500 at once"
 	sloKeyed        = "durable creates with a key, 500 at once"
 	sloLone         = "a lone write"
+	sloReplicated   = "a lone write that waits for the replica"
 	sloQuery        = "query, 500 GETs and 300 writes a second, 5,000 streams"
 	sloDelivery     = "commit to subscriber, 1,000 meetings, 5,000 streams"
 	sloChunks       = "chunks in 1,000 meetings, ten a second each"

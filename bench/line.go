@@ -32,6 +32,8 @@ type reply struct {
 	status int
 	commit int64 // Connvo-Commit: the last number that a write took
 	body   []byte
+
+	replicated bool // the replica has what was written
 }
 
 // connect dials unless the line is up. The connection is closed when ctx ends.
@@ -90,7 +92,7 @@ func (l *line) do(ctx context.Context, req request) (reply, error) {
 	if h.closes {
 		l.close()
 	}
-	return reply{status: h.status, commit: h.commit, body: l.in}, nil
+	return reply{status: h.status, commit: h.commit, body: l.in, replicated: h.replicated}, nil
 }
 
 // call sends in as JSON and decodes a 2xx answer into out; either may be nil.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,6 +88,7 @@ type poster struct {
 	group    int            // how many go into a room at once
 	part     string         // of a room's path, where they are
 	keyed    bool           // with an Idempotency-Key each
+	awaited  bool           // each waits for the replica
 	entries  []entry        // by number
 	newest   []atomic.Int64 // by room: the highest position acknowledged
 	size     int            // of each content, in characters, when more than it takes
@@ -111,6 +113,7 @@ func (p *poster) post(ctx context.Context, l *line, member, n int) {
 	if p.keyed {
 		req.key = "bench-" + p.run + "-" + strconv.Itoa(n)
 	}
+	req.replicated = p.awaited
 	l.body = p.body(l.body[:0], n, e.sent, p.size)
 	req.body = l.body
 	got, err := l.do(ctx, req)
@@ -130,6 +133,9 @@ func (p *poster) post(ctx context.Context, l *line, member, n int) {
 func (p *poster) acknowledgement(got reply, n int) (item, error) {
 	if got.status != 200 && got.status != 201 {
 		return item{}, refusal(got.status, got.body)
+	}
+	if p.awaited && !got.replicated {
+		return item{}, errors.New("the answer to a post does not say that the replica has it")
 	}
 	var m message
 	if err := json.Unmarshal(got.body, &m); err != nil {

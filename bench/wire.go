@@ -23,6 +23,7 @@ type request struct {
 	method, path string
 	token        string // bearer, left out when empty
 	key          string // Idempotency-Key, left out when empty
+	replicated   bool   // prefers to be answered when the replica has it
 	accept       string // application/json when empty
 	lastEventID  string // left out when empty
 	body         []byte // JSON, left out when nil
@@ -49,6 +50,9 @@ func (r request) render(dst []byte, host string) []byte {
 		dst = append(dst, "\r\nIdempotency-Key: "...)
 		dst = append(dst, r.key...)
 	}
+	if r.replicated {
+		dst = append(dst, "\r\nPrefer: durability=replicated"...)
+	}
 	if r.lastEventID != "" {
 		dst = append(dst, "\r\nLast-Event-ID: "...)
 		dst = append(dst, r.lastEventID...)
@@ -72,6 +76,7 @@ type head struct {
 	closes      bool // the server ends the connection after this answer
 	contentType string
 	commit      int64 // Connvo-Commit, 0 when not given
+	replicated  bool  // the replica has what was written
 }
 
 // bodiless tells whether the answer ends with its header.
@@ -179,6 +184,8 @@ func (h *head) field(line []byte) error {
 			return fmt.Errorf("bad Connvo-Commit %.40q", value)
 		}
 		h.commit = n
+	case is(name, "preference-applied"):
+		h.replicated = is(value, "durability=replicated")
 	case is(name, "content-type"):
 		h.contentType = string(value)
 	}

@@ -78,7 +78,7 @@ type tableRead struct {
 }
 
 const (
-	selectTables  = `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
+	selectTables  = `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '\_litestream\_%' ESCAPE '\' ORDER BY name`
 	selectColumns = `SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid`
 	selectIndexed = `SELECT DISTINCT i.name FROM pragma_index_list(?) l, pragma_index_info(l.name) i WHERE i.name IS NOT NULL`
 )

@@ -13,7 +13,7 @@ import (
 const maxFindings = 100
 
 const (
-	selectSchema      = `SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name`
+	selectSchema      = `SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND tbl_name NOT LIKE '\_litestream\_%' ESCAPE '\' ORDER BY type, name`
 	selectForeignKeys = `SELECT 'foreign key: ' || "table" || ' row ' || coalesce(rowid, '?') || ' names no row of ' || parent FROM pragma_foreign_key_check LIMIT ?`
 )
 
@@ -29,7 +29,7 @@ func Check(ctx context.Context, path, schema string) (findings []string, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	pool, err := sql.Open("sqlite", dsn(path, 0))
+	pool, err := sql.Open("sqlite", dsn(Options{Path: path}))
 	if err != nil {
 		return nil, openError(path, err)
 	}

@@ -64,7 +64,7 @@ func (d *DB) EmptyLog(ctx context.Context) error {
 
 // emptyLog is EmptyLog on the writer's goroutine.
 func (w *writer) emptyLog() error {
-	busy, err := w.copyBack(emptyLog)
+	busy, err := w.copyLog(emptyLog)
 	if err == nil && busy {
 		return domain.Fail(domain.Unavailable, "a read that stays open keeps the log from being emptied")
 	}
@@ -81,10 +81,10 @@ func (w *writer) boundLog() {
 	case err != nil:
 		w.db.log.Error("measure the log", "error", err)
 		return
-	case pages <= walRestartPages || time.Now().Before(w.restartAt):
+	case pages <= w.longLog() || time.Now().Before(w.restartAt):
 		return
 	}
-	busy, err := w.copyBack(restartLog)
+	busy, err := w.copyLog(restartLog)
 	switch {
 	case err != nil:
 		w.db.log.Error("copy the log back", "pages", pages, "error", err)

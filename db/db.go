@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connvo/domain"
@@ -31,6 +32,9 @@ type Options struct {
 	Readers int
 	// MaxPages bounds the file, in pages of 4 KiB; 0 means SQLite's own limit.
 	MaxPages int
+	// Replicated says that the log is read by what copies it elsewhere: only that
+	// may copy it back, once it has begun (see Replicate), and closing leaves it.
+	Replicated bool
 }
 
 // DefaultReaders is enough to keep a small machine busy: a read transaction is
@@ -52,6 +56,11 @@ type DB struct {
 	catalog *catalog
 	unlock  func() error
 
+	replicated bool
+	copier     atomic.Pointer[copier] // copies the log back; nil before Replicate
+	guard      atomic.Pointer[func() error]
+	gaps       atomic.Pointer[[]gap] // numbers that were never given out here
+
 	closing sync.Once
 }
 
@@ -69,7 +78,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Readers == 0 {
 		o.Readers = DefaultReaders
 	}
-	d := &DB{now: o.Now, log: o.Log}
+	d := &DB{now: o.Now, log: o.Log, replicated: o.Replicated}
 	if d.path, d.unlock, err = claim(o.Path, o.Log); err != nil {
 		return nil, err
 	}
@@ -83,8 +92,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 
 // connect makes the schema or checks it, and the connections.
 func (d *DB) connect(ctx context.Context, o Options) (err error) {
-	if d.pool, err = sql.Open("sqlite", dsn(o.Path, o.MaxPages)); err != nil {
+	if d.pool, err = sql.Open("sqlite", dsn(o)); err != nil {
 		return err
+	}
+	if o.Replicated {
+		d.pool.SetMaxIdleConns(-1) // the writer's is the last to be closed, and leaves the log
 	}
 	conn, err := newConn(ctx, d.pool)
 	if err != nil {
@@ -99,6 +111,11 @@ func (d *DB) connect(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	gaps, err := readGaps(ctx, conn.raw)
+	if err != nil {
+		return err
+	}
+	d.gaps.Store(&gaps)
 	if d.catalog, err = newCatalog(ctx, d.pool, unwatched(o.Schema)); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/oklog/ulid/v2"
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
 )
@@ -40,7 +41,11 @@ const (
 
 // dsn names the file with the settings that every connection needs; set any
 // other way they would hold for one connection of the pool only.
-func dsn(path string, maxPages int) string {
+func dsn(o Options) string {
+	copyBack, left := walPages, walFileBytes
+	if o.Replicated {
+		copyBack, left = 0, -1 // see Replicate
+	}
 	q := url.Values{
 		"_txlock":    {"immediate"},
 		"_defensive": {"1"},
@@ -53,14 +58,14 @@ func dsn(path string, maxPages int) string {
 			"secure_delete(ON)", // what is deleted is overwritten, not only forgotten
 			"temp_store(MEMORY)",
 			fmt.Sprintf("cache_size(-%d)", cacheKiB),
-			fmt.Sprintf("wal_autocheckpoint(%d)", walPages),
-			fmt.Sprintf("journal_size_limit(%d)", walFileBytes),
+			fmt.Sprintf("wal_autocheckpoint(%d)", copyBack),
+			fmt.Sprintf("journal_size_limit(%d)", left),
 		},
 	}
-	if maxPages > 0 {
-		q["_pragma"] = append(q["_pragma"], fmt.Sprintf("max_page_count(%d)", maxPages))
+	if o.MaxPages > 0 {
+		q["_pragma"] = append(q["_pragma"], fmt.Sprintf("max_page_count(%d)", o.MaxPages))
 	}
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: o.Path}).EscapedPath(), RawQuery: q.Encode()}
 	return u.String()
 }
 
@@ -234,6 +239,14 @@ func prepareSchema(ctx context.Context, conn *sql.Conn, o Options) (last int64, 
 	if err := writeAhead(ctx, conn); err != nil {
 		return 0, err
 	}
+	if o.Replicated {
+		if err := keepLog(conn); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := conn.ExecContext(ctx, nameDatabase, ulid.Make().String()); err != nil {
+		return 0, err
+	}
 	err = conn.QueryRowContext(ctx, "SELECT last FROM sequence WHERE id = 1").Scan(&last)
 	return last, err
 }
@@ -281,25 +294,28 @@ func checkSchema(ctx context.Context, conn *sql.Conn, o Options, version, app in
 	if version < SchemaVersion || made != digest(o.Schema) {
 		return refusal("the file was made by a build with another schema; before the first release there are no migrations: move the file away or use that build")
 	}
-	return checkPages(ctx, conn, o.Path)
+	return checkPages(ctx, conn, o)
 }
 
 // checkPages finds damage: everywhere in a small file, else only a file that
 // was cut off.
-func checkPages(ctx context.Context, conn *sql.Conn, path string) error {
+func checkPages(ctx context.Context, conn *sql.Conn, o Options) error {
 	var pages int64
 	if err := conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
 		return err
 	}
-	// Pages may still be in the write-ahead log only, so copy it back first.
-	if _, err := conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
-		return err
+	// Pages may still be in the write-ahead log only, so copy it back first. One
+	// that is to be copied elsewhere stays as it is.
+	if !o.Replicated {
+		if _, err := conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			return err
+		}
 	}
-	bytes, err := size(path)
+	bytes, err := size(o.Path)
 	if err != nil {
 		return err
 	}
-	if bytes < pages*pageSize {
+	if log, _ := size(o.Path + "-wal"); bytes < pages*pageSize && log == 0 {
 		return refusal(fmt.Sprintf("the file is damaged: it has %d bytes of %d; restore it from a backup", bytes, pages*pageSize))
 	}
 	if bytes > quickCheckBytes {

@@ -277,6 +277,7 @@ type readPool struct {
 	queue   int64        // how many may wait
 	waiting atomic.Int64 // how many do
 	ended   chan struct{}
+	held    atomic.Pointer[chan struct{}] // closed when reads may begin again; nil while they may
 }
 
 func newReadPool(ctx context.Context, pool *sql.DB, size int, queue int64) (*readPool, error) {
@@ -302,20 +303,30 @@ func (p *readPool) take(ctx context.Context) (*conn, error) {
 	}
 	select {
 	case c := <-p.idle: // nobody waits: one who did would have been given it
-		return c, nil
+		if p.held.Load() == nil {
+			return c, nil
+		}
+		p.idle <- c
 	default:
 	}
 	defer p.waiting.Add(-1)
 	if p.waiting.Add(1) > p.queue {
 		return nil, domain.Fail(domain.Unavailable, "too many reads are waiting")
 	}
-	select {
-	case c := <-p.idle:
-		return c, nil
-	case <-p.ended:
-		return nil, closedError()
-	case <-ctx.Done():
-		return nil, domain.Because(domain.Unavailable, ctx.Err(), "the request ended before the database could answer")
+	for {
+		select {
+		case c := <-p.idle:
+			held := p.held.Load()
+			if held == nil {
+				return c, nil
+			}
+			p.idle <- c
+			<-*held // for a moment only: see hold
+		case <-p.ended:
+			return nil, closedError()
+		case <-ctx.Done():
+			return nil, domain.Because(domain.Unavailable, ctx.Err(), "the request ended before the database could answer")
+		}
 	}
 }
 

@@ -43,6 +43,9 @@ func (d *DB) write(ctx context.Context, lane chan *closure, f func(tx *WriteTx) 
 	case *Tx:
 		return errors.New("a write inside a read transaction")
 	}
+	if err := d.guarded(lane); err != nil {
+		return err
+	}
 	c := &closure{run: f, done: make(chan struct{})}
 	if err := d.writer.enqueue(lane, c); err != nil {
 		return err

@@ -128,6 +128,9 @@ func (w *writer) stop() {
 // close copies the log back into the file and closes the connection.
 func (w *writer) close() error {
 	w.stop()
+	if w.db.replicated {
+		return w.conn.close() // the log stays: not all of it may have been copied elsewhere
+	}
 	_, err := w.conn.raw.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err != nil {
 		// The log stays beside the file, and is read when it is opened again.

@@ -50,6 +50,7 @@ var access = map[string][4]string{
 	"PATCH /v1/live/{connectionId}": always("everyone 404 not_found"), // the caller's own is in multiplex_test.go
 	"POST /v1/stream-tickets":       always("everyone 201"),
 	"GET /v1/admin/streams":         always("admins 200"),
+	"GET /v1/admin/replication":     always("admins 200"),
 	"GET /v1/admin/audit":           always("admins 200"),
 	"GET /v1/admin/audit/export":    always("admins 200"),
 

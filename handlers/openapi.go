@@ -50,8 +50,8 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 func (s *Server) problemResponse() *huma.Response {
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
 	members := s.api.OpenAPI().Components.Schemas.Map()["Problem"].Properties
-	for name, about := range problemMembers {
-		members[name] = &huma.Schema{Type: huma.TypeInteger, Description: about}
+	for name, m := range problemMembers {
+		members[name] = &huma.Schema{Type: m.kind, Description: m.about}
 	}
 	return &huma.Response{
 		Description: "A problem document; its code says what went wrong.",
@@ -110,7 +110,11 @@ func (s *Server) operation(r route, out reflect.Type, live string) huma.Operatio
 	if r.status == http.StatusCreated {
 		ok.Headers["Location"] = header("The path of what was made.")
 	}
-	op.Parameters = []*huma.Param{headerParam("Idempotency-Key", "Makes the request safe to repeat for 24 hours: 1 to 255 visible characters.", 255)}
+	ok.Headers["Preference-Applied"] = header("durability=replicated when the replica holds the write.")
+	op.Parameters = []*huma.Param{
+		headerParam("Idempotency-Key", "Makes the request safe to repeat for 24 hours: 1 to 255 visible characters.", 255),
+		headerParam("Prefer", "With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica.", 255),
+	}
 	return op
 }
 

@@ -23,16 +23,21 @@ type problem struct {
 	Detail string        `json:"detail,omitempty" doc:"What went wrong, for people."`
 	Errors []fieldError  `json:"errors,omitempty" doc:"The values that are wrong."`
 	Retry  time.Duration `json:"-"` // when to try again, 0 for no advice
-	// members are numbers that a program needs to go on, of those in problemMembers.
-	members map[string]int64
+	// members are what a program needs to go on, of those in problemMembers.
+	members map[string]any
 }
 
 // problemMembers are what a problem document may have beside the members of
 // problem.
-var problemMembers = map[string]string{
-	"expectedClientSeq": "The edit of notes that should come next.",
-	"version":           "The version of the notes up to which the client must read before it sends again.",
+var problemMembers = map[string]problemMember{
+	"expectedClientSeq": {huma.TypeInteger, "The edit of notes that should come next."},
+	"version":           {huma.TypeInteger, "The version of the notes up to which the client must read before it sends again."},
+	"applied":           {huma.TypeBoolean, "The write is done and durable here; only what was asked beyond that has failed."},
+	"commit":            {huma.TypeInteger, "The number of the write that is applied."},
 }
+
+// problemMember is one of them, as the document of the API describes it.
+type problemMember struct{ kind, about string }
 
 // MarshalJSON writes the document, and the members beside the others.
 func (p *problem) MarshalJSON() ([]byte, error) {
@@ -117,7 +122,7 @@ func problemOf(err error) *problem {
 		return newProblem(http.StatusInternalServerError, "the server failed; the request id names the entry in its log")
 	}
 	m := meanings[e.Kind]
-	p := &problem{Title: http.StatusText(m.status), Status: m.status, Code: m.code, Detail: e.Detail, members: e.Members}
+	p := &problem{Title: http.StatusText(m.status), Status: m.status, Code: m.code, Detail: e.Detail, members: membersOf(e)}
 	if e.Kind == domain.Internal {
 		p.Detail = "the server failed; the request id names the entry in its log"
 	}
@@ -129,6 +134,14 @@ func problemOf(err error) *problem {
 		p.Retry = retryAfter
 	}
 	return p
+}
+
+func membersOf(e *domain.Error) map[string]any {
+	members := make(map[string]any, len(e.Members))
+	for name, n := range e.Members {
+		members[name] = n
+	}
+	return members
 }
 
 // streamProblem is problem for a live stream.

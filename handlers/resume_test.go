@@ -172,3 +172,23 @@ func TestQueryResumesWithACompleteAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestNumberThatARestoreHasSkippedIsUnknown: whoever goes on from one holds what is
+// lost, and is told so.
+func TestNumberThatARestoreHasSkippedIsUnknown(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	meeting := ada.plan("Plan")
+	held := ada.say(meeting, "one")
+	lost := s.DB.Committed() + 5
+	if err := s.DB.MarkRestored(t.Context(), 1, lost); err != nil {
+		t.Fatal(err)
+	}
+	for position, resumed := range map[int64]bool{held: true, lost: false} {
+		st := ada.follow(meeting+"/messages", "Last-Event-ID", fmt.Sprint(position))
+		if r := st.ready(); r.Resumed != resumed {
+			t.Errorf("from %d: %+v", position, r)
+		}
+		st.close()
+	}
+}

@@ -75,6 +75,12 @@ type Config struct {
 	Profiles  *profiles.Store
 	Settings  *settings.Store
 	Interests *interests.Store
+	// Replicated returns when the replica of the database holds everything that was
+	// committed before, or with an error when ctx ends; nil where there is none.
+	Replicated func(ctx context.Context) error
+	// Replication is how copying the database goes, from memory; nil where there is no
+	// replica.
+	Replication func() Replication
 	// Inbox takes webhooks of WorkOS.
 	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
@@ -168,6 +174,7 @@ func New(c Config) (*Server, error) {
 	s.flagRoutes()
 	s.jobRoutes()
 	s.retentionRoutes()
+	s.replicationRoutes()
 	s.presenceRoutes()
 	s.presence = presence.NewBoard(c.DB.Now, presenceEvery, s.presenceChanged)
 	if s.Dev != nil {

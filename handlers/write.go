@@ -152,6 +152,13 @@ func (s *Server) answerWrite(w http.ResponseWriter, r *http.Request, c *call, do
 		return
 	}
 	h := w.Header()
+	if s.Replicated != nil && prefersReplicated(r) {
+		if err := s.awaitReplica(r.Context(), answer.Header.Commit); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		h.Set("Preference-Applied", durabilityReplicated)
+	}
 	if replayed {
 		h.Set("Idempotency-Replayed", "true")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"connvo/db"
@@ -147,15 +148,18 @@ func eraseAnswers(ctx context.Context, d *db.DB, p *users.Progress) (over bool, 
 
 func eraseMessages(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
 	var found []messages.Text
+	to := p.After + window
 	if err := d.Read(ctx, func(tx db.Reader) (err error) {
-		found, err = messages.Written(tx, p.User, p.After, p.After+window)
+		if found, err = messages.Written(tx, p.User, p.After, to); err == nil && len(found) == 0 {
+			to, err = skip(tx, to)
+		}
 		return err
 	}); err != nil {
 		return false, err
 	}
 	if len(found) == 0 {
-		p.After += window
-		return p.After >= d.Committed(), nil
+		p.After = to
+		return to >= d.Committed(), nil
 	}
 	n := 0
 	err = d.WriteBackground(ctx, func(tx *db.WriteTx) (err error) {
@@ -225,7 +229,9 @@ func numbered(ctx context.Context, d *db.DB, p *users.Progress, change string, f
 	to := p.After + window
 	var found []int64
 	if err := d.Read(ctx, func(tx db.Reader) (err error) {
-		found, err = find(tx, to)
+		if found, err = find(tx, to); err == nil && len(found) == 0 {
+			to, err = skip(tx, to)
+		}
 		return err
 	}); err != nil {
 		return false, err
@@ -245,6 +251,15 @@ func numbered(ctx context.Context, d *db.DB, p *users.Progress, change string, f
 	}
 	p.After = to
 	return to >= d.Committed(), nil
+}
+
+// skip returns the last number up to which no row has one above n.
+func skip(tx db.Reader, n int64) (int64, error) {
+	next, err := db.One(tx, db.Int, selectFollowing, n)
+	if err != nil || next == 0 {
+		return math.MaxInt64, err
+	}
+	return next - 1, nil
 }
 
 // purgeWords takes the words of the erased messages out of the index. What is found

@@ -61,12 +61,17 @@ func (f file) pages(ctx context.Context, d *db.DB, who domain.Actor, end int64) 
 		}
 		for more := true; more; {
 			var found []record
+			var next int64 // of numbered rows
 			err := d.Read(ctx, func(tx db.Reader) (err error) {
-				found, err = f.read(tx, who, after)
+				if found, err = f.read(tx, who, after); err != nil || !f.numbered {
+					return err
+				}
+				if next = after.(int64) + page; len(found) == 0 {
+					next, err = skip(tx, next)
+				}
 				return err
 			})
 			if f.numbered {
-				next := after.(int64) + page
 				more, after = next < end, next
 			} else if more = len(found) == page; more {
 				after = found[page-1].key

@@ -207,6 +207,17 @@ const deleteHorizons = `
 DELETE FROM horizons
 WHERE owner = ?1`
 
+// selectFollowing is the first number above another that a row has, of those that are
+// looked through by number, 0 for none. In a database that was restored there are
+// billions in between that no row has.
+const selectFollowing = `
+SELECT coalesce(min(n), 0)
+FROM (
+  SELECT min(seq) AS n FROM messages WHERE seq > ?1
+  UNION ALL SELECT min(position) FROM audit WHERE position > ?1
+  UNION ALL SELECT min(id) FROM jobs WHERE id > ?1
+)`
+
 // selectTraces looks at a window of numbers.
 const selectTraces = `
 SELECT position

@@ -159,7 +159,7 @@ func (s *stream) begin(ctx context.Context, r Request) error {
 	resumed := false
 	if r.LastEventID != nil {
 		position, known := ParsePosition(*r.LastEventID)
-		resumed = known && position <= s.engine.db.Committed()
+		resumed = known && s.engine.db.Known(position)
 		for _, sub := range s.subs {
 			sub.resume(position, resumed, s.multiplexed)
 		}

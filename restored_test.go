@@ -1,0 +1,215 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"connvo/db"
+	"connvo/domain/users"
+)
+
+// TestRestoredToAMoment restores each of several moments, by its transaction.
+func TestRestoredToAMoment(t *testing.T) {
+	t.Parallel()
+	url := "file://" + t.TempDir()
+	c := newCopied(t, url)
+	moments := map[uint64]map[string]string{}
+	for i := range 5 {
+		c.put(fmt.Sprint("key ", i), "value")
+		c.put("changing", fmt.Sprint(i))
+		c.sync()
+		transaction := c.replica.Status().Transaction
+		c.close()
+		moments[transaction] = sums(t, c.command.DB)
+		c.open()
+	}
+	c.close()
+	if len(moments) != 5 {
+		t.Fatalf("%d moments", len(moments))
+	}
+	for transaction, want := range moments {
+		output := filepath.Join(t.TempDir(), "restored.db")
+		r := &restoreCommand{place: place{url}, DB: c.command.DB, TXID: transaction, Output: output}
+		if err := r.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err != nil {
+			t.Fatal(err)
+		}
+		c.same(want, output)
+		if err := r.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil {
+			t.Error("a file was overwritten")
+		}
+	}
+}
+
+// TestRestoredToAnInstant restores what was there, without those who have asked to be
+// erased since, and with numbers that were never given out.
+func TestRestoredToAnInstant(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	exec := func(query string) {
+		t.Helper()
+		err := c.db.Write(t.Context(), func(tx *db.WriteTx) error {
+			_, err := tx.Exec(query)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"ada", "bob"} {
+		exec(`INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at) VALUES ('usr_` + id + `', '` + id + `', 0, '` + id + `@example.com', '` + id + `', 0, 0)`)
+	}
+	c.put("then", "yes")
+	c.sync()
+	at := tick()
+	c.put("then", "no")
+	exec(`INSERT INTO erasures (user_id, asked_at, done_at) VALUES ('usr_ada', 1, 2)`)
+	c.sync()
+	newest := c.db.Committed()
+	c.close()
+	then := c.restore(restoreCommand{At: at.Format(time.RFC3339Nano)})
+	now := c.restore(restoreCommand{})
+	for _, e := range []struct{ path, query, want string }{
+		{then, `SELECT value FROM meta WHERE key = 'then'`, "yes"},
+		{then, `SELECT display_name FROM users WHERE id = 'usr_ada'`, users.Former},
+		{then, `SELECT display_name FROM users WHERE id = 'usr_bob'`, "bob"},
+		{then, `SELECT count(*) FROM erasures WHERE user_id = 'usr_ada' AND done_at > 2`, "1"},
+		{then, fmt.Sprintf(`SELECT last > %d FROM sequence`, newest+1<<32), "1"},
+		{now, `SELECT value FROM meta WHERE key = 'then'`, "no"},
+		{now, fmt.Sprintf(`SELECT last > %d FROM sequence`, newest+1<<32), "1"},
+	} {
+		if v := value(t, e.path, e.query); v != e.want {
+			t.Errorf("%s: %s, want %s", e.query, v, e.want)
+		}
+	}
+	long := restoreCommand{place: c.command.place, DB: c.command.DB, At: "2001-01-01T00:00:00Z", Output: filepath.Join(t.TempDir(), "none.db")}
+	if err := long.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil || !strings.Contains(err.Error(), "it does not hold that moment") {
+		t.Error(err)
+	}
+	// The past goes on in the place of the present: what came after stays in the replica.
+	if err := os.Remove(c.command.DB); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(c.command.DB)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Dir(c.command.DB), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(then, c.command.DB); err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	for n, known := range map[int64]bool{0: true, 1: true, newest: false, newest + 1<<32: false, c.db.Committed(): true, c.db.Committed() + 1: false} {
+		if c.db.Known(n) != known {
+			t.Errorf("%d is known: %t", n, !known)
+		}
+	}
+	c.sync()
+	c.close()
+	c.lose()
+	c.open()
+	c.close()
+	if v := value(t, c.command.DB, `SELECT value FROM meta WHERE key = 'then'`); v != "yes" {
+		t.Error(v)
+	}
+}
+
+// TestFileThatItsReplicaDoesNotFit is refused, and no empty one is made in its place.
+func TestFileThatItsReplicaDoesNotFit(t *testing.T) {
+	t.Parallel()
+	refuse := func(c *copied, want string) {
+		t.Helper()
+		d, r, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if d != nil || r != nil {
+			t.Error("it was opened")
+		}
+	}
+	c := newCopied(t, "file://"+t.TempDir())
+	c.put("key", "value")
+	c.sync()
+	c.close()
+
+	// An old copy of the volume: the replica has gone further.
+	old, err := os.ReadFile(c.command.DB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	c.put("key", "newer")
+	c.sync()
+	c.close()
+	c.lose()
+	if err := os.WriteFile(c.command.DB, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refuse(c, "it has gone further (transaction 2)")
+	c.lose()
+	c.open()
+
+	// A newer build has changed the schema.
+	if v := value(t, c.command.DB, `PRAGMA user_version = 99; SELECT 1`); v != "1" {
+		t.Fatal(v)
+	}
+	c.put("key", "newest")
+	c.sync()
+	c.close()
+	c.lose()
+	refuse(c, "newer than version")
+	if entries, err := os.ReadDir(filepath.Dir(c.command.DB)); err != nil || len(entries) != 0 {
+		t.Errorf("there is %v beside nothing, %v", entries, err)
+	}
+
+	// Another's files are nobody's replica.
+	strange := newCopied(t, "file://"+t.TempDir())
+	strange.sync()
+	strange.close()
+	if err := os.Remove(strings.TrimPrefix(strange.command.ReplicaURL, "file://") + "/connvo.json"); err != nil {
+		t.Fatal(err)
+	}
+	strange.lose()
+	refuse(strange, "none that says whose they are")
+}
+
+// TestFileThatWasServedWithoutItsReplica is copied from its beginning again: what was
+// written meanwhile is in no log any more.
+func TestFileThatWasServedWithoutItsReplica(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	c.put("with", "1")
+	c.sync()
+	for i, size := range []int{10, 100_000, 3_000_000} { // a log shorter than the one before, and longer
+		c.put("unsynced", fmt.Sprint(i))
+		c.close()
+		d, err := db.Open(t.Context(), db.Options{Path: c.command.DB, Schema: schema})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Write(t.Context(), func(tx *db.WriteTx) error {
+			_, err := tx.Exec(`INSERT INTO meta (key, value) VALUES (?, ?)`, fmt.Sprint("without ", i), strings.Repeat("x", size))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.open()
+		c.put("with", fmt.Sprint(i))
+		c.sync()
+		c.close()
+		want := sums(t, c.command.DB)
+		c.lose()
+		c.open()
+		c.close()
+		c.same(want, c.command.DB)
+		c.open()
+	}
+}
