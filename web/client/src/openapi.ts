@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/auth/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from the identity provider
+         * @description For the identity provider, which sends the browser here once. What is refused is recorded. Parameters that it may add are not looked at.
+         */
+        get: operations["loginCallback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sign in with a browser
+         * @description Sends the browser to where it signs in: the identity provider, or a page of this server in development. It has ten minutes to come back.
+         */
+        get: operations["login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/logout": {
         parameters: {
             query?: never;
@@ -24,6 +64,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/dev/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A token for anyone
+         * @description The built-in identity provider of a first run. It is off where WorkOS is configured.
+         */
+        post: operations["devToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/audit": {
         parameters: {
             query?: never;
@@ -33,7 +93,7 @@ export interface paths {
         };
         /**
          * Who did what in my organization
-         * @description For admins: sign-ins, refusals, streams, reads of meetings (once in ten minutes each), changes of rights, the life of meetings, deletions, exports, and reads like this one. The position tells the order of storing, within a second of the deed.
+         * @description For admins: sign-ins, refusals, streams, reads of meetings (once in ten minutes each), changes of rights, the life of meetings, deletions, exports, and reads like this one. The position tells the order of storing, within a second of the deed. The actions are session.started, session.ended, stream.opened, stream.changed, meeting.read, meeting.created, meeting.updated, meeting.started, meeting.joined, meeting.left, meeting.ended, meeting.cancelled, meeting.transferred, participant.invited, participant.claimed, participant.role_changed, participant.removed, message.deleted, notes.locked, notes.rolled_back, notes.exported, flag.changed, retention.changed, user.deactivated, user.activated, user.erased, user.exported, job.retried, membership.changed, admin.read, audit.exported, request.made.
          */
         get: operations["listAudit"];
         put?: never;
@@ -146,6 +206,26 @@ export interface paths {
          * @description For admins. It is given as many attempts as a new one; 409 where it is not dead, or another of its name waits.
          */
         post: operations["retryJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/replication": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How copying the database goes
+         * @description For admins. Live: at most once a second.
+         */
+        get: operations["getReplication"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -373,7 +453,7 @@ export interface paths {
         };
         /**
          * Many queries on one connection
-         * @description Asked with Accept: text/event-stream. ready comes first, then rounds: each is read in one transaction and holds every path that has changed. Its id is the number up to which everything has been sent for every path of the URL. A path that has ended with a problem is no longer among them: open the URL without it, or follow it again with after.
+         * @description Asked with Accept: text/event-stream. ready comes first, then rounds: each is read in one transaction and holds every path that has changed. Its id is the number up to which everything has been sent for every path of the URL. What is not final of a transcript is a result of its own, interim, before the items. A path that has ended with a problem is no longer among them: open the URL without it, or follow it again with after.
          */
         get: operations["follow"];
         put?: never;
@@ -411,7 +491,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who am I */
+        /**
+         * Who am I
+         * @description The caller's account as the identity provider and they themselves have told. Its id is what others invite them by.
+         */
         get: operations["getMe"];
         put?: never;
         post?: never;
@@ -422,7 +505,10 @@ export interface paths {
         delete: operations["eraseMe"];
         options?: never;
         head?: never;
-        /** Change my name or avatar */
+        /**
+         * Change my name or avatar
+         * @description What is left out stays. What was chosen here is not changed by the identity provider any more.
+         */
         patch: operations["updateMe"];
         trace?: never;
     };
@@ -453,9 +539,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My interests */
+        /**
+         * My interests
+         * @description By key, as they stand in GET /v1/interests.
+         */
         get: operations["getMyInterests"];
-        /** Replace my interests */
+        /**
+         * Replace my interests
+         * @description Those that are left out are taken away. 422 for a key that is not in the catalogue.
+         */
         put: operations["setMyInterests"];
         post?: never;
         delete?: never;
@@ -471,7 +563,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What I have told before I begin */
+        /**
+         * What I have told before I begin
+         * @description Name, profile, settings and interests in one answer; completedAt is null until the first PUT.
+         */
         get: operations["getOnboarding"];
         /**
          * Tell all of it, and begin
@@ -492,7 +587,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What I tell about myself */
+        /**
+         * What I tell about myself
+         * @description All of it; others see it as the setting profileVisibility allows, without age, gender and LinkedIn address. What was never told is empty.
+         */
         get: operations["getMyProfile"];
         put?: never;
         post?: never;
@@ -513,7 +611,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What I want done with what is known about me */
+        /**
+         * What I want done with what is known about me
+         * @description Nobody else's can be asked for. What each of them does is in docs/settings.md.
+         */
         get: operations["getMySettings"];
         put?: never;
         post?: never;
@@ -522,7 +623,7 @@ export interface paths {
         head?: never;
         /**
          * Change my settings
-         * @description What is left out stays. What each of them does is in docs/settings.md.
+         * @description What is left out stays. The record tells the admins of the caller's organization which were changed, not what to. What each of them does is in docs/settings.md.
          */
         patch: operations["updateMySettings"];
         trace?: never;
@@ -558,7 +659,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A meeting */
+        /**
+         * A meeting
+         * @description For its members, in every state. viewer is what the caller is in it.
+         */
         get: operations["getMeeting"];
         put?: never;
         post?: never;
@@ -644,6 +748,26 @@ export interface paths {
          * @description In order.
          */
         get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where invitations by e-mail went
+         * @description Host and cohosts, who can tell them apart by the address; others see their invitationId among the members. Those that nobody has claimed, oldest first.
+         */
+        get: operations["listInvitations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -864,6 +988,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/meetings/{meetingId}/notes/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look for words in the notes
+         * @description The lines that have all of them, from the first on. What is committed is found.
+         */
+        get: operations["searchNotes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/meetings/{meetingId}/notes/versions/{version}": {
         parameters: {
             query?: never;
@@ -871,7 +1015,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The notes as they once were */
+        /**
+         * The notes as they once were
+         * @description For whoever may read the notes. version is that of an edit, as GET …/notes/ops tells it; 404 for one that is no more, or never was.
+         */
         get: operations["getNotesVersion"];
         put?: never;
         post?: never;
@@ -973,6 +1120,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/meetings/{meetingId}/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was said, by speaker
+         * @description In order of start: the same speaker, with pauses of at most 5 s, for at most 2 minutes and within 5 minutes of the meeting's time.
+         */
+        get: operations["listSegments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/speakers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The speakers who were told apart by labels
+         * @description While the meeting is active, for those who have joined.
+         */
+        get: operations["listSpeakers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/speakers/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say who speaks under a label
+         * @description Members themselves; host and cohosts anybody. From then on every answer shows it, also of what was said before. 409 where the label is another's.
+         */
+        put: operations["nameSpeaker"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/meetings/{meetingId}/start": {
         parameters: {
             query?: never;
@@ -1013,6 +1220,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/meetings/{meetingId}/transcripts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was said in a meeting
+         * @description While the meeting is active, for those who have joined. Who speaks is answered as it is known now: what was sent live is not sent again when a label is named. Live, interim events tell what is not final, as items without a position, and without an id: only the newest of an utterance, and it may be left out. The item with its utteranceId replaces it.
+         */
+        get: operations["listTranscript"];
+        put?: never;
+        /**
+         * Add what was said
+         * @description While the meeting is active, for those who have joined and are no observers. All chunks are stored, or none. Chunks are counted, not requests: 50 a second of a user, 100 of a meeting, 200 at once. With the type application/x-ndjson the body is chunks, a line each, in a request that may stay open: each is answered by a line, in order, once it is durable.
+         */
+        post: operations["appendTranscript"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/transcripts/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The transcript as a file
+         * @description In order of start. What a format cannot hold is written differently: line breaks as spaces, and in SubRip arrows and angle brackets as characters that look alike.
+         */
+        get: operations["exportTranscript"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/transcripts/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look for words in what was said
+         * @description What came last first.
+         */
+        get: operations["searchTranscript"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/transcripts/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much was said by whom
+         * @description Also what is past its time and deleted.
+         */
+        get: operations["transcriptStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/meetings/{meetingId}/transfer": {
         parameters: {
             query?: never;
@@ -1042,7 +1333,7 @@ export interface paths {
         };
         /**
          * What I am told
-         * @description meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once); connection.requested and connection.accepted. Nobody is told that somebody turns to them from whom a block keeps them. Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/notifications/unread. They are kept for 90 days.
+         * @description meeting.invited; meeting.starting, ten minutes before its planned time; meeting.started; meeting.cancelled; role.changed; message.mentioned, where a message that the caller may read says @[usr_…] with their id (the first 20 people that it names, each once), one in a meeting until it is read: it stands for those that follow; connection.requested and connection.accepted. Nobody is told that somebody turns to them from whom a block keeps them. Nobody is told what they have done themselves. A notification does not change; what is read is told by GET /v1/notifications/unread. They are kept for 90 days.
          */
         get: operations["listNotifications"];
         put?: never;
@@ -1080,7 +1371,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How many I have not read */
+        /**
+         * How many I have not read
+         * @description Up to 100, which stands for that many or more, and how far the caller has read.
+         */
         get: operations["getUnread"];
         put?: never;
         post?: never;
@@ -1234,6 +1528,18 @@ export interface components {
              */
             version: number;
         };
+        Advice: {
+            /**
+             * Format: int64
+             * @description Chunks at once.
+             */
+            batch: number;
+            /**
+             * Format: int64
+             * @description How far apart.
+             */
+            everyMs: number;
+        };
         Attachment: {
             /** @description A media type, such as image/png. */
             contentType?: string;
@@ -1295,6 +1601,57 @@ export interface components {
         Catalogue: {
             items: components["schemas"]["CountedInterest"][] | null;
             nextCursor: string | null;
+        };
+        Chunk: {
+            /** Format: double */
+            confidence: number;
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: int64 */
+            endMs: number;
+            language: string | null;
+            /** Format: int64 */
+            position: number;
+            /** @description Null while nobody has said who speaks. */
+            speakerId: string | null;
+            /** @description By which the sender told the speaker apart; null where it said who speaks, or nothing. */
+            speakerLabel: string | null;
+            /**
+             * Format: int64
+             * @description Since the start of the meeting.
+             */
+            startMs: number;
+            text: string;
+            utteranceId: string | null;
+        };
+        ChunkDraft: {
+            /** Format: double */
+            confidence: number;
+            /**
+             * Format: int64
+             * @description After startMs.
+             */
+            endMs: number;
+            /** @description Not final: it is shown live and not stored; the final one follows with the same utteranceId. */
+            interim?: boolean;
+            /** @description A language tag such as en or pt-BR. */
+            language?: string;
+            /** @description The member of the meeting who speaks. */
+            speakerId?: string;
+            /** @description Tells a speaker apart whom the sender does not know, such as Speaker 1; not together with speakerId. */
+            speakerLabel?: string;
+            /**
+             * Format: int64
+             * @description Since the start of the meeting.
+             */
+            startMs: number;
+            /** @description Not only white space. */
+            text: string;
+            /** @description The sender's name of it: a final one counts once in a meeting, however often it is sent. */
+            utteranceId?: string;
+        };
+        ChunkDraftsBody: {
+            chunks: components["schemas"]["ChunkDraft"][];
         };
         Connection: {
             /** Format: date-time */
@@ -1378,7 +1735,7 @@ export interface components {
         FeedBodyAuditLine: {
             /**
              * Format: int64
-             * @description What to pass as before for the page before; 0 when the page is empty.
+             * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
             items: components["schemas"]["AuditLine"][] | null;
@@ -1387,7 +1744,24 @@ export interface components {
              * @description What to pass as after next, also when the page is empty.
              */
             last: number;
-            /** @description There are more: after the last with after, else before the first. */
+            /** @description There are more: after the last with after, else before the first. A page may have few items or none and say so, where a filter leaves out almost everything: go on in the same way. */
+            more: boolean;
+            /** @description What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too. */
+            truncated?: boolean;
+        };
+        FeedBodyChunk: {
+            /**
+             * Format: int64
+             * @description What to pass as before for the page before; 0 when there is none.
+             */
+            first: number;
+            items: components["schemas"]["Chunk"][] | null;
+            /**
+             * Format: int64
+             * @description What to pass as after next, also when the page is empty.
+             */
+            last: number;
+            /** @description There are more: after the last with after, else before the first. A page may have few items or none and say so, where a filter leaves out almost everything: go on in the same way. */
             more: boolean;
             /** @description What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too. */
             truncated?: boolean;
@@ -1395,7 +1769,7 @@ export interface components {
         FeedBodyEvent: {
             /**
              * Format: int64
-             * @description What to pass as before for the page before; 0 when the page is empty.
+             * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
             items: components["schemas"]["Event"][] | null;
@@ -1404,7 +1778,7 @@ export interface components {
              * @description What to pass as after next, also when the page is empty.
              */
             last: number;
-            /** @description There are more: after the last with after, else before the first. */
+            /** @description There are more: after the last with after, else before the first. A page may have few items or none and say so, where a filter leaves out almost everything: go on in the same way. */
             more: boolean;
             /** @description What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too. */
             truncated?: boolean;
@@ -1412,7 +1786,7 @@ export interface components {
         FeedBodyMessage: {
             /**
              * Format: int64
-             * @description What to pass as before for the page before; 0 when the page is empty.
+             * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
             items: components["schemas"]["Message"][] | null;
@@ -1421,7 +1795,7 @@ export interface components {
              * @description What to pass as after next, also when the page is empty.
              */
             last: number;
-            /** @description There are more: after the last with after, else before the first. */
+            /** @description There are more: after the last with after, else before the first. A page may have few items or none and say so, where a filter leaves out almost everything: go on in the same way. */
             more: boolean;
             /** @description What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too. */
             truncated?: boolean;
@@ -1429,7 +1803,7 @@ export interface components {
         FeedBodyNoteRevision: {
             /**
              * Format: int64
-             * @description What to pass as before for the page before; 0 when the page is empty.
+             * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
             items: components["schemas"]["NoteRevision"][] | null;
@@ -1438,7 +1812,7 @@ export interface components {
              * @description What to pass as after next, also when the page is empty.
              */
             last: number;
-            /** @description There are more: after the last with after, else before the first. */
+            /** @description There are more: after the last with after, else before the first. A page may have few items or none and say so, where a filter leaves out almost everything: go on in the same way. */
             more: boolean;
             /** @description What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too. */
             truncated?: boolean;
@@ -1446,7 +1820,7 @@ export interface components {
         FeedBodyNotification: {
             /**
              * Format: int64
-             * @description What to pass as before for the page before; 0 when the page is empty.
+             * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
             items: components["schemas"]["Notification"][] | null;
@@ -1455,7 +1829,7 @@ export interface components {
              * @description What to pass as after next, also when the page is empty.
              */
             last: number;
-            /** @description There are more: after the last with after, else before the first. */
+            /** @description There are more: after the last with after, else before the first. A page may have few items or none and say so, where a filter leaves out almost everything: go on in the same way. */
             more: boolean;
             /** @description What is older than it is kept is gone, and there was some after the position asked for: throw away what you hold, and begin anew. The items event that tells live of such a part has it too. */
             truncated?: boolean;
@@ -1557,6 +1931,50 @@ export interface components {
             reason: string;
             users: string[];
         };
+        FoundChunk: {
+            /** Format: double */
+            confidence: number;
+            /** Format: int64 */
+            endMs: number;
+            language: string | null;
+            /** Format: int64 */
+            position: number;
+            /** @description The part of the text around them, as plain text. What was found stands between ⟦ and ⟧, and … where it was cut. */
+            snippet: string;
+            speakerId: string | null;
+            speakerLabel: string | null;
+            /** Format: int64 */
+            startMs: number;
+            text: string;
+        };
+        FoundChunks: {
+            items: components["schemas"]["FoundChunk"][] | null;
+            /** @description A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 2,000 chunks with the words. */
+            nextCursor: string | null;
+        };
+        FoundLine: {
+            /**
+             * Format: int64
+             * @description Its number, from 1.
+             */
+            line: number;
+            /**
+             * Format: int64
+             * @description Where the first of the words begins, in UTF-16 code units from the beginning of the notes.
+             */
+            offset: number;
+            /** @description The part of the line around the words, as plain text. What was found stands between ⟦ and ⟧, and … where it was cut. */
+            snippet: string;
+        };
+        FoundLines: {
+            items: components["schemas"]["FoundLine"][] | null;
+            nextCursor: string | null;
+            /**
+             * Format: int64
+             * @description Of the notes that were looked through; another than that of the page before where somebody has written meanwhile.
+             */
+            version: number;
+        };
         FoundMessage: {
             /** @description Gone once the message is deleted. */
             attachments?: components["schemas"]["Attachment"][] | null;
@@ -1602,12 +2020,17 @@ export interface components {
             interests: string[];
         };
         Invitation: {
-            /** @description Either this or userId. Whoever signs in with this address, verified, becomes a member. */
+            /** @description Either this or userId. Somebody of the caller's organization becomes a member at once. All others do when they next come with this address, verified: the answer does not tell whether they have an account. */
             email?: string;
             /** @enum {string} */
             role: "cohost" | "participant" | "observer";
             /** @description Either this or email. */
             userId?: string;
+        };
+        InvitationList: {
+            items: components["schemas"]["SentInvitation"][] | null;
+            /** @description Always null: a meeting's invitations fit on one page. */
+            nextCursor: string | null;
         };
         Job: {
             /**
@@ -1644,6 +2067,22 @@ export interface components {
             /** Format: double */
             p99: number;
         };
+        LineAnswer: {
+            /** @description How to send what comes next. */
+            advise?: components["schemas"]["Advice"];
+            /**
+             * Format: int64
+             * @description Which it was, from 1, empty ones counted; without it the problem ends the request.
+             */
+            line?: number;
+            /**
+             * Format: int64
+             * @description Where it is in the transcript; left out of an interim one.
+             */
+            position?: number;
+            /** @description Nothing of it is stored. */
+            problem?: components["schemas"]["Problem"];
+        };
         LiveChangeBody: {
             /** @description Paths to follow as long as the connection lasts; a feed with after goes on from there. */
             subscribe?: string[];
@@ -1653,7 +2092,7 @@ export interface components {
         LiveResult: {
             body: unknown;
             /** @enum {string} */
-            event: "snapshot" | "items" | "problem";
+            event: "snapshot" | "items" | "interim" | "problem";
             /** @description The path as it was given. */
             q: string;
         };
@@ -1781,9 +2220,9 @@ export interface components {
             recording?: boolean;
             /**
              * Format: date-time
-             * @description When it is planned to begin, not in the past; only before it has begun.
+             * @description When it is planned to begin, not in the past; null for no time. Only before it has begun.
              */
-            scheduledAt?: string;
+            scheduledAt?: string | null;
             title?: string;
             transcription?: boolean;
         };
@@ -1838,6 +2277,11 @@ export interface components {
             startedAt: string | null;
             /** @description What it is about at present, the most important first. */
             topics: string[];
+            /**
+             * Format: date-time
+             * @description When it last came to be about something else; null until then.
+             */
+            topicsShiftedAt: string | null;
             /** @description Its plan is that what is said is written down. */
             transcription: boolean;
         };
@@ -1994,7 +2438,7 @@ export interface components {
             settings: components["schemas"]["Preference"];
         };
         Participant: {
-            /** @description In place of userId until somebody signs in with the verified e-mail address that was invited. */
+            /** @description In place of userId until somebody comes with the verified e-mail address that was invited. */
             invitationId?: string;
             /** Format: date-time */
             joinedAt: string | null;
@@ -2048,8 +2492,12 @@ export interface components {
             userId: string;
         };
         Problem: {
+            /** @description The write is done and durable here; only what was asked beyond that has failed. */
+            applied?: boolean;
             /** @description What went wrong, for programs. */
             code: string;
+            /** @description The number of the write that is applied. */
+            commit?: number;
             /** @description What went wrong, for people. */
             detail?: string;
             /** @description The values that are wrong. */
@@ -2114,6 +2562,48 @@ export interface components {
             /** @description A name of the IANA database, such as Europe/Berlin. */
             timeZone?: string;
         };
+        ReplicationFigures: {
+            /**
+             * Format: date-time
+             * @description Since when what is committed may not be in the replica; null while it is within a second.
+             */
+            behindSince: string | null;
+            /**
+             * Format: int64
+             * @description How much of the disk is in use. At 95 writes are refused.
+             */
+            diskPercent: number;
+            /**
+             * Format: date-time
+             * @description When the replica last took something and held everything; null for never since the start.
+             */
+            lastSyncAt: string | null;
+            /**
+             * Format: int64
+             * @description The newest that was taken from the database.
+             */
+            local: number;
+            /**
+             * Format: int64
+             * @description What is kept beside the database for the replica, its log included.
+             */
+            localBytes: number;
+            /**
+             * Format: int64
+             * @description Whole copies in the replica, one a day.
+             */
+            snapshots: number;
+            /**
+             * @description off: no replica is configured.
+             * @enum {string}
+             */
+            state: "off" | "starting" | "replicating" | "behind";
+            /**
+             * Format: int64
+             * @description The newest that the replica holds, by its own count: what connvo restore --txid takes.
+             */
+            transaction: number;
+        };
         RetentionPolicy: {
             /**
              * Format: int64
@@ -2125,6 +2615,41 @@ export interface components {
              * @description 90 where nobody has decided.
              */
             transcriptsDays: number;
+        };
+        Segment: {
+            /** Format: int64 */
+            endMs: number;
+            /** @description Stays while the same chunk is its first. */
+            id: string;
+            /**
+             * Format: double
+             * @description How friendly it is, from -1 to 1, by VADER; null where no chunk is said to be English, which is all that it knows.
+             */
+            sentiment: number | null;
+            /** @description Null while nobody has said who speaks. */
+            speakerId: string | null;
+            speakerLabel: string | null;
+            /**
+             * Format: int64
+             * @description Since the start of the meeting.
+             */
+            startMs: number;
+            text: string;
+            /** @description What it is about, the most important first; at most 5. Of languages whose stop words are not known, and of texts without spaces, they are worse, or none. */
+            topics: string[] | null;
+        };
+        SegmentList: {
+            items: components["schemas"]["Segment"][] | null;
+            nextCursor: string | null;
+        };
+        SentInvitation: {
+            /** Format: date-time */
+            createdAt: string;
+            email: string;
+            invitationId: string;
+            invitedBy: string;
+            /** @enum {string} */
+            role: "cohost" | "participant" | "observer";
         };
         SettingsSet: {
             /** @description It is noted when I was last seen, and how long I spoke by my name. */
@@ -2147,6 +2672,23 @@ export interface components {
             avatarUrl: string | null;
             displayName: string;
         };
+        Speaker: {
+            label: string;
+            /** Format: date-time */
+            namedAt: string | null;
+            /** @description Who has said so. */
+            namedBy: string | null;
+            /** @description Null until somebody has said who it is. */
+            userId: string | null;
+        };
+        SpeakerList: {
+            /** @description All of them, by label; at most 1000. */
+            items: components["schemas"]["Speaker"][] | null;
+        };
+        SpeakerNameBody: {
+            /** @description A member of the meeting. */
+            userId: string;
+        };
         SpeakingStats: {
             /** @description By user id. */
             byUserMs: {
@@ -2166,6 +2708,18 @@ export interface components {
              * @description What was spoken in the five minutes of the meeting that end where the latest speech ends, to within ten seconds.
              */
             windowMs: number;
+        };
+        StoredChunks: {
+            /**
+             * Format: int64
+             * @description Null where none was final.
+             */
+            firstPosition: number | null;
+            /**
+             * Format: int64
+             * @description Null where none was final.
+             */
+            lastPosition: number | null;
         };
         StreamFigure: {
             /**
@@ -2238,6 +2792,56 @@ export interface components {
             /** @description The path of the stream with its parameters, such as /v1/me or /v1/live?q=%2Fv1%2Fme. */
             path: string;
         };
+        TokenGrant: {
+            accessToken: string;
+            /**
+             * Format: int64
+             * @description Seconds.
+             */
+            expiresIn: number;
+            user: components["schemas"]["Me"];
+        };
+        TokenRequestBody: {
+            email: string;
+            name?: string;
+            orgId?: string;
+            /**
+             * @description Needs an organization.
+             * @enum {string}
+             */
+            orgRole?: "" | "admin" | "member";
+        };
+        TranscriptSpeaker: {
+            /** Format: int64 */
+            chunks: number;
+            speakerId: string | null;
+            /** @description Null where it is known who it is, or nothing is. */
+            speakerLabel: string | null;
+            /** Format: int64 */
+            spokenMs: number;
+            /** Format: int64 */
+            words: number;
+        };
+        TranscriptStats: {
+            /**
+             * Format: double
+             * @description To three digits; 0 where nothing was said.
+             */
+            averageConfidence: number;
+            /** Format: int64 */
+            chunks: number;
+            /**
+             * Format: int64
+             * @description From the start of the first to the end of the last.
+             */
+            durationMs: number;
+            /** @description As the senders name them. */
+            languages: string[] | null;
+            /** @description Who spoke longest first; at most 1001. What is said by more speakers in more languages counts as said by nobody known. */
+            speakers: components["schemas"]["TranscriptSpeaker"][] | null;
+            /** Format: int64 */
+            words: number;
+        };
         Unread: {
             /**
              * Format: int64
@@ -2291,6 +2895,78 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    loginCallback: {
+        parameters: {
+            query?: {
+                /** @description What the browser was sent with. */
+                state?: string;
+                /** @description What the tokens are asked for with. */
+                code?: string;
+                /** @description Why nobody was signed in, in place of code. */
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the path of returnTo, with the cookie that signs the browser in. */
+            303: {
+                headers: {
+                    /** @description Where the browser goes on. */
+                    Location?: string;
+                    /** @description HttpOnly and SameSite=Lax; Secure where there is https. */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    login: {
+        parameters: {
+            query?: {
+                /** @description Where the browser goes afterwards: a path of this origin. Anything else, and what is longer, means the first page. */
+                returnTo?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the identity provider, with a cookie for the return. */
+            302: {
+                headers: {
+                    /** @description Where the browser goes on. */
+                    Location?: string;
+                    /** @description HttpOnly and SameSite=Lax; Secure where there is https. */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     logout: {
         parameters: {
             query?: never;
@@ -2340,6 +3016,39 @@ export interface operations {
             };
         };
     };
+    devToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequestBody"];
+            };
+        };
+        responses: {
+            /** @description The token, and whose it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenGrant"];
+                };
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
@@ -2359,7 +3068,7 @@ export interface operations {
                 actor?: string;
                 /** @description Only what was done to this: the id of a meeting or of a person, else a path. */
                 resource?: string;
-                /** @description Only this, such as meeting.joined. */
+                /** @description Only this, such as meeting.joined. The description of the operation names them all. */
                 action?: string;
                 /** @description Only what ended so. */
                 outcome?: "allowed" | "refused";
@@ -2416,7 +3125,7 @@ export interface operations {
                 actor?: string;
                 /** @description Only what was done to this: the id of a meeting or of a person, else a path. */
                 resource?: string;
-                /** @description Only this, such as meeting.joined. */
+                /** @description Only this, such as meeting.joined. The description of the operation names them all. */
                 action?: string;
                 /** @description Only what ended so. */
                 outcome?: "allowed" | "refused";
@@ -2568,6 +3277,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -2592,6 +3303,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2618,6 +3331,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -2638,6 +3353,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2720,6 +3437,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The job's id. */
@@ -2736,11 +3455,64 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
                 };
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getReplication: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplicationFigures"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem document; its code says what went wrong. */
             default: {
@@ -2810,6 +3582,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -2831,6 +3605,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2964,6 +3740,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path?: never;
             cookie?: never;
@@ -2983,6 +3761,8 @@ export interface operations {
                     "Idempotency-Replayed"?: string;
                     /** @description The path of what was made. */
                     Location?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3006,6 +3786,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description Whom to block no more. */
@@ -3022,6 +3804,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3102,6 +3886,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path?: never;
             cookie?: never;
@@ -3121,6 +3907,8 @@ export interface operations {
                     "Idempotency-Replayed"?: string;
                     /** @description The path of what was made. */
                     Location?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3144,6 +3932,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The connection's id. */
@@ -3160,6 +3950,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3181,6 +3973,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The connection's id. */
@@ -3197,6 +3991,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3220,6 +4016,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The connection's id. */
@@ -3236,6 +4034,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3497,6 +4297,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path?: never;
             cookie?: never;
@@ -3510,6 +4312,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3533,6 +4337,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -3554,6 +4360,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3657,6 +4465,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -3678,6 +4488,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3752,6 +4564,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -3773,6 +4587,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3847,6 +4663,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -3868,6 +4686,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3942,6 +4762,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -3963,6 +4785,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4047,6 +4871,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path?: never;
             cookie?: never;
@@ -4066,6 +4892,8 @@ export interface operations {
                     "Idempotency-Replayed"?: string;
                     /** @description The path of what was made. */
                     Location?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4143,6 +4971,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
                 /** @description The ETag of the document that the change is meant for: 412 when it is another by now. */
                 "If-Match"?: string;
             };
@@ -4167,6 +4997,8 @@ export interface operations {
                     ETag?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4244,6 +5076,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4260,6 +5094,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4283,6 +5119,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4299,6 +5137,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4376,12 +5216,68 @@ export interface operations {
             };
         };
     };
+    listInvitations: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationList"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     joinMeeting: {
         parameters: {
             query?: never;
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4398,6 +5294,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4421,6 +5319,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4437,6 +5337,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4522,6 +5424,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4544,6 +5448,8 @@ export interface operations {
                     "Idempotency-Replayed"?: string;
                     /** @description The path of what was made. */
                     Location?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4627,6 +5533,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4645,6 +5553,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4666,6 +5576,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4688,6 +5600,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4801,6 +5715,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4821,6 +5737,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4904,6 +5822,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4924,6 +5844,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4947,6 +5869,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -4967,11 +5891,73 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Note"];
                 };
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searchNotes: {
+        parameters: {
+            query: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description The nextCursor of the page before. */
+                cursor?: string;
+                /** @description Words, of which a line has every one. Case and accents do not matter; the last word stands for all that begin with it, when it has three characters or more. */
+                q: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundLines"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem document; its code says what went wrong. */
             default: {
@@ -5099,6 +6085,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -5121,6 +6109,8 @@ export interface operations {
                     "Idempotency-Replayed"?: string;
                     /** @description The path of what was made. */
                     Location?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5144,6 +6134,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -5162,6 +6154,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5183,6 +6177,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -5205,6 +6201,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5316,6 +6314,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -5336,9 +6336,177 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSegments: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description The nextCursor of the page before. */
+                cursor?: string;
+                /** @description Only what this member said, under whatever label, or what was said under this label. */
+                speaker?: string;
+                /** @description Only what ended after this offset. */
+                fromMs?: number;
+                /** @description Only what began before this offset. */
+                toMs?: number;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentList"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSpeakers: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpeakerList"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    nameSpeaker: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
+                "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpeakerNameBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The number of the write; a stream whose heartbeat has a commit as great has considered it. */
+                    "Connvo-Commit"?: string;
+                    /** @description true when this is the answer of an earlier request with the same key. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Speaker"];
+                };
             };
             /** @description A problem document; its code says what went wrong. */
             default: {
@@ -5357,6 +6525,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -5373,6 +6543,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5444,12 +6616,286 @@ export interface operations {
             };
         };
     };
+    listTranscript: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description Items that follow this position, oldest first. */
+                after?: number;
+                /** @description The page that ends before this position. */
+                before?: number;
+                /** @description Only what this member said, under whatever label, or what was said under this label. */
+                speaker?: string;
+                /** @description Only what ended after this offset. */
+                fromMs?: number;
+                /** @description Only what began before this offset. */
+                toMs?: number;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedBodyChunk"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    appendTranscript: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
+                "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChunkDraftsBody"];
+                "application/x-ndjson": components["schemas"]["ChunkDraft"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description The number of the write; a stream whose heartbeat has a commit as great has considered it. */
+                    "Connvo-Commit"?: string;
+                    /** @description true when this is the answer of an earlier request with the same key. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredChunks"];
+                    "application/x-ndjson": components["schemas"]["LineAnswer"];
+                };
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportTranscript: {
+        parameters: {
+            query?: {
+                format?: "txt" | "srt" | "vtt" | "json";
+            };
+            header?: never;
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                    "application/x-subrip": string;
+                    "text/plain": string;
+                    "text/vtt": string;
+                };
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searchTranscript: {
+        parameters: {
+            query: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description The nextCursor of the page before. */
+                cursor?: string;
+                /** @description Only what this member said, under whatever label, or what was said under this label. */
+                speaker?: string;
+                /** @description Only what ended after this offset. */
+                fromMs?: number;
+                /** @description Only what began before this offset. */
+                toMs?: number;
+                /** @description Words, of which a chunk has every one. Case and accents do not matter; the last word stands for all that begin with it, when it has three characters or more. In scripts without spaces each character is a word. */
+                q: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundChunks"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    transcriptStats: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TranscriptStats"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     transferMeeting: {
         parameters: {
             query?: never;
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The meeting's id. */
@@ -5470,6 +6916,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5550,6 +6998,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path?: never;
             cookie?: never;
@@ -5567,6 +7017,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5785,6 +7237,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The user's id. */
@@ -5801,6 +7255,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5822,6 +7278,8 @@ export interface operations {
             header?: {
                 /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
                 "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
             };
             path: {
                 /** @description The user's id. */
@@ -5838,6 +7296,8 @@ export interface operations {
                     "Connvo-Commit"?: string;
                     /** @description true when this is the answer of an earlier request with the same key. */
                     "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
