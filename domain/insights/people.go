@@ -132,7 +132,7 @@ func compare(me, other profiles.Shown) commonality {
 	}
 	mine := topics.Of([]topics.Text{{Text: me.Profile.Goals}}, goalsInWords)
 	for _, t := range topics.Of([]topics.Text{{Text: other.Profile.Goals}}, goalsInWords) {
-		if slices.ContainsFunc(mine, func(m topics.Topic) bool { return m.Key == t.Key }) {
+		if !saysNothing[t.Key] && slices.ContainsFunc(mine, func(m topics.Topic) bool { return m.Key == t.Key }) {
 			c.goals = append(c.goals, t.Text)
 		}
 	}

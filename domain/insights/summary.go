@@ -16,6 +16,8 @@ const (
 	minWords   = 5
 	maxWords   = 45
 	maxOverlap = 0.6
+	// summaryPart is of how many sentences one is a summary, where they are few.
+	summaryPart = 3
 	// topicWords is about how many words are looked through for topics: those of parts
 	// that are spread over the whole meeting.
 	topicWords = 5000
@@ -43,11 +45,31 @@ func (mat Material) keywords() []keyword {
 	for i := 0; i < len(texts); i += step {
 		sample = append(sample, texts[i])
 	}
+	called := map[string]bool{}
+	for _, m := range mat.Members {
+		for _, name := range folded(m.Name) {
+			called[name] = true
+		}
+	}
 	var all []keyword
 	for i, t := range topics.Of(sample, maxKeywords) {
-		all = append(all, keyword{t.Text, strings.Join(folded(t.Text), " "), float64(maxKeywords - i)})
+		k := keyword{t.Text, strings.Join(folded(t.Text), " "), float64(maxKeywords - i)}
+		if called[k.folded] || saysNothing[k.folded] {
+			continue
+		}
+		if t.Count == 1 { // it was mentioned, no more
+			k.weight = 1
+		}
+		all = append(all, k)
 	}
 	return all
+}
+
+// saysNothing are words that are no topic of a meeting, nor of what somebody wants,
+// since every one has them.
+var saysNothing = map[string]bool{
+	"decide": true, "decided": true, "agree": true, "agreed": true, "meeting": true, "minutes": true, "notes": true,
+	"learn": true, "learning": true, "become": true, "improve": true, "meet": true, "find": true, "grow": true, "build": true,
 }
 
 // folded returns the words of a text as they are compared.
@@ -86,9 +108,10 @@ func summarize(all []Quote, keywords []keyword) []Quote {
 		}
 	}
 	slices.SortFunc(list, func(a, b ranked) int { return cmp.Or(cmp.Compare(b.worth, a.worth), cmp.Compare(a.place, b.place)) })
+	most := min(maxSummary, 1+len(all)/summaryPart)
 	var taken []ranked
 	for _, r := range list {
-		if len(taken) == maxSummary {
+		if len(taken) == most {
 			break
 		}
 		if !slices.ContainsFunc(taken, r.repeats) {
