@@ -95,8 +95,10 @@ func (s *Server) insightRoutes() {
 		about: "After its end, for who has joined it, in place of those that there are; where nothing has changed, those stay. 403 while the flag insights is off."}, s.generateInsights)
 	get(s, route{path: insightsPath, id: "listInsights", tag: "Insights", summary: "My insights",
 		about: "Newest first, of all meetings of which the caller is a member."}, s.listInsights)
-	write(s, route{path: one + "/feedback", id: "rateInsights", tag: "Insights", summary: "Say whether my insights were helpful"}, s.rateInsights)
-	write(s, route{method: http.MethodDelete, path: one, id: "deleteInsights", tag: "Insights", audits: audit.InsightsDeleted, summary: "Delete my insights"}, s.deleteInsights)
+	write(s, route{path: one + "/feedback", id: "rateInsights", tag: "Insights", summary: "Say whether my insights were helpful",
+		about: "In place of what was said before; it goes with them."}, s.rateInsights)
+	write(s, route{method: http.MethodDelete, path: one, id: "deleteInsights", tag: "Insights", audits: audit.InsightsDeleted, summary: "Delete my insights",
+		about: "Into one meeting. They can be made again."}, s.deleteInsights)
 }
 
 func (s *Server) getMeetingInsights(ctx context.Context, who domain.Actor, in *meetingInsightsInput) (insightList, error) {
