@@ -68,10 +68,12 @@ func (s *Store) reasons(tx db.Reader, user domain.UserID, people []met) (map[dom
 // be told: who let what is known about them be used, show their profile to the user, and
 // are not connected with them. It is asked whenever insights are read.
 func (s *Store) common(tx db.Reader, user domain.UserID, people []met) (map[domain.UserID]commonality, error) {
-	ids := make([]domain.UserID, len(people))
-	for i, p := range people {
-		ids[i] = p.user
+	var ids []domain.UserID
+	for _, p := range people {
+		ids = append(ids, p.user)
 	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids) // one may be met more than once
 	sharing, err := settings.Sharing(tx, ids)
 	if err != nil {
 		return nil, err
