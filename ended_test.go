@@ -16,6 +16,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/conversation"
+	"connvo/domain/insights"
 	"connvo/jobs"
 )
 
@@ -199,6 +200,16 @@ func TestWhatTheEndStartsSurvivesBeingKilledAndIsDoneOnce(t *testing.T) {
 	}
 	s.jobs.Start()
 	s.await(0, waiting, name)
+	s.await(0, waiting, writeInsights+":"+string(id))
+	told := s.do("ada", "GET", meeting+"/insights", "")
+	if !strings.Contains(told, `"meetingId":"`+string(id)) || s.number(`SELECT count(*) FROM insights`) != 1 { // grace was not there
+		t.Error(told)
+	}
+	s.do("ada", "POST", meeting+"/insights/generate", "")
+	s.await(0, `SELECT count(*) FROM jobs WHERE kind = ?`, insights.Renew)
+	if again := s.do("ada", "GET", meeting+"/insights", ""); again != told {
+		t.Errorf("%s\nand again %s", told, again)
+	}
 	for range 2 {
 		if n := s.number(`SELECT count(*) FROM meeting_counts WHERE meeting_id = ? AND messages = 1 AND edits = 1`, id); n != 1 {
 			t.Errorf("%d counts", n)

@@ -90,7 +90,7 @@ func TestErasureKnowsEveryTableThatNamesPeople(t *testing.T) {
 			erased.WriteString(c.value + "\n")
 		}
 	}
-	person := regexp.MustCompile(`^(user_id|other_id|actor_id|subject|subject_id|who|email|requester_id|organizer_id|started_by|invited_by|changed_by|updated_by|created_by|speaker_id|named_by)$`)
+	person := regexp.MustCompile(`^(user_id|owner_id|other_id|actor_id|subject|subject_id|who|email|requester_id|organizer_id|started_by|invited_by|changed_by|updated_by|created_by|speaker_id|named_by)$`)
 	named := map[string]bool{}
 	for _, column := range columnsOf(t, dbtest.Open(t)) {
 		table, name, _ := strings.Cut(column, ".")

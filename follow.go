@@ -4,6 +4,7 @@ import (
 	"connvo/auth"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/insights"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notes"
@@ -32,7 +33,7 @@ func follows(after []afterEnd) map[events.Type][]events.Follow {
 }
 
 // handlersOf is who does each kind of job, but for those of a meeting's end.
-func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map[string]jobs.Handler {
+func handlersOf(meets *meetings.Store, told *insights.Store, inbox *auth.Inbox, letters *delivery) map[string]jobs.Handler {
 	return map[string]jobs.Handler{
 		endAbandoned: endAbandonedMeeting(meets),
 		claimMore:    claimMoreInvitations(meets),
@@ -43,6 +44,7 @@ func handlersOf(meets *meetings.Store, inbox *auth.Inbox, letters *delivery) map
 		notes.Compaction:       effect(notes.Compact),
 		users.Deactivated:      effect(handOver(meets)),
 		notifications.Send:     letters.send,
+		insights.Renew:         told.Renewed,
 		transcripts.Lull:       effect(transcripts.NoticeLull),
 		transcripts.Closed:     effect(transcripts.ForgetUtterances),
 		auth.ApplyEvent:        inbox.Apply,

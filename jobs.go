@@ -18,10 +18,11 @@ import (
 
 // The kinds of jobs.
 const (
-	endAbandoned = "meetings.end-abandoned"
-	countMeeting = "analytics.count"
-	claimMore    = "invitations.claim"
-	expireDay    = "idempotency.expire"
+	endAbandoned  = "meetings.end-abandoned"
+	countMeeting  = "analytics.count"
+	writeInsights = "insights.write"
+	claimMore     = "invitations.claim"
+	expireDay     = "idempotency.expire"
 )
 
 // effect is the handler of jobs whose whole work is one transaction.

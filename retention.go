@@ -11,6 +11,7 @@ import (
 	"connvo/domain/analytics"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/insights"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notes"
@@ -33,7 +34,7 @@ func collections() []retention.Collection {
 		retention.Fixed("notifications", notifications.Lifetime, notifications.Oldest, notifications.Delete),
 		retention.Fixed("dead-jobs", jobs.Lifetime, jobs.Oldest, jobs.Delete),
 		retention.Fixed("meetings", meetings.Remembered, meetings.OldestConcluded,
-			meetings.ForgetConcluded(conversation.Forget, transcripts.Forget, notes.Forget, analytics.Forget)),
+			meetings.ForgetConcluded(conversation.Forget, transcripts.Forget, notes.Forget, analytics.Forget, insights.Forget)),
 		retention.Fixed("erased-subjects", users.ErasedLifetime, users.OldestErased, users.ForgetSubjects),
 	}
 }

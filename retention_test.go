@@ -15,12 +15,16 @@ import (
 	"connvo/domain/analytics"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/insights"
+	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
 	"connvo/domain/notifications"
 	"connvo/domain/participants"
+	"connvo/domain/profiles"
 	"connvo/domain/transcripts"
 	"connvo/domain/users"
+	"connvo/flags"
 	"connvo/jobs"
 	"connvo/retention"
 )
@@ -258,11 +262,15 @@ func TestWhatAMeetingLeavesIsKeptForAYear(t *testing.T) {
 		if err := analytics.NewStore(k.db).Rate(t.Context(), ada, m, analytics.Rating{Rating: 5, Comment: "good"}); err != nil {
 			t.Fatal(err)
 		}
+		told := insights.NewStore(k.db, flags.NewStore(k.db, "test"), profiles.NewStore(k.db, interests.NewStore(k.db)))
+		if _, err := told.Write(t.Context(), m); err != nil || k.number(`SELECT count(*) FROM insight_lines`) == 0 {
+			t.Fatal(err)
+		}
 		k.write(func(tx *db.WriteTx) error {
 			return audit.Record(tx, audit.Entry{Actor: ada.User, Org: "org_1", Action: audit.MeetingEnded, Outcome: audit.Allowed})
 		})
 		const all = `SELECT (SELECT count(*) FROM speaking) + (SELECT count(*) FROM conversations) + (SELECT count(*) FROM ratings) + (SELECT count(*) FROM concluded)
-			+ (SELECT count(*) FROM events) + (SELECT count(*) FROM audit)`
+			+ (SELECT count(*) FROM events) + (SELECT count(*) FROM audit) + (SELECT count(*) FROM insights) + (SELECT count(*) FROM insight_lines)`
 		before := k.number(all)
 		k.after(365*day - time.Second)
 		if n := k.number(all); n != before {

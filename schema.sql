@@ -687,6 +687,63 @@ CREATE TABLE meeting_counts (
   edits      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What somebody who was in a meeting is told about it when it is over; material is a
+-- digest of what it was made of, so that the same is not made again.
+CREATE TABLE insights (
+  user_id      TEXT NOT NULL REFERENCES users (id),
+  meeting_id   TEXT NOT NULL REFERENCES meetings (id),
+  id           TEXT NOT NULL UNIQUE,
+  created_at   INTEGER NOT NULL,
+  generated_by TEXT NOT NULL CHECK (generated_by <> ''),
+  helpful      INTEGER CHECK (helpful IN (0, 1)),
+  material     BLOB NOT NULL,
+  PRIMARY KEY (user_id, meeting_id)
+) STRICT, WITHOUT ROWID;
+-- The list of a person, newest first, and what a meeting leaves.
+CREATE INDEX insights_by_user ON insights (user_id, id);
+CREATE INDEX insights_by_meeting ON insights (meeting_id, user_id);
+CREATE TRIGGER insights_gone AFTER DELETE ON insights
+BEGIN
+  DELETE FROM insight_lines WHERE user_id = OLD.user_id AND meeting_id = OLD.meeting_id;
+  DELETE FROM insight_people WHERE user_id = OLD.user_id AND meeting_id = OLD.meeting_id;
+END;
+
+-- What insights say, line by line. One that quotes the chat has no text: message is
+-- the message's seq, and the words stand between quote_from and quote_to of its
+-- content, in bytes, as long as its position is message_position; so what is edited,
+-- deleted, erased or past its time is quoted no more. segment is the id of the segment
+-- that a line comes from, or ''.
+CREATE TABLE insight_lines (
+  user_id          TEXT NOT NULL,
+  meeting_id       TEXT NOT NULL,
+  part             TEXT NOT NULL CHECK (part IN ('summary', 'topic', 'decision', 'action', 'advice')),
+  place            INTEGER NOT NULL,
+  owner_id         TEXT,
+  due_at           INTEGER,
+  confidence       REAL,
+  message          INTEGER,
+  message_position INTEGER,
+  quote_from       INTEGER,
+  quote_to         INTEGER,
+  segment          TEXT NOT NULL,
+  reason           TEXT NOT NULL,
+  text             TEXT NOT NULL,
+  PRIMARY KEY (user_id, meeting_id, part, place)
+) STRICT, WITHOUT ROWID;
+-- What was said to be done by one person, who may be erased.
+CREATE INDEX insight_lines_by_owner ON insight_lines (owner_id) WHERE owner_id IS NOT NULL;
+
+-- Whom somebody may want to know whom they met. Why is not stored: it is read from what
+-- both of them tell about themselves then, if the other still lets it be used.
+CREATE TABLE insight_people (
+  user_id    TEXT NOT NULL,
+  meeting_id TEXT NOT NULL,
+  other_id   TEXT NOT NULL,
+  place      INTEGER NOT NULL,
+  PRIMARY KEY (user_id, meeting_id, other_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX insight_people_by_other ON insight_people (other_id);
+
 -- What people are told, append-only. cause makes a notification the only one of
 -- its type that a person gets: the number of the event or of the message, or the
 -- instant that the meeting is about to begin at. actor_id is '' when time did it.

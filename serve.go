@@ -22,6 +22,7 @@ import (
 	"connvo/domain/connections"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/insights"
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -165,9 +166,12 @@ type service struct {
 // Browsers reach the server at origin.
 func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, limits *ratelimit.Limits, log *slog.Logger, origin string) (*service, error) {
 	figures := analytics.NewStore(d)
+	switches := flags.NewStore(d, c.Environment)
+	told := insights.NewStore(d, switches, profiles.NewStore(d, interests.NewStore(d)))
 	// What the end of a meeting starts, however it ends: a job for each.
 	after := []afterEnd{
 		{countMeeting, figures.Count},
+		{writeInsights, told.Write},
 	}
 	happened := events.NewLog(follows(after))
 	meets := meetings.NewStore(d, happened, c.Region)
@@ -181,7 +185,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	if err != nil {
 		return nil, err
 	}
-	runner := jobs.NewRunner(d, log, withSettling(d, happened, withSweeps(d, withAll(after, handlersOf(meets, inbox, letters)))))
+	runner := jobs.NewRunner(d, log, withSettling(d, happened, withSweeps(d, withAll(after, handlersOf(meets, told, inbox, letters)))))
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err
@@ -197,7 +201,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	config.Auth, config.Browsers, config.Dev, config.Demo = in.tokens, in.browsers, in.dev, demo
 	config.Secure, config.AddressHeader, config.Limits = strings.HasPrefix(origin, "https:"), c.addressHeader(), limits
 	config.Audit, config.Users, config.Meetings, config.Analytics, config.Inbox = record, people, meets, figures, inbox
-	config.Flags, config.Jobs = flags.NewStore(d, c.Environment), jobs.NewBoard(d, runner.Running, users.RequireAdmin)
+	config.Insights, config.Flags, config.Jobs = told, switches, jobs.NewBoard(d, runner.Running, users.RequireAdmin)
 	replicated(&config, r)
 	api, err := handlers.New(config)
 	if err != nil {

@@ -37,6 +37,8 @@ const (
 
 	SpeakerNamed Action = "speaker.named" // it was said who speaks in a transcript
 
+	InsightsDeleted Action = "insights.deleted" // somebody deleted their own
+
 	FlagChanged      Action = "flag.changed"      // a flag was set, or given its default again
 	RetentionChanged Action = "retention.changed" // how long an organization keeps things was decided
 
@@ -67,7 +69,7 @@ func Actions() []Action {
 		ParticipantInvited, ParticipantClaimed, ParticipantRoleChanged, ParticipantRemoved,
 		MessageDeleted,
 		NotesLocked, NotesRolledBack, NotesExported,
-		TranscriptExported, SpeakerNamed,
+		TranscriptExported, SpeakerNamed, InsightsDeleted,
 		FlagChanged, RetentionChanged, SettingsChanged,
 		UserDeactivated, UserActivated, UserErased, UserExported,
 		JobRetried,

@@ -85,7 +85,7 @@ func empty(t *testing.T, d *db.DB) {
 }
 
 // smallFile is a bound in pages that tests can fill.
-func smallFile(o *db.Options) { o.MaxPages = 150 }
+func smallFile(o *db.Options) { o.MaxPages = 250 }
 
 func TestFullDiskDelaysNotesAndLosesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

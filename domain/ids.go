@@ -25,6 +25,10 @@ type SegmentID string
 // followed by a ULID.
 type ConnectionID string
 
+// InsightID names the insights of one person into one meeting, "ins_" followed by a
+// ULID.
+type InsightID string
+
 // The prefixes of ids, so that a reader of a log or a URL knows what it sees.
 const (
 	UserPrefix       = "usr_"
@@ -33,6 +37,7 @@ const (
 	MessagePrefix    = "msg_"
 	SegmentPrefix    = "seg_"
 	ConnectionPrefix = "con_"
+	InsightPrefix    = "ins_"
 )
 
 // NewMeetingID returns the id of a meeting that lives in the region home; ulid

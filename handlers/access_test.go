@@ -90,6 +90,12 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/analytics": {"members 409 conflict", "joined 409 conflict", "members 200", "members 409 conflict"},
 	"POST /v1/meetings/{meetingId}/rating":   {"attended 409 conflict", "attended 409 conflict", "attended 204", "attended 409 conflict"},
 
+	"GET /v1/meetings/{meetingId}/insights":           {"members 409 conflict", "joined 409 conflict", "members 200", "members 409 conflict"},
+	"POST /v1/meetings/{meetingId}/insights/generate": {"attended 409 conflict", "attended 409 conflict", "attended 202", "attended 409 conflict"},
+	"GET /v1/insights":                                always("everyone 200"),
+	"POST /v1/insights/{insightId}/feedback":          always("everyone 204"), // the caller's own, see meetingOf; others' are in testdata/insights.txt
+	"DELETE /v1/insights/{insightId}":                 always("everyone 204"),
+
 	"GET /v1/meetings/{meetingId}/messages":                 {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/notes":                    {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/notes/ops":                {"members 200", "joined 200", "members 200", "members 200"},
@@ -141,6 +147,7 @@ var bodies = map[string]string{
 	"PUT /v1/meetings/{meetingId}/presence":                `{"typing":true}`,
 	"POST /v1/stream-tickets":                              `{"path":"/v1/me"}`,
 	"POST /v1/meetings/{meetingId}/rating":                 `{"rating":4}`,
+	"POST /v1/insights/{insightId}/feedback":               `{"helpful":true}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
 	"POST /v1/meetings/{meetingId}/transcripts":            `{"chunks":[{"text":"Hello","confidence":1,"startMs":0,"endMs":900}]}`,
 	"PUT /v1/meetings/{meetingId}/speakers/{label}":        `{"userId":"$caller"}`,
@@ -269,6 +276,9 @@ func (p *person) meetingOf(route, state string, k callerKind, caller, guest *per
 	if strings.HasPrefix(route, "/v1/connections") || strings.HasPrefix(route, "/v1/blocks") {
 		return p.related(route, caller)
 	}
+	if strings.Contains(route, "{insightId}") {
+		route = strings.ReplaceAll(route, "{insightId}", p.insightsOf(caller))
+	}
 	route = strings.NewReplacer("{userId}", string(p.ID), "{connectionId}", "none", "{key}", "insights", "{label}", "Speaker%201").Replace(route)
 	if !strings.Contains(route, "{meetingId}") {
 		return route
@@ -308,6 +318,16 @@ func (p *person) meetingIn(state string, k callerKind, caller, guest *person) st
 		p.s.exec(`DELETE FROM participants WHERE meeting_id = ? AND user_id = ?`, id, caller.ID)
 	}
 	return id
+}
+
+// insightsOf makes insights of the caller, and returns their id.
+func (p *person) insightsOf(caller *person) string {
+	if caller.ID == "" {
+		return "ins_none"
+	}
+	p.s.exec(`DELETE FROM insights`)
+	p.s.exec(`INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, material) SELECT ?, id, 'ins_1', 0, 'local', x'' FROM meetings LIMIT 1`, caller.ID)
+	return "ins_1"
 }
 
 // stay undoes that the person has asked to be erased.

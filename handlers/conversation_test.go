@@ -27,6 +27,7 @@ import (
 //	                                                quiet, chat closes, chat ended
 //	sql UPDATE users SET active = 0 WHERE id = '$ada'
 //	clock 12h
+//	insights $id                               the job that the end of the meeting starts
 //
 // People are signed in where they first appear, and $ada is the id of ada;
 // nobody has no token. $x9 is nine times x. What patterns are is told at match.
@@ -121,6 +122,10 @@ func (c *conversation) play(st step) {
 			c.t.Fatal(err)
 		}
 		c.s.Clock.Advance(d)
+	case word == "insights":
+		if _, err := c.s.API.Insights.Write(c.t.Context(), domain.MeetingID(c.fill(rest))); err != nil {
+			c.t.Fatal(err)
+		}
 	case c.streams[word] != nil:
 		c.hear(c.streams[word], rest)
 	default:

@@ -30,6 +30,7 @@ import (
 	"connvo/domain/connections"
 	talk "connvo/domain/conversation"
 	"connvo/domain/events"
+	"connvo/domain/insights"
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -149,6 +150,7 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		Conversation:     talk.NewStore(s.DB),
 		Transcripts:      transcripts.NewStore(s.DB, happened),
 		Analytics:        analytics.NewStore(s.DB),
+		Insights:         insights.NewStore(s.DB, flags.NewStore(s.DB, "test"), profiles.NewStore(s.DB, interests.NewStore(s.DB))),
 		Notifications:    notifications.NewStore(s.DB),
 		Connections:      connections.NewStore(s.DB),
 		Retention:        retention.NewStore(s.DB),

@@ -100,6 +100,8 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 	var edited, deleted struct{ ID string }
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &edited)
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &deleted)
+	s.exec(`INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, material) VALUES (?1, ?2, 'ins_1', 0, 'local', x''), (?1, ?3, 'ins_2', 0, 'local', x'')`,
+		ada.ID, strings.TrimPrefix(rated, "/v1/meetings/"), strings.TrimPrefix(full, "/v1/meetings/"))
 	const one = "/v1/meetings/{meetingId}"
 	writes := map[string]struct {
 		path string
@@ -129,6 +131,9 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"POST " + one + "/cancel":                  {cancelled + "/cancel", nil},
 		"POST " + one + "/start":                   {scheduled + "/start", nil},
 		"POST " + one + "/rating":                  {rated + "/rating", `{"rating":5}`},
+		"POST " + one + "/insights/generate":       {rated + "/insights/generate", nil},
+		"POST /v1/insights/{insightId}/feedback":   {"/v1/insights/ins_1/feedback", `{"helpful":true}`},
+		"DELETE /v1/insights/{insightId}":          {"/v1/insights/ins_2", nil},
 		"POST " + one + "/join":                    {joined + "/join", nil},
 		"POST " + one + "/messages":                {left + "/messages", `{"content":"Hello"}`},
 		"PATCH " + one + "/messages/{messageId}":   {left + "/messages/" + edited.ID, `{"content":"Changed"}`},

@@ -59,6 +59,7 @@ func checkLaw(t *testing.T, server *lawServer) {
 			"hear":       w.hear,
 			"expire":     w.expire,
 			"follows":    w.settleChunks,
+			"reflect":    w.reflect,
 			"":           func(*rapid.T) {},
 		})
 		w.settle(t)
@@ -102,6 +103,8 @@ var lawPaths = map[string]func(w *lawWorld) []string{
 	"/v1/meetings/{meetingId}/participants": func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/participants") },
 	"/v1/meetings/{meetingId}/state":        func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/state") },
 	"/v1/meetings/{meetingId}/analytics":    func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/analytics") },
+	"/v1/meetings/{meetingId}/insights":     func(w *lawWorld) []string { return each(w.meetings, "/v1/meetings/%s/insights") },
+	"/v1/insights":                          func(*lawWorld) []string { return []string{"/v1/insights", "/v1/insights?limit=1"} },
 	"/v1/meetings/{meetingId}/events": func(w *lawWorld) []string {
 		return append(each(w.meetings, "/v1/meetings/%s/events"), each(w.meetings, "/v1/meetings/%s/events?after=0")...)
 	},
@@ -146,7 +149,7 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	},
 	"PATCH /v1/me/settings": func(t *rapid.T, _ *lawWorld) (string, string) {
 		return "/v1/me/settings", rapid.SampledFrom([]string{`{"profileVisibility":"private"}`, `{"profileVisibility":"organization","activityTracking":false}`,
-			`{"profileVisibility":"public","activityTracking":true}`, `{"smsNotifications":true}`}).Draw(t, "change")
+			`{"profileVisibility":"public","activityTracking":true}`, `{"smsNotifications":true}`, `{"dataSharing":true}`, `{"dataSharing":false}`}).Draw(t, "change")
 	},
 	"PUT /v1/me/interests": func(t *rapid.T, _ *lawWorld) (string, string) {
 		return "/v1/me/interests", rapid.SampledFrom([]string{`{"interests":[]}`, `{"interests":["music","travel"]}`, `{"interests":["travel","yoga"]}`}).Draw(t, "interests")
@@ -213,6 +216,11 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/meetings/{meetingId}/end":    lawStep("end"),
 	"POST /v1/meetings/{meetingId}/rating": func(t *rapid.T, w *lawWorld) (string, string) {
 		return w.drawMeeting(t) + "/rating", fmt.Sprintf(`{"rating":%d}`, rapid.IntRange(1, 5).Draw(t, "rating"))
+	},
+	"POST /v1/meetings/{meetingId}/insights/generate": lawStep("insights/generate"),
+	"POST /v1/insights/{insightId}/feedback":          lawFeedback,
+	"DELETE /v1/insights/{insightId}": func(t *rapid.T, w *lawWorld) (string, string) {
+		return "/v1/insights/" + rapid.SampledFrom(append(w.insights, "ins_none")).Draw(t, "insights"), ""
 	},
 	"POST /v1/meetings/{meetingId}/notes/ops":       lawNoteEdit,
 	"POST /v1/meetings/{meetingId}/notes/rollback":  lawNoteRollback,
@@ -306,6 +314,7 @@ type lawWorld struct {
 	invitations []string
 	lawNotes
 	connections []string
+	insights    []string
 	streams     []*lawStream
 	commit      int64 // of the last write
 	gone        []string
@@ -333,6 +342,7 @@ func newLawWorld(t *rapid.T, s *lawServer) *lawWorld {
 	w.send(t, w.people[0], http.MethodPost, "/v1/meetings/"+w.meetings[0]+"/start", "")
 	w.send(t, w.people[1], http.MethodPost, "/v1/meetings/"+w.meetings[0]+"/join", "")
 	w.send(t, w.people[1], http.MethodPost, "/v1/meetings/"+w.meetings[0]+"/messages", `{"content":"first"}`)
+	w.conclude(t, invited)
 	return w
 }
 

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"connvo/db"
+	"connvo/domain/insights"
 	"connvo/handlers"
 	"connvo/realtime"
 )
@@ -22,20 +23,21 @@ import (
 // lawServer is a server as the law drives it: what fails, fails the run of
 // random actions, so that rapid finds the shortest one that does.
 type lawServer struct {
-	ctx     context.Context
-	url     string
-	client  *http.Client
-	db      *db.DB
-	routes  []handlers.Route
-	people  atomic.Int64
-	expired atomic.Bool // something of a feed was deleted
+	ctx      context.Context
+	url      string
+	client   *http.Client
+	db       *db.DB
+	routes   []handlers.Route
+	insights *insights.Store
+	people   atomic.Int64
+	expired  atomic.Bool // something of a feed was deleted
 }
 
 func newLawServer(t *testing.T) *lawServer {
 	t.Helper()
 	// On a machine that does other things a reader may be late, which ends nothing here.
 	s := startServer(t, true, func(c *handlers.Config) { c.StreamTimeout = realtime.DefaultWriteTimeout })
-	return &lawServer{ctx: t.Context(), url: s.URL, client: &http.Client{Transport: s.transport}, db: s.DB, routes: s.API.Routes()}
+	return &lawServer{ctx: t.Context(), url: s.URL, client: &http.Client{Transport: s.transport}, db: s.DB, routes: s.API.Routes(), insights: s.API.Insights}
 }
 
 type lawAnswer struct {

@@ -381,7 +381,7 @@ func (p *lawPath) compare(t *rapid.T, server *lawServer, token string) {
 	fresh := server.do(t, token, http.MethodGet, p.path, "")
 	if p.code != "" {
 		// Since it ended a right may have come back, or another have gone.
-		early := p.code == "conflict" && strings.HasSuffix(p.path, "/analytics") // it may have ended since
+		early := p.code == "conflict" && (strings.HasSuffix(p.path, "/analytics") || strings.HasSuffix(p.path, "/insights")) // it may have ended since
 		// A deactivation ends the sessions, for good.
 		ended := p.code == "unauthenticated" && fresh.status == http.StatusUnauthorized
 		if !early && !ended && !slices.Contains([]string{"forbidden", "not_found"}, p.code) {

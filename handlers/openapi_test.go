@@ -207,12 +207,14 @@ func TestAnswersAreAsTheDocumentSays(t *testing.T) {
 	ended := ada.plan("Ended")
 	ada.must("POST", ended+"/start", nil)
 	s.exec(`INSERT INTO speaking SELECT id, ?, 0, 1000, 3, 0, '[1000]' FROM meetings`, ada.ID)
+	ada.must("POST", ended+"/messages", `{"content":"We decided to go. I will go tomorrow."}`)
 	ada.must("POST", ended+"/end", nil)
+	s.reflect(ended)
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
 			continue
 		}
-		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights", "{version}", fmt.Sprint(version)).Replace(r.Path)
+		path := strings.NewReplacer("/v1/meetings/{meetingId}/analytics", ended+"/analytics", "/v1/meetings/{meetingId}/insights", ended+"/insights", "/v1/meetings/{meetingId}", meeting, "{userId}", string(ada.ID), "{key}", "insights", "{version}", fmt.Sprint(version)).Replace(r.Path)
 		if strings.HasSuffix(path, "/search") {
 			path += "?q=hello"
 		}

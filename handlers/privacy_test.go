@@ -103,7 +103,7 @@ func plantEverywhere(s *server) (*person, *person, string) {
 	var m struct{ ID string }
 	ada.must("POST", meeting+"/messages", `{"content":"say `+planted["edited"]+`"}`, key(6)...).into(s.t, &m)
 	ada.must("PATCH", meeting+"/messages/"+m.ID, `{"content":"say other"}`, key(7)...)
-	ada.must("POST", meeting+"/messages", `{"content":"say `+planted["message"]+` to all","attachments":[{"name":"`+planted["attachment"]+`","url":"https://files.example/1","contentType":"text/plain","sizeBytes":1}]}`, key(8)...)
+	ada.must("POST", meeting+"/messages", `{"content":"I will bring `+planted["message"]+` to all","attachments":[{"name":"`+planted["attachment"]+`","url":"https://files.example/1","contentType":"text/plain","sizeBytes":1}]}`, key(8)...)
 	for i := range 30 {
 		grace.say(meeting, fmt.Sprintf("goodbye %d cherry jofk lund", i))
 	}
@@ -114,13 +114,27 @@ func plantEverywhere(s *server) (*person, *person, string) {
 	s.settle()
 	ada.must("PUT", meeting+"/speakers/"+planted["label"], `{"userId":"`+string(ada.ID)+`"}`, agent...)
 	grace.must("POST", meeting+"/end", nil)
+	grace.must("PATCH", "/v1/me/profile", `{"skills":["`+planted["goals"]+`"]}`)
+	s.reflect(meeting)
 	ada.must("POST", meeting+"/rating", `{"rating":4,"comment":"`+planted["comment"]+`"}`, key(9)...)
 	return ada, grace, meeting
+}
+
+// reflect does the job of a meeting's end that makes insights.
+func (s *server) reflect(meeting string) {
+	s.t.Helper()
+	if _, err := s.API.Insights.Write(s.t.Context(), domain.MeetingID(strings.TrimPrefix(meeting, "/v1/meetings/"))); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func TestNothingOfWhoIsErasedIsLeftInTheFile(t *testing.T) {
 	s := newServer(t)
 	ada, grace, meeting := plantEverywhere(s)
+	if a := string(grace.must("GET", meeting+"/insights", nil).Body); !strings.Contains(a, `"ownerId":"`+string(ada.ID)) || !strings.Contains(a, `"people":[{"userId":"`+string(ada.ID)) {
+		t.Errorf("the insights of others do not name them: %s", a)
+	}
+	grace.must("PATCH", "/v1/me/profile", `{"skills":[]}`) // which is the same word
 	before := s.file()
 	for what, word := range planted {
 		if !bytes.Contains(before, []byte(word)[1:]) {
@@ -161,6 +175,12 @@ func TestNothingOfWhoIsErasedIsLeftInTheFile(t *testing.T) {
 	}
 	if deleted != 2 || len(page.Items) != 62 {
 		t.Errorf("%d of %d messages are deleted", deleted, len(page.Items))
+	}
+	if a := string(grace.must("GET", meeting+"/insights", nil).Body); strings.Contains(a, string(ada.ID)) || strings.Contains(a, "to all") {
+		t.Errorf("the insights of others are %s", a)
+	}
+	if n := s.number(`SELECT (SELECT count(*) FROM insights WHERE user_id = ?1) + (SELECT count(*) FROM insight_lines WHERE user_id = ?1 OR owner_id = ?1) + (SELECT count(*) FROM insight_people WHERE user_id = ?1 OR other_id = ?1)`, ada.ID); n != 0 {
+		t.Errorf("%d rows of insights tell of them", n)
 	}
 	// What was said stays, without a label that may be their name.
 	if a := string(grace.must("GET", meeting+"/transcripts", nil).Body); !strings.Contains(a, `"speakerId":"`+string(ada.ID)+`","speakerLabel":null,"text":"pear plum"`) ||
@@ -307,6 +327,9 @@ func TestExportHoldsWhatIsStored(t *testing.T) {
 		if strings.Contains(all, secret) {
 			t.Errorf("%s is in the export", secret)
 		}
+	}
+	if got := files["insights.json"][0]; !strings.Contains(got, `"lines":[{"part":`) {
+		t.Errorf("the insights are %s", got)
 	}
 	if got := strings.TrimSpace(files["blocks.json"][0]); got != "[]" {
 		t.Errorf("it tells who blocks: %s", got)

@@ -115,14 +115,15 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 	return audit.Record(tx, e)
 }
 
-// noteRead records a plain GET of something in a meeting, or of what only admins
-// may see, unless it was told lately. What cannot be recorded is not answered.
+// noteRead records a plain GET of something in a meeting, or in many, or of what only
+// admins may see, unless it was told lately. What cannot be recorded is not answered.
 func (s *Server) noteRead(r *http.Request) error {
 	c := callOf(r.Context())
 	action, resource := audit.MeetingRead, resourceOf(r.URL.Path)
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/v1/admin/"):
 		action = audit.AdminRead
+	case r.URL.Path == insightsPath:
 	case resource == r.URL.Path:
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -316,4 +317,26 @@ func TestExportEndsWithTheRight(t *testing.T) {
 			t.Errorf("%s: %d lines, cut %v", name, lines, aborted)
 		}
 	}
+}
+
+// The list of insights quotes what was said in meetings, so it is recorded who reads it.
+func TestInsightsAreReadAndDeletedOnTheRecord(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	meeting := ada.plan("Plan")
+	ada.must("POST", meeting+"/start", nil)
+	ada.must("POST", meeting+"/end", nil)
+	s.reflect(meeting)
+	var list struct{ Items []struct{ ID string } }
+	for range 2 { // once in a while
+		ada.must("GET", "/v1/insights?limit=3", nil).into(t, &list)
+	}
+	one := "/v1/insights/" + list.Items[0].ID
+	s.signInAs("grace", "org_1", "member").do("DELETE", one, nil) // which is not hers, and changes nothing
+	ada.must("DELETE", one, nil)
+	did := func(action, path string) string { return fmt.Sprintf(`%s allowed {"path":%q}`, action, path) }
+	deeds := s.deeds("org_1")
+	slices.Sort(deeds) // a read is stored later than a write
+	equalDeeds(t, deeds, did("insights.deleted", one), did("meeting.created", "/v1/meetings"), did("meeting.ended", meeting+"/end"),
+		did("meeting.read", "/v1/insights?limit=3"), did("meeting.started", meeting+"/start"))
 }

@@ -22,6 +22,7 @@ import (
 	"connvo/domain/analytics"
 	"connvo/domain/connections"
 	"connvo/domain/conversation"
+	"connvo/domain/insights"
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
@@ -67,6 +68,8 @@ type Config struct {
 	Analytics    *analytics.Store
 	// Transcripts is what is said in them.
 	Transcripts *transcripts.Store
+	// Insights is what people are told about meetings that are over.
+	Insights *insights.Store
 	// Retention is how long organizations keep things.
 	Retention *retention.Store
 	// Privacy is what people are told that is stored about them.
@@ -164,6 +167,7 @@ func New(c Config) (*Server, error) {
 	s.segmentRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
+	s.insightRoutes()
 	s.notificationRoutes()
 	s.connectionRoutes()
 	s.blockRoutes()

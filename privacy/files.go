@@ -31,6 +31,7 @@ var files = []file{
 	{name: "meetings.json", query: exportMeetings, columns: []string{"meetingId", "title", "state", "role", "status", "scheduledAt", "joinedAt", "leftAt"}},
 	{name: "speaking.json", query: exportSpeaking, columns: []string{"meetingId", "spokenAt", "totalMs", "words"}},
 	{name: "ratings.json", query: exportRatings, columns: []string{"meetingId", "ratedAt", "rating", "comment"}},
+	{name: "insights.json", query: exportInsights, columns: []string{"id", "meetingId", "createdAt", "generatedBy", "helpful", "lines{}"}},
 	{name: "messages.json", query: exportMessages, columns: []string{"seq", "meetingId", "createdAt", "editedAt", "deletedAt", "attachments{}", "content"}, first: int64(0), numbered: true},
 	{name: "transcripts.json", query: exportTranscripts, columns: []string{"position", "meetingId", "createdAt", "startMs", "endMs", "label", "language", "text"}, first: int64(0), numbered: true},
 	{name: "audit.json", query: exportRecord, columns: []string{"position", "at", "action", "resource", "outcome", "session", "request", "address", "agent", "detail{}"}, first: int64(0), numbered: true},
@@ -143,6 +144,20 @@ SELECT meeting_id, meeting_id, rated_at, rating, comment
 FROM ratings
 WHERE user_id = ?1 AND meeting_id > ?2
 ORDER BY meeting_id
+LIMIT ?3`
+
+// exportInsights tells, of lines that quote the chat, where; whom the person might want
+// to know depends on what those still let be told, and is in GET /v1/insights.
+const exportInsights = `
+SELECT i.id, i.id, i.meeting_id, i.created_at, i.generated_by, i.helpful, (
+  SELECT json_group_array(json_object('part', l.part, 'text', l.text, 'reason', l.reason, 'ownerId', l.owner_id, 'dueAt', l.due_at,
+    'confidence', l.confidence, 'segmentId', l.segment, 'messageSeq', l.message))
+  FROM insight_lines AS l
+  WHERE l.user_id = i.user_id AND l.meeting_id = i.meeting_id
+)
+FROM insights AS i
+WHERE i.user_id = ?1 AND i.id > ?2
+ORDER BY i.id
 LIMIT ?3`
 
 const exportMessages = `

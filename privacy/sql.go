@@ -28,6 +28,10 @@ var rows = []erasable{
 	{deleteSeen, byUser},
 	{deleteLimits, byUser},
 	{updateComments, byUser},
+	{deleteInsightLines, byUser},
+	{deleteInsights, byUser},
+	{deleteFromInsights, byUser},
+	{updateActions, byUser},
 	{deleteInvitations, byAddress},
 	{deleteMemberships, bySubject},
 	{deleteDevUser, bySubject},
@@ -139,6 +143,45 @@ WHERE comment <> '' AND (meeting_id, user_id) IN (
   SELECT meeting_id, user_id
   FROM ratings
   WHERE user_id = ?1 AND comment <> ''
+  LIMIT 100
+)`
+
+const deleteInsightLines = `
+DELETE FROM insight_lines
+WHERE (user_id, meeting_id, part, place) IN (
+  SELECT user_id, meeting_id, part, place
+  FROM insight_lines
+  WHERE user_id = ?1
+  LIMIT 100
+)`
+
+// deleteInsights takes with it whom they name.
+const deleteInsights = `
+DELETE FROM insights
+WHERE (user_id, meeting_id) IN (
+  SELECT user_id, meeting_id
+  FROM insights
+  WHERE user_id = ?1
+  LIMIT 100
+)`
+
+// deleteFromInsights takes the person out of what others are told.
+const deleteFromInsights = `
+DELETE FROM insight_people
+WHERE (user_id, meeting_id, other_id) IN (
+  SELECT user_id, meeting_id, other_id
+  FROM insight_people
+  WHERE other_id = ?1
+  LIMIT 100
+)`
+
+const updateActions = `
+UPDATE insight_lines
+SET owner_id = NULL
+WHERE owner_id IS NOT NULL AND (user_id, meeting_id, part, place) IN (
+  SELECT user_id, meeting_id, part, place
+  FROM insight_lines
+  WHERE owner_id = ?1
   LIMIT 100
 )`
 

@@ -15,6 +15,7 @@ const (
 	MeetingChunks               // a chunk of the transcript of a meeting, whoever sends it
 	Meetings                    // a new meeting of a user
 	Search                      // a search of a user
+	Generation                  // something that a user has made of the content of a meeting
 	Strangers                   // a request of an address that authenticates nobody
 	SignIn                      // an address that begins to sign in
 	Session                     // an address that ends signing in, or signs out
@@ -40,6 +41,7 @@ var rules = [...]rule{
 	MeetingChunks: {name: "meeting-chunks", burst: 200, window: 2 * time.Second},
 	Meetings:      {name: "meetings", burst: 20, window: time.Minute},
 	Search:        {name: "search", burst: 100, window: time.Minute},
+	Generation:    {name: "generation", burst: 10, window: 5 * time.Minute},
 	Strangers:     {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
 	SignIn:        {name: "sign-in", burst: 10, window: time.Minute, address: true},
 	Session:       {name: "session", burst: 60, window: time.Minute, address: true},

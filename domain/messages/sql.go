@@ -21,6 +21,12 @@ SELECT seq, position, thread, user_id, reply_to, created_at, edited_at, deleted_
 FROM messages
 WHERE seq = ?1 AND meeting_id = ?2`
 
+const selectThis = `
+SELECT seq, position, thread, user_id, reply_to, created_at, edited_at, deleted_at, attachments, content
+FROM messages
+WHERE seq = ?1
+-- scope: messages.seq=?1`
+
 const selectThread = `
 SELECT thread
 FROM messages

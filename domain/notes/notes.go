@@ -64,16 +64,21 @@ func (s *Store) Get(ctx context.Context, who domain.Actor, m domain.MeetingID) (
 		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
 			return err
 		}
-		h, err := headOf(tx, m)
-		if err != nil {
-			return err
-		}
-		if n, err = h.noteAt(tx, m, h.version); err != nil {
-			return err
-		}
-		n.Locked = h.locked
-		return nil
+		n, err = Written(tx, m)
+		return err
 	})
+	return n, err
+}
+
+// Written returns the notes as they are, for whoever has checked that they may be read.
+// It joins the caller's transaction.
+func Written(tx db.Reader, m domain.MeetingID) (Note, error) {
+	h, err := headOf(tx, m)
+	if err != nil {
+		return Note{}, err
+	}
+	n, err := h.noteAt(tx, m, h.version)
+	n.Locked = h.locked
 	return n, err
 }
 

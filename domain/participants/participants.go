@@ -68,6 +68,7 @@ const (
 	Manage                    // edit, start, end, cancel, invite, remove
 	Rate                      // the meeting, once one has been in it
 	Preside                   // over the notes: roll them back, lock them
+	Reflect                   // on the meeting, once one has been in it: have insights
 )
 
 // ErrNoMember is the cause of a NotFound for whoever is not, or no longer, a member
@@ -115,6 +116,10 @@ func (m Membership) allows(right Right) error {
 	case Rate:
 		if m.Status == Invited {
 			return domain.Fail(domain.Forbidden, "only those who joined the meeting may rate it")
+		}
+	case Reflect:
+		if m.Status == Invited {
+			return domain.Fail(domain.Forbidden, "insights are for those who joined the meeting")
 		}
 	case ReadContent:
 		if m.State == Active && m.Status != Joined {

@@ -97,19 +97,45 @@ func (s *Store) Show(ctx context.Context, who domain.Actor, id domain.UserID) (s
 		if err := mayRead(tx, who, id); err != nil {
 			return err
 		}
-		cards, err := users.Cards(tx, []domain.UserID{id})
-		if err != nil {
-			return err
-		}
-		shown.Card = cards[id]
-		if shown.Profile, err = read(tx, id); err != nil {
-			return err
-		}
-		shown.Profile.Age, shown.Profile.Gender, shown.Profile.LinkedinURL = 0, "", ""
-		shown.Interests, err = s.interests.Of(tx, id)
+		shown, err = s.shown(tx, id)
 		return err
 	})
 	return shown, err
+}
+
+// shown returns a person as their profile shows them.
+func (s *Store) shown(tx db.Reader, id domain.UserID) (shown Shown, err error) {
+	cards, err := users.Cards(tx, []domain.UserID{id})
+	if err != nil {
+		return shown, err
+	}
+	shown.Card = cards[id]
+	if shown.Profile, err = read(tx, id); err != nil {
+		return shown, err
+	}
+	shown.Profile.Age, shown.Profile.Gender, shown.Profile.LinkedinURL = 0, "", ""
+	shown.Interests, err = s.interests.Of(tx, id)
+	return shown, err
+}
+
+// Readable returns those of the people whose profiles the user may read, as those show
+// them; the user is one. It joins the caller's transaction, which has checked that it is
+// the user who reads.
+func (s *Store) Readable(tx db.Reader, user domain.UserID, people []domain.UserID) (map[domain.UserID]Shown, error) {
+	all := make(map[domain.UserID]Shown, len(people))
+	for _, id := range people {
+		err := mayRead(tx, domain.Actor{User: user}, id)
+		if kind := domain.KindOf(err); err != nil && (kind == domain.NotFound || kind == domain.Forbidden) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if all[id], err = s.shown(tx, id); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // mayRead refuses whoever may not read the profile of a person. It is the one

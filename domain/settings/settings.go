@@ -146,3 +146,18 @@ func Untracked(tx db.Reader, people []domain.UserID) (map[domain.UserID]bool, er
 	}
 	return untracked, err
 }
+
+// Sharing returns who of the people lets others be shown what is known about them. It
+// joins the caller's transaction.
+func Sharing(tx db.Reader, people []domain.UserID) (map[domain.UserID]bool, error) {
+	list, err := json.Marshal(people)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.All(tx, scanUser, selectSharing, string(list))
+	sharing := make(map[domain.UserID]bool, len(rows))
+	for _, user := range rows {
+		sharing[user] = true
+	}
+	return sharing, err
+}

@@ -28,6 +28,12 @@ FROM settings
 WHERE user_id IN (SELECT value FROM json_each(?1)) AND tracking = 0
 -- scope: settings.user_id=each(?1)`
 
+const selectSharing = `
+SELECT user_id
+FROM settings
+WHERE user_id IN (SELECT value FROM json_each(?1)) AND sharing = 1
+-- scope: settings.user_id=each(?1)`
+
 func scanSettings(r db.Row) (Settings, error) {
 	var s Settings
 	err := r.Scan(&s.Visibility, &s.Sharing, &s.Tracking, &s.Email, &s.Push, &s.SMS)

@@ -19,6 +19,8 @@ import (
 // are settled.
 const maxFresh = 1000
 
+var errUnsettled = domain.Fail(domain.Unavailable, "more was said than is stored yet: ask again in some seconds")
+
 // Derive stores what follows from chunks of the meeting that are now settled: in order
 // of position, each once. It joins the caller's transaction.
 func Derive(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {

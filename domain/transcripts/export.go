@@ -71,7 +71,7 @@ func (e *Export) begin(tx db.Reader) error {
 		return err
 	}
 	if len(unsettled) == maxFresh {
-		return domain.Fail(domain.Unavailable, "more was said than is stored yet: ask again in some seconds")
+		return errUnsettled
 	}
 	e.begun = true
 	for _, c := range unsettled {

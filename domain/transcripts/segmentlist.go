@@ -76,6 +76,35 @@ func (s *Store) Segments(ctx context.Context, who domain.Actor, m domain.Meeting
 	return page, next, err
 }
 
+// Said returns segments of all that was said in a meeting, after a place and in order
+// of start: at most limit of them, and where to go on, zero at the end. It joins the
+// caller's transaction, which has checked that the meeting may be read.
+//
+// Errors: Unavailable where so much was said at once that it is not settled yet.
+func Said(tx db.Reader, m domain.MeetingID, after Place, limit int) (page []Segment, next Place, err error) {
+	waiting, err := fresh(tx, m)
+	if err != nil {
+		return nil, next, err
+	}
+	if len(waiting) == maxFresh {
+		return nil, next, errUnsettled
+	}
+	n, err := namesOf(tx, m)
+	if err != nil {
+		return nil, next, err
+	}
+	page, err = segmentsAfter(tx, m, n, Filter{}, after.key(), limit+1)
+	for i := range page {
+		page[i].Speaker = n.of(page[i].Speaker, page[i].Label)
+	}
+	if len(page) > limit {
+		page = page[:limit]
+		last := page[limit-1].key()
+		next = Place{last.start, last.position}
+	}
+	return page, next, err
+}
+
 func (p Place) key() key { return key{p.Start, p.Position} }
 
 // segmentsAfter returns segments of what is stored and of what is not settled yet.

@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * Who did what in my organization
-         * @description For admins: sign-ins, refusals, streams, reads of meetings (once in ten minutes each), changes of rights, the life of meetings, deletions, exports, and reads like this one. The position tells the order of storing, within a second of the deed. The actions are session.started, session.ended, stream.opened, stream.changed, meeting.read, meeting.created, meeting.updated, meeting.started, meeting.joined, meeting.left, meeting.ended, meeting.cancelled, meeting.transferred, participant.invited, participant.claimed, participant.role_changed, participant.removed, message.deleted, notes.locked, notes.rolled_back, notes.exported, transcript.exported, speaker.named, flag.changed, retention.changed, settings.changed, user.deactivated, user.activated, user.erased, user.exported, job.retried, membership.changed, admin.read, audit.exported, request.made.
+         * @description For admins: sign-ins, refusals, streams, reads of meetings (once in ten minutes each), changes of rights, the life of meetings, deletions, exports, and reads like this one. The position tells the order of storing, within a second of the deed. The actions are session.started, session.ended, stream.opened, stream.changed, meeting.read, meeting.created, meeting.updated, meeting.started, meeting.joined, meeting.left, meeting.ended, meeting.cancelled, meeting.transferred, participant.invited, participant.claimed, participant.role_changed, participant.removed, message.deleted, notes.locked, notes.rolled_back, notes.exported, transcript.exported, speaker.named, insights.deleted, flag.changed, retention.changed, settings.changed, user.deactivated, user.activated, user.erased, user.exported, job.retried, membership.changed, admin.read, audit.exported, request.made.
          */
         get: operations["listAudit"];
         put?: never;
@@ -418,6 +418,66 @@ export interface paths {
         get: operations["listFlags"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/insights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * My insights
+         * @description Newest first, of all meetings of which the caller is a member.
+         */
+        get: operations["listInsights"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/insights/{insightId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete my insights
+         * @description Into one meeting. They can be made again.
+         */
+        delete: operations["deleteInsights"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/insights/{insightId}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say whether my insights were helpful
+         * @description In place of what was said before; it goes with them.
+         */
+        post: operations["rateInsights"];
         delete?: never;
         options?: never;
         head?: never;
@@ -750,6 +810,46 @@ export interface paths {
         get: operations["listEvents"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/insights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * My insights into a meeting
+         * @description After its end: one, or none while none are made. They are made at the end for those who were in it, and for whom the flag insights is on. Nobody else reads them.
+         */
+        get: operations["getMeetingInsights"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{meetingId}/insights/generate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make my insights into a meeting
+         * @description After its end, for who has joined it, in place of those that there are; where nothing has changed, those stay. 403 while the flag insights is off.
+         */
+        post: operations["generateInsights"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2008,6 +2108,76 @@ export interface components {
         FoundMessages: {
             items: components["schemas"]["FoundMessage"][] | null;
             nextCursor: string | null;
+        };
+        Generating: {
+            /**
+             * Format: date-time
+             * @description They are there within seconds; GET …/insights tells, live too.
+             */
+            askedAt: string;
+            meetingId: string;
+        };
+        Insight: {
+            /** @description At most 20. */
+            actionItems: components["schemas"]["InsightAction"][];
+            /** Format: date-time */
+            createdAt: string;
+            /** @description Sentences that tell of one; at most 10. */
+            decisions: string[];
+            /**
+             * @description local: made by this server, of sentences that are quoted.
+             * @enum {string}
+             */
+            generatedBy: "local";
+            /** @description What the caller has said of it; null until they have. */
+            helpful: boolean | null;
+            /** @description Another one when they are made anew of other material. */
+            id: string;
+            /** @description The segments of the transcript from which is quoted, in order of start. */
+            links: components["schemas"]["InsightLink"][];
+            meetingId: string;
+            /** @description Who was there and has much in common with the caller; at most 3. Only who lets it be used (dataSharing), shows the caller their profile, and is not connected with them yet, as it is now. */
+            people: components["schemas"]["InsightPerson"][];
+            /** @description The surest first; at most 5. */
+            recommendations: components["schemas"]["InsightRecommendation"][];
+            /** @description How long it was, and sentences that say most about it, as they were said or written. */
+            summary: string;
+            /** @description The most important first; at most 5. */
+            topics: string[];
+        };
+        InsightAction: {
+            /**
+             * Format: date-time
+             * @description The end of the day that is named, in the time zone of the caller's profile, else of UTC; null where none is clear.
+             */
+            dueAt: string | null;
+            /** @description Who has said that they will do it, or is named; null where nobody is. */
+            ownerId: string | null;
+            text: string;
+        };
+        InsightFeedbackBody: {
+            /** @description Whether they were. */
+            helpful: boolean;
+        };
+        InsightLink: {
+            segmentId: string;
+        };
+        InsightList: {
+            items: components["schemas"]["Insight"][] | null;
+            nextCursor: string | null;
+        };
+        InsightPerson: {
+            reason: string;
+            userId: string;
+        };
+        InsightRecommendation: {
+            /**
+             * Format: double
+             * @description 0 to 1.
+             */
+            confidence: number;
+            reason: string;
+            text: string;
         };
         Interest: {
             /** @enum {string} */
@@ -4106,6 +4276,147 @@ export interface operations {
             };
         };
     };
+    listInsights: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description The nextCursor of the page before. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsightList"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteInsights: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
+                "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
+            };
+            path: {
+                /** @description The id of the insights. */
+                insightId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    /** @description The number of the write; a stream whose heartbeat has a commit as great has considered it. */
+                    "Connvo-Commit"?: string;
+                    /** @description true when this is the answer of an earlier request with the same key. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rateInsights: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
+                "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
+            };
+            path: {
+                /** @description The id of the insights. */
+                insightId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InsightFeedbackBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    /** @description The number of the write; a stream whose heartbeat has a commit as great has considered it. */
+                    "Connvo-Commit"?: string;
+                    /** @description true when this is the answer of an earlier request with the same key. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listInterests: {
         parameters: {
             query?: {
@@ -5204,6 +5515,103 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMeetingInsights: {
+        parameters: {
+            query?: {
+                /** @description Seconds between heartbeats of a live stream; 15 when left out. */
+                heartbeat?: number;
+                /** @description Where a live stream goes on, for a first connect; later the Last-Event-ID header says it. */
+                lastEventId?: string;
+                /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
+                ticket?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that is held already. */
+                "If-None-Match"?: string;
+                /** @description Where a live stream goes on. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Names this answer; send it as If-None-Match to be told 304 while it is current. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsightList"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The answer is the one that If-None-Match names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    generateInsights: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
+                "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The number of the write; a stream whose heartbeat has a commit as great has considered it. */
+                    "Connvo-Commit"?: string;
+                    /** @description true when this is the answer of an earlier request with the same key. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Generating"];
+                };
             };
             /** @description A problem document; its code says what went wrong. */
             default: {
