@@ -75,6 +75,7 @@ func TestBadEditsAreRefusedWhole(t *testing.T) {
 		"a string":            {`[{"retain":"1"}]`, 422},
 		"empty text":          {`[{"insert":""}]`, 422},
 		"only keeps":          {`[{"retain":3}]`, 422},
+		"empty":               {`[]`, 422},
 		"half a pair":         {`[{"insert":"\ud83d"}]`, 422},
 		"NUL":                 {`[{"insert":"\u0000"}]`, 422},
 		"too much":            {`[{"insert":"` + long + `"}]`, 422},
@@ -108,21 +109,47 @@ func TestBadEditsAreRefusedWhole(t *testing.T) {
 	}
 }
 
-// An edit whose text others have removed keeps its number: the client sends what has
-// become of it, which is nothing, and goes on.
-func TestEditThatOthersHaveEmptiedIsTaken(t *testing.T) {
+// An edit that changes nothing is refused as it is sent, and takes no number; one whose
+// text others have removed meanwhile is applied, as nothing, and its answer is repeated.
+func TestEditThatChangesNothingIsRefused(t *testing.T) {
 	s := newServer(t)
-	ada, grace := s.signIn("ada"), s.signIn("grace")
+	ada, grace := s.signInAs("ada", "org_1", "member"), s.signIn("grace")
 	meeting := ada.plan("Plan", grace, "participant")
 	first, second := ada.notesOf(meeting), grace.notesOf(meeting)
 	version := first.write(1, "Hello")
 	var a noteAnswer
 	second.must("POST", second.path+"/ops", second.edit(version, 1, `[{"delete":5}]`)).into(t, &a)
-	for seq, ops := range []string{`[]`, `[{"insert":"Bye"}]`} {
-		first.must("POST", first.path+"/ops", first.edit(a.Version, int64(seq)+2, ops))
+	refused := 0
+	for _, ops := range []string{`[]`, ` [ ] `, `[{"retain":5}]`, `[{"retain":2},{"retain":3}]`, `[{"insert":""}]`, `[{"delete":0}]`, `[{"retain":0}]`} {
+		for _, client := range []notebook{first, second, {first.person, first.path, "new"}} {
+			refused++
+			if got := client.do("POST", client.path+"/ops", client.edit(version, 2, ops)); got.Status != 422 || got.code() != "validation_failed" || !strings.Contains(string(got.Body), `"body.edits[0].ops`) {
+				t.Errorf("%s: %d %s", ops, got.Status, got.Body)
+			}
+		}
 	}
-	if got, n := first.content(), s.number(`SELECT count(*) FROM note_ops`); got != "Bye" || n != 4 {
-		t.Errorf("%q after %d edits", got, n)
+	if ops, clients := s.number(`SELECT count(*) FROM note_ops`), s.number(`SELECT sum(seq) FROM note_clients`); ops != 2 || clients != 2 {
+		t.Errorf("%d edits, the last numbers add up to %d", ops, clients)
+	}
+	var emptied, again noteAnswer
+	for _, answer := range []*noteAnswer{&emptied, &again} {
+		first.must("POST", first.path+"/ops", first.edit(version, 2, `[{"retain":1},{"delete":3}]`)).into(t, answer)
+	}
+	first.must("POST", first.path+"/ops", first.edit(emptied.Version, 3, `[{"insert":"Bye"}]`))
+	var page struct {
+		Items []struct{ Ops json.RawMessage }
+	}
+	first.must("GET", fmt.Sprint(first.path, "/ops?after=", a.Version), nil).into(t, &page)
+	if fmt.Sprint(emptied) != fmt.Sprint(again) || len(page.Items) != 2 || string(page.Items[0].Ops) != "[]" || first.content() != "Bye" {
+		t.Errorf("%+v, then %+v; %+v", emptied, again, page)
+	}
+	for _, l := range s.recorded("org_1") {
+		if l.Outcome == audit.Refused && strings.Contains(l.Detail, `"validation_failed"`) {
+			refused--
+		}
+	}
+	if refused != 0 {
+		t.Errorf("%d refusals are not recorded", refused)
 	}
 }
 

@@ -47,8 +47,9 @@ type Accepted struct {
 // Errors: Forbidden to observers, and to who is not there while the meeting is
 // active; MeetingNotActive when it is cancelled; Conflict when the notes are
 // locked, when the clientId is of another user or meeting, with the member
-// "expectedClientSeq" when edits are left out, and with the member "version" when
-// Base is unknown or too far back: the client must read on to that version first.
+// "expectedClientSeq" when edits are left out, or were applied so long ago that
+// their answers are gone, and with the member "version" when Base is unknown or too
+// far back: the client must read on to that version first.
 // Invalid is an edit that cannot be applied, or that makes the document too long.
 func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID, sub Submission) (Accepted, error) {
 	var a Accepted
@@ -73,7 +74,7 @@ func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID
 		if err != nil {
 			return failure(err, h)
 		}
-		if a.Edits, err = h.repeated(tx, m, c, sub.Edits[:repeated]); err != nil {
+		if a.Edits, err = repeatedOf(tx, m, c, sub.Edits[:repeated]); err != nil {
 			return err
 		}
 		if fresh := sub.Edits[repeated:]; len(fresh) > 0 {
@@ -108,15 +109,17 @@ func clientOf(tx db.Reader, who domain.Actor, m domain.MeetingID, id string) (Cl
 	return row.Client, nil
 }
 
-// repeated returns the answers that edits have had.
-func (h head) repeated(tx db.Reader, m domain.MeetingID, c Client, edits []Edit) ([]Revision, error) {
+// repeatedOf returns the answers that edits have had. Where they are older than
+// Lifetime it tells what comes next, and not of a base: that would say that the
+// edits are not applied.
+func repeatedOf(tx db.Reader, m domain.MeetingID, c Client, edits []Edit) ([]Revision, error) {
 	if len(edits) == 0 {
 		return nil, nil
 	}
 	first := edits[0].Seq
 	answers, err := db.All(tx, scanRevision, selectAnswers, m, c.ID, first, first+int64(len(edits))-1)
 	if err == nil && len(answers) != len(edits) {
-		return nil, failure(ErrBase, h) // they are older than Lifetime
+		return nil, expecting(c.Seq+1, "the edits were applied, and their answers are no longer kept")
 	}
 	return answers, err
 }
@@ -194,10 +197,15 @@ func (b *behind) scan(r db.Row) (Revision, error) {
 	return v, err
 }
 
+// expecting tells a client which of its edits comes next.
+func expecting(seq int64, detail string) error {
+	return &domain.Error{Kind: domain.Conflict, Detail: detail, Members: map[string]int64{"expectedClientSeq": seq}}
+}
+
 // failure tells a client what to send instead.
 func failure(err error, h head) error {
 	if gap, found := errors.AsType[*Gap](err); found {
-		return &domain.Error{Kind: domain.Conflict, Detail: gap.Error(), Members: map[string]int64{"expectedClientSeq": gap.Expected}}
+		return expecting(gap.Expected, gap.Error())
 	}
 	if errors.Is(err, ErrBase) {
 		return &domain.Error{
