@@ -119,7 +119,7 @@ const tests = {
     first.replace(0, 0, "Ada");
     await first.flush();
     await first.close();
-    const stolen = memory({ ...store.state, pending: [{ clientSeq: store.state.clientSeq + 1, ops: [{ insert: "Grace, " }] }], clientSeq: store.state.clientSeq + 1 });
+    const stolen = memory({ ...store.state, unsent: [[{ insert: "Grace, " }]] });
     const doc = await grace.notes(id, { store: stolen });
     assert.equal(doc.text, "Grace, Ada");
     await doc.flush();
@@ -144,11 +144,13 @@ const tests = {
   },
 
   "a base that the server does not know is left, with nothing lost": async () => {
+    const sent = [{ clientSeq: 7, ops: [{ retain: 15 }, { insert: "!" }] }];
+    const lost = (base) => ({ clientId: "from-a-lost-copy", base, content: "Hello old world", sent, request: { baseVersion: base, edits: sent }, unsent: [], clientSeq: 7 });
     const { id, text } = await plan();
     const other = await grace.notes(id);
     other.replace(0, 0, "Hello world");
     await other.flush();
-    const store = memory({ clientId: "from-a-lost-copy", base: other.version + 1_000_000, content: "Hello old world", pending: [{ clientSeq: 7, ops: [{ retain: 15 }, { insert: "!" }] }], clientSeq: 7 });
+    const store = memory(lost(other.version + 1_000_000));
     const doc = await ada.notes(id, { store });
     doc.replace(0, 0, "> ");
     await doc.flush();
