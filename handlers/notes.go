@@ -165,8 +165,8 @@ func (s *Server) noteRoutes() {
 	get(s, route{path: path, id: "getNotes", tag: "Notes", summary: "The notes of a meeting", about: "While the meeting is active, for those who have joined.", shared: true}, s.getNotes)
 	write(s, route{path: path + "/ops", id: "editNotes", tag: "Notes", limit: ratelimit.Notes, summary: "Edit the notes",
 		about: "Each edit is rewritten for what others have done since baseVersion, and answered as it was applied, perhaps as nothing; one that was applied before gets its first answer. " +
-			"A request without an answer is to be sent again as it was. 409 with expectedClientSeq where edits are missing, or applied so long ago that their answers are gone; " +
-			"with version where the base is unknown or too old, and nothing is applied: read the edits up to there first."}, s.editNotes)
+			"A request without an answer is to be sent again as it was. 409 with expectedClientSeq where edits are missing, or some are applied that cannot be answered any more: that one is next; " +
+			"with version where none is applied since the base is unknown or too old: read the edits up to there first."}, s.editNotes)
 	feed(s, route{path: path + "/ops", id: "listNoteEdits", tag: "Notes", summary: "The edits of the notes, in order",
 		about: "after is a version. What is older than 90 days is there no more.", shared: true}, s.listNoteEdits)
 	get(s, route{path: path + "/versions/{version}", id: "getNotesVersion", tag: "Notes", summary: "The notes as they once were",

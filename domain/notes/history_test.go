@@ -91,6 +91,9 @@ func TestOldEditsAreCompacted(t *testing.T) {
 			t.Errorf("edits that are applied, from %d: %v", first, err)
 		}
 	}
+	if _, err := k.submit("two", 0, 1, insert(0, "late "), insert(0, "w")); member(err, "expectedClientSeq") != 2 || member(err, "version") != -1 {
+		t.Errorf("edits of which the first is applied, with no base: %v", err)
+	}
 	k.accepted("one", base, 1_201, insert(0, "y"))
 	k.accepted("one", late.Version, 1_202, insert(0, "z"))
 	k.accepted("two", late.Version, 2, insert(0, "w"))

@@ -47,9 +47,10 @@ type Accepted struct {
 // Errors: Forbidden to observers, and to who is not there while the meeting is
 // active; MeetingNotActive when it is cancelled; Conflict when the notes are
 // locked, when the clientId is of another user or meeting, with the member
-// "expectedClientSeq" when edits are left out, or were applied so long ago that
-// their answers are gone, and with the member "version" when Base is unknown or too
-// far back: the client must read on to that version first.
+// "expectedClientSeq" when edits are left out, or when the first were applied but
+// cannot be answered with the others, and with the member "version" when none was
+// applied and Base is unknown or too far back: the client must read on to that
+// version first.
 // Invalid is an edit that cannot be applied, or that makes the document too long.
 func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID, sub Submission) (Accepted, error) {
 	var a Accepted
@@ -82,6 +83,9 @@ func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID
 				return err
 			}
 			applied, err := s.apply(tx, who, m, h, c, sub, fresh)
+			if repeated > 0 && errors.Is(err, ErrBase) {
+				return expecting(c.Seq+1, "the edits before this one were applied; the others have a base that is unknown or too far back")
+			}
 			if err != nil {
 				return failure(err, h)
 			}
@@ -166,24 +170,40 @@ func (s *Store) history(tx db.Reader, m domain.MeetingID, h head, c Client, base
 	if err := h.checkVersion(tx, m, base); err != nil {
 		return c, nil, err
 	}
-	after, forgotten := c.After(base), false
-	if after < h.floor {
-		// What it knew was before a part of the history that is gone, and is of use
-		// only for edits of its own after the base.
-		c, after, forgotten = Client{ID: c.ID, Seq: c.Seq, Base: base}, base, true
+	if history, kept := s.texts.since(m, h, c.After(base)); kept {
+		return c, history, nil
 	}
-	var err error
-	history, kept := s.texts.since(m, h, after)
-	if !kept {
-		read := behind{bytes: maxBehindBytes}
-		if history, err = db.All(tx, read.scan, selectOpsAfter, m, after, maxBehind+1); err == nil && len(history) > maxBehind {
-			err = ErrBase
+	if base > c.Base && len(c.Known) > 0 {
+		read, err := c.hasRead(tx, m, base)
+		if err != nil {
+			return c, nil, err
+		}
+		if read { // nothing is known any more, and what was before base is of no use
+			c = Client{ID: c.ID, Seq: c.Seq, Base: base}
 		}
 	}
-	if _, own := c.since(base, history); err == nil && forgotten && own > 0 {
+	after := c.After(base)
+	if after < h.floor {
+		return c, nil, ErrBase
+	}
+	if history, kept := s.texts.since(m, h, after); kept {
+		return c, history, nil
+	}
+	most := behind{bytes: maxBehindBytes}
+	history, err := db.All(tx, most.scan, selectOpsAfter, m, after, maxBehind+1)
+	if err == nil && len(history) > maxBehind {
 		err = ErrBase
 	}
 	return c, history, err
+}
+
+// hasRead reports whether a version has all revisions of the client.
+func (c Client) hasRead(tx db.Reader, m domain.MeetingID, version int64) (bool, error) {
+	last, err := db.One(tx, scanRevision, selectAnswers, m, c.ID, c.Seq, c.Seq)
+	if errors.Is(err, db.ErrNone) { // it is older than the history
+		return true, nil
+	}
+	return last.Version <= version, err
 }
 
 // behind scans revisions until they are too many bytes.

@@ -959,7 +959,7 @@ export interface paths {
         put?: never;
         /**
          * Edit the notes
-         * @description Each edit is rewritten for what others have done since baseVersion, and answered as it was applied, perhaps as nothing; one that was applied before gets its first answer. A request without an answer is to be sent again as it was. 409 with expectedClientSeq where edits are missing, or applied so long ago that their answers are gone; with version where the base is unknown or too old, and nothing is applied: read the edits up to there first.
+         * @description Each edit is rewritten for what others have done since baseVersion, and answered as it was applied, perhaps as nothing; one that was applied before gets its first answer. A request without an answer is to be sent again as it was. 409 with expectedClientSeq where edits are missing, or some are applied that cannot be answered any more: that one is next; with version where none is applied since the base is unknown or too old: read the edits up to there first.
          */
         post: operations["editNotes"];
         delete?: never;
