@@ -2,7 +2,7 @@ export { connect, Client } from "./client.js";
 export type { ConnectOptions } from "./http.js";
 export { ConnectionError, ProblemError, type Problem } from "./problem.js";
 export { Subscription, type Listener } from "./subscription.js";
-export type { AnyEvent, Answer, Items, LiveEvent, LiveRequest, Request, Reset, Snapshot } from "./types.js";
+export type { AnyEvent, Answer, Interim, Items, LiveEvent, LiveRequest, Request, Reset, Snapshot } from "./types.js";
 export { NotesDocument, type NotesEvent, type NotesOptions, type NotesStatus } from "./notes.js";
 export type { NotesStore } from "./keeper.js";
 export type { Cursor } from "./places.js";
