@@ -160,8 +160,11 @@ type foundLine struct {
 	Snippet string `json:"snippet" doc:"The part of the line around the words, as plain text. What was found stands between ⟦ and ⟧, and … where it was cut."`
 }
 
+// notesPath is that of the notes of a meeting.
+const notesPath = "/v1/meetings/{meetingId}/notes"
+
 func (s *Server) noteRoutes() {
-	const path = "/v1/meetings/{meetingId}/notes"
+	const path = notesPath
 	get(s, route{path: path, id: "getNotes", tag: "Notes", summary: "The notes of a meeting", about: "While the meeting is active, for those who have joined.", shared: true}, s.getNotes)
 	write(s, route{path: path + "/ops", id: "editNotes", tag: "Notes", limit: ratelimit.Notes, summary: "Edit the notes",
 		about: "Each edit is rewritten for what others have done since baseVersion, and answered as it was applied, perhaps as nothing; one that was applied before gets its first answer. " +
