@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,7 +19,7 @@ const maxSent = 500 // edits in one request, as the server takes them
 type desk struct {
 	mark
 	room room
-	due  [][]atomic.Int64 // when each edit was made, since the epoch, by editor and its number from 0
+	due  [][]atomic.Int64 // when each edit that was sent was made, since the epoch, by editor and its number from 0
 	late time.Duration    // to wait for what is still to be acknowledged
 }
 
@@ -37,15 +38,22 @@ type editor struct {
 
 	mu      sync.Mutex // guards the rest
 	base    int64
-	text    []byte      // at base, with pending done
-	pending []keystroke // the edits after those of seen that are its own, as they are at base
-	made    int         // edits made
+	text    []byte      // at base, with sent and unsent done
+	sent    []keystroke // its edits after those that are seen, as they are at base
+	unsent  []made      // edits after these, of which none is idle
+	count   int         // edits sent
 	acked   int         // … of these known to be revisions
 	seen    []int       // by editor: the number of its edits that are in base
 	took    []time.Duration
 	arrived []time.Duration // how long the edits of others took
 	moved   chan struct{}   // holds one: base has moved
 	err     error           // why its stream ended before it was to, or what it brought cannot be
+}
+
+// made is a keystroke that is not sent yet.
+type made struct {
+	keystroke
+	at time.Duration // when it was to be made, since the epoch
 }
 
 // revision is an edit of the notes as the feed tells it.
@@ -66,88 +74,96 @@ func (e *editor) edit(at time.Duration) error {
 	}
 	var err error
 	e.text, err = k.apply(e.text)
-	e.due[e.number][e.made].Store(int64(at))
-	e.pending, e.made = append(e.pending, k), e.made+1
+	e.unsent = append(e.unsent, made{k, at})
 	return err
 }
 
-// request returns what it sends next, its edits from one number to before another; nothing when both are the same.
+// owed is how many of its edits are not acknowledged.
+func (e *editor) owed() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.count - e.acked + len(e.unsent)
+}
+
+// request returns what it sends next, once the last is answered: its edits from one number to before another; nothing
+// when both are the same.
 func (e *editor) request() (body []byte, from, to int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	from = max(e.acked, e.seen[e.number])
-	if e.err != nil || from == e.made {
+	next := e.unsent[:min(len(e.unsent), maxSent)]
+	if from = e.count; e.err != nil || len(next) == 0 {
 		return nil, from, from
 	}
-	unsent := e.pending[from-e.seen[e.number]:]
-	unsent = unsent[:min(len(unsent), maxSent)]
 	body = fmt.Appendf(e.line.body[:0], `{"clientId":%q,"baseVersion":%d,"edits":[`, e.client(e.number), e.base)
-	for i, k := range unsent {
+	for i, k := range next {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = append(strconv.AppendInt(append(body, `{"clientSeq":`...), int64(from+i+1), 10), `,"ops":`...)
+		e.due[e.number][e.count].Store(int64(k.at))
+		e.count++
+		body = append(strconv.AppendInt(append(body, `{"clientSeq":`...), int64(e.count), 10), `,"ops":`...)
 		body = append(k.render(body), '}')
+		e.sent = append(e.sent, k.keystroke)
 	}
-	return append(body, "]}"...), from, from + len(unsent)
+	e.unsent = e.unsent[len(next):]
+	return append(body, "]}"...), from, e.count
 }
 
-// send sends what is to be sent and takes the answer.
-func (e *editor) send(ctx context.Context) error {
+// send sends what is to be sent and takes the answer. It returns whether there was something.
+func (e *editor) send(ctx context.Context) (some bool, err error) {
 	body, from, to := e.request()
 	if from == to {
-		return nil
+		return false, nil
 	}
 	e.line.body = body
 	got, err := e.line.do(ctx, request{method: "POST", path: e.room.notes() + "/ops", token: e.token, body: body})
 	if err != nil {
-		return err
+		return true, err
 	}
 	now := e.now()
 	if got.status != 200 {
-		return refusal(got.status, got.body)
+		return true, refusal(got.status, got.body)
 	}
 	var answer struct {
 		Edits []struct{ ClientSeq int }
 	}
 	if err := json.Unmarshal(got.body, &answer); err != nil || len(answer.Edits) != to-from {
-		return fmt.Errorf("%d answers to %d edits: %v", len(answer.Edits), to-from, err)
+		return true, fmt.Errorf("%d answers to %d edits: %v", len(answer.Edits), to-from, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i, a := range answer.Edits {
 		if a.ClientSeq != from+i+1 {
-			return fmt.Errorf("edit %d is answered as %d", from+i+1, a.ClientSeq)
+			return true, fmt.Errorf("edit %d is answered as %d", from+i+1, a.ClientSeq)
 		}
 		e.took = append(e.took, now-time.Duration(e.due[e.number][from+i].Load()))
 	}
 	e.acked = to
-	return nil
+	return true, nil
 }
 
 // write makes edits, one every so often after the first moment, and sends those that are not sent once the last
 // request is answered. It returns when all are acknowledged.
 func (e *editor) write(ctx context.Context, first, every time.Duration, edits int) error {
-	for made := 0; made < edits; {
-		if !sleep(ctx, first+time.Duration(made)*every-e.now()) {
+	for n := 0; n < edits; {
+		if !sleep(ctx, first+time.Duration(n)*every-e.now()) {
 			return cause(ctx, nil)
 		}
-		for at := first + time.Duration(made)*every; made < edits && at <= e.now(); at += every {
+		for at := first + time.Duration(n)*every; n < edits && at <= e.now(); at += every {
 			if err := e.edit(at); err != nil {
 				return err
 			}
-			made++
+			n++
 		}
-		if err := e.send(ctx); err != nil {
+		if _, err := e.send(ctx); err != nil {
 			return err
 		}
 	}
-	for _, from, to := e.request(); from < to; _, from, to = e.request() {
-		if err := e.send(ctx); err != nil {
+	for {
+		if some, err := e.send(ctx); !some || err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // read takes what the feed brings until its stream ends.
@@ -198,16 +214,20 @@ func (e *editor) step(r revision, at time.Duration) error {
 	}
 	e.base, e.seen[number] = r.Version, r.ClientSeq
 	if number == e.number {
-		if len(e.pending) == 0 || e.pending[0] != over {
+		if len(e.sent) == 0 || e.sent[0] != over {
 			return fmt.Errorf("was not made so")
 		}
-		e.pending = e.pending[1:]
+		e.sent = e.sent[1:]
 		return nil
 	}
 	e.arrived = append(e.arrived, at-time.Duration(e.due[number][r.ClientSeq-1].Load()))
-	for i, p := range e.pending {
-		e.pending[i], over = p.past(over, false), over.past(p, true)
+	for i, k := range e.sent {
+		e.sent[i], over = k.past(over, false), over.past(k, true)
 	}
+	for i, k := range e.unsent {
+		e.unsent[i].keystroke, over = k.past(over, false), over.past(k.keystroke, true)
+	}
+	e.unsent = slices.DeleteFunc(e.unsent, func(k made) bool { return k.idle() }) // others have done it
 	e.text, err = over.apply(e.text)
 	return err
 }
@@ -216,5 +236,5 @@ func (e *editor) step(r revision, at time.Duration) error {
 func (e *editor) shows(version int64, text string) (there, same bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.base >= version, e.base == version && len(e.pending) == 0 && string(e.text) == text, e.err
+	return e.base >= version, e.base == version && len(e.sent)+len(e.unsent) == 0 && string(e.text) == text, e.err
 }

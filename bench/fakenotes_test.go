@@ -54,6 +54,10 @@ func (f *fake) write(w http.ResponseWriter, r *http.Request) {
 	var answers []any
 	for _, e := range in.Edits {
 		k, err := keystrokeOf(e.Ops)
+		if k.idle() {
+			http.Error(w, `{"code":"validation_failed"}`, http.StatusUnprocessableEntity)
+			return
+		}
 		if c.seq++; err != nil || e.ClientSeq != c.seq {
 			http.Error(w, `{"code":"conflict"}`, http.StatusConflict)
 			return

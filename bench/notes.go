@@ -139,7 +139,7 @@ func (c notes) converge(ctx context.Context, t *target, all []*editor) ([]string
 		case !same:
 			other++
 		}
-		lost += e.made - e.acked
+		lost += e.owed()
 	}
 	faults := ended.faults("streams of edits")
 	for _, f := range []struct {

@@ -76,7 +76,7 @@ type noteEdits struct {
 
 type noteEdit struct {
 	ClientSeq int64 `json:"clientSeq" minimum:"1" maximum:"9007199254740991" doc:"One more with every edit of the client, from 1."`
-	Ops       ops   `json:"ops"`
+	Ops       ops   `json:"ops" doc:"At least one of them inserts or deletes: 422 for an edit that changes nothing. One that others have emptied is dropped before it gets a number."`
 }
 
 // Resolve reads the edits, outside of any transaction.
@@ -160,12 +160,16 @@ type foundLine struct {
 	Snippet string `json:"snippet" doc:"The part of the line around the words, as plain text. What was found stands between ⟦ and ⟧, and … where it was cut."`
 }
 
+// notesPath is that of the notes of a meeting.
+const notesPath = "/v1/meetings/{meetingId}/notes"
+
 func (s *Server) noteRoutes() {
-	const path = "/v1/meetings/{meetingId}/notes"
+	const path = notesPath
 	get(s, route{path: path, id: "getNotes", tag: "Notes", summary: "The notes of a meeting", about: "While the meeting is active, for those who have joined.", shared: true}, s.getNotes)
 	write(s, route{path: path + "/ops", id: "editNotes", tag: "Notes", limit: ratelimit.Notes, summary: "Edit the notes",
-		about: "Each edit is rewritten for what others have done since baseVersion, and answered as it was applied; one that was applied before gets its first answer. " +
-			"409 with expectedClientSeq where edits are missing, with version where the base is unknown or too old: read the edits up to there first."}, s.editNotes)
+		about: "Each edit is rewritten for what others have done since baseVersion, and answered as it was applied, perhaps as nothing; one that was applied before gets its first answer. " +
+			"A request without an answer is to be sent again as it was. 409 with expectedClientSeq where edits are missing, or some are applied that cannot be answered any more: that one is next; " +
+			"with version where none is applied since the base is unknown or too old: read the edits up to there first."}, s.editNotes)
 	feed(s, route{path: path + "/ops", id: "listNoteEdits", tag: "Notes", summary: "The edits of the notes, in order",
 		about: "after is a version. What is older than 90 days is there no more.", shared: true}, s.listNoteEdits)
 	get(s, route{path: path + "/versions/{version}", id: "getNotesVersion", tag: "Notes", summary: "The notes as they once were",

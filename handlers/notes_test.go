@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,10 +55,11 @@ func (n notebook) content() string {
 	return note.Content
 }
 
-// What cannot be an edit is refused, and nothing of its request is applied.
+// What cannot be an edit is refused and recorded, and nothing of its request is applied.
 func TestBadEditsAreRefusedWhole(t *testing.T) {
 	s := newServer(t)
-	notes := s.signIn("ada").notesOf(s.signIn("ada").plan("Plan"))
+	ada := s.signInAs("ada", "org_1", "member")
+	notes, refused := ada.notesOf(ada.plan("Plan")), map[string]int{}
 	notes.write(1, "Hello")
 	long := strings.Repeat("x", 20_001)
 	for name, c := range map[string]struct {
@@ -75,6 +77,7 @@ func TestBadEditsAreRefusedWhole(t *testing.T) {
 		"a string":            {`[{"retain":"1"}]`, 422},
 		"empty text":          {`[{"insert":""}]`, 422},
 		"only keeps":          {`[{"retain":3}]`, 422},
+		"empty":               {`[]`, 422},
 		"half a pair":         {`[{"insert":"\ud83d"}]`, 422},
 		"NUL":                 {`[{"insert":"\u0000"}]`, 422},
 		"too much":            {`[{"insert":"` + long + `"}]`, 422},
@@ -87,6 +90,7 @@ func TestBadEditsAreRefusedWhole(t *testing.T) {
 	} {
 		body := fmt.Sprintf(`{"clientId":%q,"baseVersion":0,"edits":[{"clientSeq":2,"ops":[{"insert":"y"}]},{"clientSeq":3,"ops":%s}]}`, notes.client, c.ops)
 		a := notes.do("POST", notes.path+"/ops", body)
+		refused[a.code()]++
 		if a.Status != c.status || a.code() != map[int]string{400: "validation_failed", 422: "validation_failed", 413: "payload_too_large"}[c.status] {
 			t.Errorf("%s: %d %.300s", name, a.Status, a.Body)
 		}
@@ -99,6 +103,7 @@ func TestBadEditsAreRefusedWhole(t *testing.T) {
 		"seq 0":            strings.Replace(notes.edit(0, 1, `[{"insert":"y"}]`), `"clientSeq":1`, `"clientSeq":0`, 1),
 		"too many edits":   fmt.Sprintf(`{"clientId":%q,"baseVersion":0,"edits":[%s]}`, notes.client, strings.TrimSuffix(strings.Repeat(`{"clientSeq":2,"ops":[{"insert":"y"}]},`, 501), ",")),
 	} {
+		refused["validation_failed"]++
 		if a := notes.do("POST", notes.path+"/ops", body); a.Status != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d %.300s", name, a.Status, a.Body)
 		}
@@ -106,24 +111,61 @@ func TestBadEditsAreRefusedWhole(t *testing.T) {
 	if got, n := notes.content(), s.number(`SELECT count(*) FROM note_ops`); got != "Hello" || n != 1 {
 		t.Errorf("%q after %d edits", got, n)
 	}
+	s.recordedRefusals(notes, refused)
 }
 
-// An edit whose text others have removed keeps its number: the client sends what has
-// become of it, which is nothing, and goes on.
-func TestEditThatOthersHaveEmptiedIsTaken(t *testing.T) {
+// recordedRefusals wants so many refused edits of the notes in the record of org_1, by
+// their codes, and ends it.
+func (s *server) recordedRefusals(n notebook, want map[string]int) {
+	s.t.Helper()
+	got := map[string]int{}
+	for _, l := range s.recorded("org_1") {
+		var detail struct{ Method, Path, Code string }
+		if l.Outcome != audit.Refused || json.Unmarshal([]byte(l.Detail), &detail) != nil || detail.Method != "POST" || detail.Path != n.path+"/ops" {
+			continue
+		}
+		got[detail.Code]++
+	}
+	if !maps.Equal(got, want) {
+		s.t.Errorf("recorded %v, want %v", got, want)
+	}
+}
+
+// An edit that changes nothing is refused as it is sent, and takes no number; one whose
+// text others have removed meanwhile is applied, as nothing, and its answer is repeated.
+func TestEditThatChangesNothingIsRefused(t *testing.T) {
 	s := newServer(t)
-	ada, grace := s.signIn("ada"), s.signIn("grace")
+	ada, grace := s.signInAs("ada", "org_1", "member"), s.signIn("grace")
 	meeting := ada.plan("Plan", grace, "participant")
 	first, second := ada.notesOf(meeting), grace.notesOf(meeting)
 	version := first.write(1, "Hello")
 	var a noteAnswer
 	second.must("POST", second.path+"/ops", second.edit(version, 1, `[{"delete":5}]`)).into(t, &a)
-	for seq, ops := range []string{`[]`, `[{"insert":"Bye"}]`} {
-		first.must("POST", first.path+"/ops", first.edit(a.Version, int64(seq)+2, ops))
+	refused := 0
+	for _, ops := range []string{`[]`, ` [ ] `, `[{"retain":5}]`, `[{"retain":2},{"retain":3}]`, `[{"insert":""}]`, `[{"delete":0}]`, `[{"retain":0}]`} {
+		for _, client := range []notebook{first, second, {first.person, first.path, "new"}} {
+			refused++
+			if got := client.do("POST", client.path+"/ops", client.edit(version, 2, ops)); got.Status != 422 || got.code() != "validation_failed" || !strings.Contains(string(got.Body), `"body.edits[0].ops`) {
+				t.Errorf("%s: %d %s", ops, got.Status, got.Body)
+			}
+		}
 	}
-	if got, n := first.content(), s.number(`SELECT count(*) FROM note_ops`); got != "Bye" || n != 4 {
-		t.Errorf("%q after %d edits", got, n)
+	if ops, clients := s.number(`SELECT count(*) FROM note_ops`), s.number(`SELECT sum(seq) FROM note_clients`); ops != 2 || clients != 2 {
+		t.Errorf("%d edits, the last numbers add up to %d", ops, clients)
 	}
+	var emptied, again noteAnswer
+	for _, answer := range []*noteAnswer{&emptied, &again} {
+		first.must("POST", first.path+"/ops", first.edit(version, 2, `[{"retain":1},{"delete":3}]`)).into(t, answer)
+	}
+	first.must("POST", first.path+"/ops", first.edit(emptied.Version, 3, `[{"insert":"Bye"}]`))
+	var page struct {
+		Items []struct{ Ops json.RawMessage }
+	}
+	first.must("GET", fmt.Sprint(first.path, "/ops?after=", a.Version), nil).into(t, &page)
+	if fmt.Sprint(emptied) != fmt.Sprint(again) || len(page.Items) != 2 || string(page.Items[0].Ops) != "[]" || first.content() != "Bye" {
+		t.Errorf("%+v, then %+v; %+v", emptied, again, page)
+	}
+	s.recordedRefusals(first, map[string]int{"validation_failed": refused})
 }
 
 // What the client must do instead is told by a number.

@@ -163,6 +163,23 @@ func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 	_ = s.note(r, c, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code}) // see above
 }
 
+// editsOfNotes is the route of which the record has what was wrong, too.
+const editsOfNotes = http.MethodPost + " " + notesPath + "/ops"
+
+// noteWrong records edits of notes that could not be ones. Many write one text by an
+// algorithm that trusts what it is given: who tries what it takes is known. They are
+// refused whether it can be recorded or not.
+func (s *Server) noteWrong(r *http.Request, c *call, status int) {
+	if c.route != editsOfNotes || c.who.User == "" {
+		return
+	}
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		detail := map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": codes[status]}
+		_ = s.note(r, c, audit.RequestMade, audit.Refused, resourceOf(r.URL.Path), detail) // see above
+	}
+}
+
 // speakersOf is what the paths of a meeting's speakers have before the label.
 const speakersOf = "/speakers/"
 

@@ -261,6 +261,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(a).SetReadDeadline(began.Add(s.BodyTimeout))
 	}
 	s.dispatch(a, r, c)
+	s.noteWrong(r, c, a.status)
 }
 
 // dispatch finds the route and, under /v1, who asks; then the handler runs.

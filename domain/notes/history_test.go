@@ -73,16 +73,26 @@ func TestOldEditsAreCompacted(t *testing.T) {
 			t.Errorf("after %d: gone up to %d, %v", after, part.Gone, err)
 		}
 	}
-	// Who comes back from before reads on; what it sent is known, its answers are not.
+	// Who comes back from before reads on.
 	for name, send := range map[string]func() error{
-		"an old base":   func() error { _, err := k.submit("one", versions[5], 1_201, insert(0, "y")); return err },
-		"no base":       func() error { _, err := k.submit("new", 0, 1, insert(0, "y")); return err },
-		"one behind":    func() error { _, err := k.submit("behind", base, 3, insert(0, "y")); return err },
-		"an old answer": func() error { _, err := k.submit("one", base, 1_200, insert(1_199, "x")); return err },
+		"an old base": func() error { _, err := k.submit("one", versions[5], 1_201, insert(0, "y")); return err },
+		"no base":     func() error { _, err := k.submit("new", 0, 1, insert(0, "y")); return err },
+		"one behind":  func() error { _, err := k.submit("behind", base, 3, insert(0, "y")); return err },
 	} {
 		if err := send(); domain.KindOf(err) != domain.Conflict || member(err, "version") != late.Version {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// What it sent is known, though its answers are not: it is not told of its base,
+	// which would say that nothing was applied.
+	for _, first := range []int64{1_199, 1_200} {
+		_, err := k.submit("one", versions[1_197], first, insert(int(first)-1, "x"), insert(int(first), "x"))
+		if domain.KindOf(err) != domain.Conflict || member(err, "expectedClientSeq") != 1_201 || member(err, "version") != -1 {
+			t.Errorf("edits that are applied, from %d: %v", first, err)
+		}
+	}
+	if _, err := k.submit("two", 0, 1, insert(0, "late "), insert(0, "w")); member(err, "expectedClientSeq") != 2 || member(err, "version") != -1 {
+		t.Errorf("edits of which the first is applied, with no base: %v", err)
 	}
 	k.accepted("one", base, 1_201, insert(0, "y"))
 	k.accepted("one", late.Version, 1_202, insert(0, "z"))

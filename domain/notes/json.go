@@ -18,10 +18,10 @@ const maxLength = 1_000_000
 // Parse reads an edit as a client sends it: a JSON array of {"retain":n},
 // {"insert":"text"} and {"delete":n}, with n a whole number from 1 to a million of
 // UTF-16 code units and a text that is not empty and has neither U+0000 nor
-// half a surrogate pair. What cannot be read, only keeps, or is over MaxJSON,
-// MaxOps or MaxInsert is Invalid; [] is what has become of an edit whose text others
-// have removed, and must be sent, since its number is taken. The result is not canonical: [Delta.Reach] then
-// tells whether it stays within the document, also where it only keeps.
+// half a surrogate pair. What cannot be read, changes nothing since it neither
+// inserts nor deletes, or is over MaxJSON, MaxOps or MaxInsert is Invalid. The
+// result is not canonical: [Delta.Reach] then tells whether it stays within the
+// document, also where it only keeps.
 func Parse(text []byte) (Delta, error) {
 	if len(text) > MaxJSON {
 		return nil, domain.Fail(domain.Invalid, "an edit has at most %d bytes of JSON, not %d", MaxJSON, len(text))
@@ -42,7 +42,7 @@ func Parse(text []byte) (Delta, error) {
 		return nil, domain.Fail(domain.Invalid, "an edit has at most %d operations, not %d", MaxOps, len(d))
 	case inserted > MaxInsert:
 		return nil, domain.Fail(domain.Invalid, "an edit inserts at most %d UTF-16 code units, not %d", MaxInsert, inserted)
-	case !works && len(d) > 0:
+	case !works:
 		return nil, domain.Fail(domain.Invalid, "the edit changes nothing")
 	}
 	return d, nil

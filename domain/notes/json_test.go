@@ -38,7 +38,7 @@ func TestParseRefuses(t *testing.T) {
 		`[{"retain":0},{"insert":"x"}]`, `[{"delete":0}]`, `[{"delete":-1}]`, `[{"delete":1.5}]`, `[{"delete":1.0}]`, `[{"delete":1e2}]`, `[{"delete":"1"}]`,
 		`[{"delete":1000001}]`, `[{"delete":4294967297}]`, `[{"delete":18446744073709551617}]`, `[{"delete":NaN}]`, `[{"delete":Infinity}]`,
 		`[{"delete":null}]`, `[{"delete":true}]`, `[{"delete":[1]}]`, `[{"insert":1}]`, `[{"insert":null}]`, `[{"insert":{}}]`, `[{"insert":["x"]}]`,
-		`[{"insert":""}]`, `[{"retain":5}]`, `[{"insert":"a\u0000"}]`,
+		`[]`, ` [ ] `, `[{"insert":""}]`, `[{"retain":5}]`, `[{"retain":5},{"retain":1}]`, `[{"insert":"a\u0000"}]`,
 		`[{"insert":"\ud83d"}]`, `[{"insert":"\ude00"}]`, `[{"insert":"\ude00\ud83d"}]`, `[{"insert":"\ud83d\ud83d"}]`, `[{"insert":"a\\\ud83dx\ude00"}]`,
 		"[{\"insert\":\"\xed\xa0\xbd\"}]", "[{\"insert\":\"\xff\"}]", "[{\"insert\":\"a\nb\"}]",
 		`[{"insert":"` + strings.Repeat("x", notes.MaxInsert) + `"},{"insert":"x"}]`,

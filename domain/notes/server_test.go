@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"connvo/domain"
 	"connvo/domain/notes"
 )
 
@@ -16,6 +15,8 @@ type server struct {
 	clients   map[string]notes.Client
 	undone    int64        // rollbacks
 	gap       func() int64 // how far the next version is from the last
+	far       int          // how many revisions a base may be behind, 0 for any
+	emptied   int          // edits that were applied as nothing
 }
 
 func newServer(gap func() int64) *server {
@@ -68,7 +69,13 @@ func (s *server) apply(r request) ([]notes.Revision, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, known := s.since(r.base, 0); !known && repeated < len(r.edits) {
+	for _, e := range r.edits {
+		if len(e.Delta.Normalize()) == 0 {
+			return nil, fmt.Errorf("edit %d of %s is empty", e.Seq, r.client)
+		}
+	}
+	behind, known := s.since(r.base, len(s.revisions))
+	if repeated < len(r.edits) && (!known || s.far > 0 && len(behind) > s.far) {
 		return nil, notes.ErrBase
 	}
 	history, known := s.since(c.After(r.base), len(s.revisions))
@@ -84,6 +91,9 @@ func (s *server) apply(r request) ([]notes.Revision, error) {
 		if err := s.text.Apply(d); err != nil {
 			s.text = notes.NewText(s.replay(s.revisions))
 			return nil, err
+		}
+		if len(d) == 0 {
+			s.emptied++
 		}
 		e := r.edits[repeated+i]
 		edits = append(edits, notes.Revision{Version: s.version(), Client: r.client, Seq: e.Seq, Delta: d})
@@ -169,33 +179,36 @@ type editor struct {
 	id string
 	draft
 	kept    draft // what is written down, and left after a crash
-	acked   int64 // edits up to this one are revisions, as answers say
 	waiting int   // the number of the request whose answer is awaited, or 0
-	sent    int   // requests
+	asked   int   // requests
+	dropped int   // edits that others have emptied before they were sent
 	offline bool
 }
 
 // draft is what an editor works on.
 type draft struct {
-	base    int64
-	text    string       // at base, with pending done
-	pending []notes.Edit // not seen as revisions, in their form at base
-	seq     int64        // of the last edit made
+	base   int64
+	text   string        // at base, with sent and unsent done
+	sent   []notes.Edit  // not seen as revisions, in their form at base
+	flight *request      // the last of sent as they were sent, until they are known to be applied
+	first  int64         // of flight that is new
+	unsent []notes.Delta // in their form at base, none of them empty
+	seq    int64         // of the last edit that was sent
 }
 
 func (d draft) clone() draft {
-	d.pending = slices.Clone(d.pending)
+	d.sent, d.unsent = slices.Clone(d.sent), slices.Clone(d.unsent)
 	return d
 }
 
+// edit does an edit of its text, unless it changes nothing.
 func (e *editor) edit(d notes.Delta) error {
 	if d = d.Normalize(); len(d) == 0 {
 		return nil
 	}
 	text, err := d.Apply(e.text)
 	e.text = text
-	e.seq++
-	e.pending = append(e.pending, notes.Edit{Seq: e.seq, Delta: d})
+	e.unsent = append(e.unsent, d)
 	return err
 }
 
@@ -206,45 +219,65 @@ func (e *editor) receive(revisions []notes.Revision) error {
 			continue
 		}
 		if r.Client == e.id {
-			if len(e.pending) == 0 || e.pending[0].Seq != r.Seq || !e.pending[0].Delta.Equal(r.Delta) {
-				return fmt.Errorf("%s has %+v pending and reads of %+v", e.id, e.pending, r)
+			if len(e.sent) == 0 || e.sent[0].Seq != r.Seq || !e.sent[0].Delta.Equal(r.Delta) {
+				return fmt.Errorf("%s has sent %+v and reads of %+v", e.id, e.sent, r)
 			}
-			e.pending, e.acked, e.base = e.pending[1:], max(e.acked, r.Seq), r.Version
+			e.sent, e.base = e.sent[1:], r.Version
+			if e.flight != nil && e.first <= r.Seq {
+				e.flight = nil // a request is applied whole
+			}
 			continue
 		}
-		deltas := make([]notes.Delta, len(e.pending))
-		for i, p := range e.pending {
-			deltas[i] = p.Delta
+		deltas := make([]notes.Delta, 0, len(e.sent)+len(e.unsent))
+		for _, s := range e.sent {
+			deltas = append(deltas, s.Delta)
 		}
-		lifted, over := notes.Lift(deltas, r.Delta)
+		lifted, over := notes.Lift(append(deltas, e.unsent...), r.Delta)
 		text, err := over.Apply(e.text)
 		if err != nil {
 			return err
 		}
 		e.text, e.base = text, r.Version
-		for i := range e.pending {
-			e.pending[i].Delta = lifted[i]
+		for i := range e.sent {
+			e.sent[i].Delta = lifted[i]
 		}
+		e.hold(lifted[len(e.sent):])
 	}
 	return nil
 }
 
-// request writes down what it is about to send and returns it: up to most edits
-// that have no answer, or from the first one that the feed has not brought.
+// hold keeps what is still to be sent, without what others have emptied.
+func (e *editor) hold(edits []notes.Delta) {
+	e.unsent = slices.DeleteFunc(edits, func(d notes.Delta) bool { return len(d) == 0 })
+	e.dropped += len(edits) - len(e.unsent)
+}
+
+// request returns what is to be sent: the same again while no answer has come, else
+// up to most edits, which get their numbers and are written down with them. With
+// again those that are applied go before them, as they are by now.
 func (e *editor) request(most int, again bool) (request, bool) {
-	edits := e.pending
-	for !again && len(edits) > 0 && edits[0].Seq <= e.acked {
-		edits = edits[1:]
-	}
-	if len(edits) == 0 {
-		return request{}, false
-	}
-	if e.kept.seq < e.seq {
+	if e.flight == nil {
+		if len(e.unsent) == 0 {
+			return request{}, false
+		}
+		most, e.first = min(most, len(e.unsent)), e.seq+1
+		e.flight = &request{client: e.id, base: e.base}
+		for _, d := range e.unsent[:most] {
+			e.seq++
+			e.flight.edits = append(e.flight.edits, notes.Edit{Seq: e.seq, Delta: d})
+		}
+		applied := e.sent
+		e.sent, e.unsent = append(applied, e.flight.edits...), e.unsent[most:]
+		if again && !slices.ContainsFunc(applied, func(s notes.Edit) bool { return len(s.Delta) == 0 }) {
+			e.flight.edits = slices.Clone(e.sent)
+		}
 		e.kept = e.clone()
 	}
-	e.sent++
-	e.waiting = e.sent
-	return request{e.id, e.sent, e.base, slices.Clone(edits[:min(most, len(edits))])}, true
+	e.asked++
+	e.waiting = e.asked
+	r := *e.flight
+	r.number = e.waiting
+	return r, true
 }
 
 func (e *editor) hear(a answer) error {
@@ -255,18 +288,34 @@ func (e *editor) hear(a answer) error {
 	gap, isGap := errors.AsType[*notes.Gap](a.err)
 	switch {
 	case isGap:
-		e.acked = gap.Expected - 1
+		e.expect(gap.Expected)
 	case errors.Is(a.err, notes.ErrBase):
-		e.acked = 0 // and the feed brings more
-	case domain.KindOf(a.err) == domain.Invalid, a.err != nil:
+		if e.flight != nil {
+			e.expect(e.first)
+		}
+	case a.err != nil:
 		return fmt.Errorf("%s is refused: %w", e.id, a.err)
-	case len(a.edits) > 0:
-		e.acked = max(e.acked, a.edits[len(a.edits)-1].Seq)
+	default:
+		e.flight = nil
 	}
 	return nil
 }
 
-// crash leaves what is written down.
-func (e *editor) crash() {
-	e.draft, e.acked, e.waiting = e.kept.clone(), 0, 0
+// expect takes back what was sent and is not applied, from a number on, to be sent
+// anew as it is now.
+func (e *editor) expect(seq int64) {
+	at := slices.IndexFunc(e.sent, func(s notes.Edit) bool { return s.Seq >= seq })
+	if e.flight = nil; at < 0 {
+		return
+	}
+	var back []notes.Delta
+	for _, s := range e.sent[at:] {
+		back = append(back, s.Delta)
+	}
+	e.seq = seq - 1
+	e.sent = slices.Clone(e.sent[:at])
+	e.hold(append(back, e.unsent...))
 }
+
+// crash leaves what is written down.
+func (e *editor) crash() { e.draft, e.waiting = e.kept.clone(), 0 }

@@ -20,18 +20,30 @@ var (
 
 // Twenty clients edit one document, each offline at times, over a network that
 // delays, reorders, loses and repeats what they send and hear; they crash, and so
-// does the server, which also takes revisions back. Once all have been heard, all have the same text.
+// does the server, which also takes revisions back and requests only from bases that
+// are not too old. Once all have been heard, all have the same text.
 func TestEverySeedConverges(t *testing.T) {
 	t.Parallel()
 	if *oneSeed != 0 {
-		if err := simulate(*oneSeed, t.Logf); err != nil {
+		if _, err := simulate(*oneSeed, t.Logf); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
+	all := map[string]int{}
 	for seed := range uint64(*seeds) {
-		if err := simulate(seed+1, func(string, ...any) {}); err != nil {
+		counts, err := simulate(seed+1, func(string, ...any) {})
+		if err != nil {
 			t.Fatalf("go test ./domain/notes -run TestEverySeedConverges -v -seed=%d: %v", seed+1, err)
+		}
+		for what, n := range counts {
+			all[what] += n
+		}
+	}
+	t.Log(all)
+	for _, what := range []string{"dropped", "emptied", "crash", "restart", "rollback", notes.ErrBase.Error()} {
+		if all[what] < *seeds {
+			t.Errorf("%q has happened %d times in %d simulations", what, all[what], *seeds)
 		}
 	}
 }
@@ -51,23 +63,29 @@ type part struct {
 	revisions []notes.Revision
 }
 
-func simulate(seed uint64, logf func(string, ...any)) error {
+// simulate returns how often what has happened.
+func simulate(seed uint64, logf func(string, ...any)) (map[string]int, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{rng: rng, server: newServer(func() int64 { return 1 + rng.Int64N(3) }), counts: map[string]int{}}
+	w.server.far = 1 + rng.IntN(120)
 	for i := range editors {
 		w.editors = append(w.editors, &editor{id: fmt.Sprint("client", i)})
 	}
 	for range maxSteps {
 		if err := w.step(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	logf("%v, %d in flight, %d revisions", w.counts, len(w.flying), len(w.server.revisions))
 	if err := w.settle(); err != nil {
-		return err
+		return nil, err
 	}
+	for _, e := range w.editors {
+		w.counts["dropped"] += e.dropped
+	}
+	w.counts["emptied"] = w.server.emptied
 	logf("settled: %v, %d revisions, %q", w.counts, len(w.server.revisions), w.server.text)
-	return w.server.check()
+	return w.counts, w.server.check()
 }
 
 func (w *world) step() error {
@@ -194,7 +212,7 @@ func (w *world) settle() error {
 					return err
 				}
 			}
-			settled = settled && len(e.pending) == 0 && e.base == w.server.version()
+			settled = settled && len(e.sent)+len(e.unsent) == 0 && e.base == w.server.version()
 		}
 		if settled {
 			return w.equal()
@@ -209,7 +227,7 @@ func (w *world) equal() error {
 			return fmt.Errorf("%s has %q, the server %q", e.id, e.text, w.server.text)
 		}
 		if last := w.server.clients[e.id].Seq; last != e.seq {
-			return fmt.Errorf("%s has made %d edits, the server has %d of them", e.id, e.seq, last)
+			return fmt.Errorf("%s has sent %d edits, the server has %d of them", e.id, e.seq, last)
 		}
 	}
 	return nil

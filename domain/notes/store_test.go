@@ -231,6 +231,29 @@ func TestOfflineQueueIsSentFromOneBase(t *testing.T) {
 	t.Error("nobody was told to read")
 }
 
+// Who has read everything goes on, however much others have written since its last
+// edit; who has not is told to read, and then goes on.
+func TestWhoHasReadEverythingIsNotBehind(t *testing.T) {
+	t.Parallel()
+	k := newDesk(t)
+	first := k.accepted("idle", 0, 1, insert(0, "a"))
+	k.accepted("late", first.Version, 1, insert(1, "b"))
+	var deltas []notes.Delta
+	for range 220 { // 4 MiB
+		deltas = append(deltas, insert(0, strings.Repeat("x", notes.MaxInsert)), notes.Delta{notes.Delete(notes.MaxInsert)})
+	}
+	last := k.accepted("other", first.Version, 1, deltas...)
+	if _, err := k.submit("late", first.Version, 2, insert(2, "!")); member(err, "version") != last.Version {
+		t.Errorf("with an own edit that it has not read: %v", err)
+	}
+	k.accepted("late", last.Version, 2, insert(2, "c"))
+	k.accepted("idle", last.Version, 2, insert(2, "d"))
+	k.accepted("idle", last.Version, 3, insert(3, "e"))
+	if n := k.get(); n.Content != "abcde" {
+		t.Errorf("%q", n.Content)
+	}
+}
+
 // What is kept in memory changes nothing: a Store that has it and one that has just
 // started answer the same, to clients that are behind, to what cannot be applied, and
 // over rollbacks.

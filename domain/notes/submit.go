@@ -47,8 +47,10 @@ type Accepted struct {
 // Errors: Forbidden to observers, and to who is not there while the meeting is
 // active; MeetingNotActive when it is cancelled; Conflict when the notes are
 // locked, when the clientId is of another user or meeting, with the member
-// "expectedClientSeq" when edits are left out, and with the member "version" when
-// Base is unknown or too far back: the client must read on to that version first.
+// "expectedClientSeq" when edits are left out, or when the first were applied but
+// cannot be answered with the others, and with the member "version" when none was
+// applied and Base is unknown or too far back: the client must read on to that
+// version first.
 // Invalid is an edit that cannot be applied, or that makes the document too long.
 func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID, sub Submission) (Accepted, error) {
 	var a Accepted
@@ -73,7 +75,7 @@ func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID
 		if err != nil {
 			return failure(err, h)
 		}
-		if a.Edits, err = h.repeated(tx, m, c, sub.Edits[:repeated]); err != nil {
+		if a.Edits, err = repeatedOf(tx, m, c, sub.Edits[:repeated]); err != nil {
 			return err
 		}
 		if fresh := sub.Edits[repeated:]; len(fresh) > 0 {
@@ -81,6 +83,9 @@ func (s *Store) Submit(ctx context.Context, who domain.Actor, m domain.MeetingID
 				return err
 			}
 			applied, err := s.apply(tx, who, m, h, c, sub, fresh)
+			if repeated > 0 && errors.Is(err, ErrBase) {
+				return expecting(c.Seq+1, "the edits before this one were applied; the others have a base that is unknown or too far back")
+			}
 			if err != nil {
 				return failure(err, h)
 			}
@@ -108,15 +113,17 @@ func clientOf(tx db.Reader, who domain.Actor, m domain.MeetingID, id string) (Cl
 	return row.Client, nil
 }
 
-// repeated returns the answers that edits have had.
-func (h head) repeated(tx db.Reader, m domain.MeetingID, c Client, edits []Edit) ([]Revision, error) {
+// repeatedOf returns the answers that edits have had. Where they are older than
+// Lifetime it tells what comes next, and not of a base: that would say that the
+// edits are not applied.
+func repeatedOf(tx db.Reader, m domain.MeetingID, c Client, edits []Edit) ([]Revision, error) {
 	if len(edits) == 0 {
 		return nil, nil
 	}
 	first := edits[0].Seq
 	answers, err := db.All(tx, scanRevision, selectAnswers, m, c.ID, first, first+int64(len(edits))-1)
 	if err == nil && len(answers) != len(edits) {
-		return nil, failure(ErrBase, h) // they are older than Lifetime
+		return nil, expecting(c.Seq+1, "the edits were applied, and their answers are no longer kept")
 	}
 	return answers, err
 }
@@ -163,24 +170,40 @@ func (s *Store) history(tx db.Reader, m domain.MeetingID, h head, c Client, base
 	if err := h.checkVersion(tx, m, base); err != nil {
 		return c, nil, err
 	}
-	after, forgotten := c.After(base), false
-	if after < h.floor {
-		// What it knew was before a part of the history that is gone, and is of use
-		// only for edits of its own after the base.
-		c, after, forgotten = Client{ID: c.ID, Seq: c.Seq, Base: base}, base, true
+	if history, kept := s.texts.since(m, h, c.After(base)); kept {
+		return c, history, nil
 	}
-	var err error
-	history, kept := s.texts.since(m, h, after)
-	if !kept {
-		read := behind{bytes: maxBehindBytes}
-		if history, err = db.All(tx, read.scan, selectOpsAfter, m, after, maxBehind+1); err == nil && len(history) > maxBehind {
-			err = ErrBase
+	if base > c.Base && len(c.Known) > 0 {
+		read, err := c.hasRead(tx, m, base)
+		if err != nil {
+			return c, nil, err
+		}
+		if read { // nothing is known any more, and what was before base is of no use
+			c = Client{ID: c.ID, Seq: c.Seq, Base: base}
 		}
 	}
-	if _, own := c.since(base, history); err == nil && forgotten && own > 0 {
+	after := c.After(base)
+	if after < h.floor {
+		return c, nil, ErrBase
+	}
+	if history, kept := s.texts.since(m, h, after); kept {
+		return c, history, nil
+	}
+	most := behind{bytes: maxBehindBytes}
+	history, err := db.All(tx, most.scan, selectOpsAfter, m, after, maxBehind+1)
+	if err == nil && len(history) > maxBehind {
 		err = ErrBase
 	}
 	return c, history, err
+}
+
+// hasRead reports whether a version has all revisions of the client.
+func (c Client) hasRead(tx db.Reader, m domain.MeetingID, version int64) (bool, error) {
+	last, err := db.One(tx, scanRevision, selectAnswers, m, c.ID, c.Seq, c.Seq)
+	if errors.Is(err, db.ErrNone) { // it is older than the history
+		return true, nil
+	}
+	return last.Version <= version, err
 }
 
 // behind scans revisions until they are too many bytes.
@@ -194,10 +217,15 @@ func (b *behind) scan(r db.Row) (Revision, error) {
 	return v, err
 }
 
+// expecting tells a client which of its edits comes next.
+func expecting(seq int64, detail string) error {
+	return &domain.Error{Kind: domain.Conflict, Detail: detail, Members: map[string]int64{"expectedClientSeq": seq}}
+}
+
 // failure tells a client what to send instead.
 func failure(err error, h head) error {
 	if gap, found := errors.AsType[*Gap](err); found {
-		return &domain.Error{Kind: domain.Conflict, Detail: gap.Error(), Members: map[string]int64{"expectedClientSeq": gap.Expected}}
+		return expecting(gap.Expected, gap.Error())
 	}
 	if errors.Is(err, ErrBase) {
 		return &domain.Error{

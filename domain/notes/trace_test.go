@@ -195,24 +195,26 @@ type author struct {
 	units, known int
 }
 
-func (a *author) write(b *testing.B, s *server, n int) bool {
+// next returns its next n edits as they are to be sent, fewer at the end.
+func (a *author) next(n int) []notes.Edit {
+	first := len(a.sent)
 	for range n {
-		d, more := a.next(a.units)
+		d, more := a.typist.next(a.units)
 		if !more {
 			break
 		}
 		a.units += d.Growth()
 		a.seq++
-		a.pending = append(a.pending, notes.Edit{Seq: a.seq, Delta: d})
+		a.sent = append(a.sent, notes.Edit{Seq: a.seq, Delta: d})
 	}
-	edits := a.pending
-	for len(edits) > 0 && edits[0].Seq <= a.acked {
-		edits = edits[1:]
-	}
+	return a.sent[first:]
+}
+
+func (a *author) write(b *testing.B, s *server, n int) bool {
+	edits := a.next(n)
 	if len(edits) == 0 {
 		return false
 	}
-	a.acked = a.seq
 	if answer := s.submit(request{a.id, 1, a.base, edits}); answer.err != nil {
 		b.Fatal(answer.err)
 	}
@@ -222,15 +224,15 @@ func (a *author) write(b *testing.B, s *server, n int) bool {
 func (a *author) read(b *testing.B, revisions []notes.Revision) {
 	for _, r := range revisions {
 		if r.Client == a.id {
-			if !a.pending[0].Delta.Equal(r.Delta) {
-				b.Fatalf("%s is %s", show(a.pending[0].Delta), show(r.Delta))
+			if !a.sent[0].Delta.Equal(r.Delta) {
+				b.Fatalf("%s is %s", show(a.sent[0].Delta), show(r.Delta))
 			}
-			a.pending, a.base = a.pending[1:], r.Version
+			a.sent, a.base = a.sent[1:], r.Version
 			continue
 		}
 		over := r.Delta
-		for i, p := range a.pending {
-			a.pending[i].Delta, over = notes.Transform(p.Delta, over, false), notes.Transform(over, p.Delta, true)
+		for i, p := range a.sent {
+			a.sent[i].Delta, over = notes.Transform(p.Delta, over, false), notes.Transform(over, p.Delta, true)
 		}
 		a.units, a.base = a.units+over.Growth(), r.Version
 	}

@@ -19,6 +19,23 @@ const until = async (holds) => {
   while (!holds()) await sleep(5);
 };
 const memory = (state) => ({ state, saves: 0, load() { return this.state; }, save(next) { this.state = JSON.parse(JSON.stringify(next)); this.saves++; } });
+/**
+ * Faulty is Ada's client on a network that loses edits while lost says so: "request",
+ * before the server has them, or "answer", after it. It notes what was sent, with its status.
+ */
+const faulty = () => {
+  const network = { lost: "", sent: [], statuses: [] };
+  const fetch = async (url, init) => {
+    if (init?.method !== "POST" || !url.endsWith("/notes/ops")) return globalThis.fetch(url, init);
+    network.sent.push(init.body);
+    if (network.lost === "request") throw new TypeError("lost");
+    const answer = await globalThis.fetch(url, init);
+    network.statuses.push(answer.status);
+    if (network.lost === "answer") throw new TypeError("lost");
+    return answer;
+  };
+  return { client: connect({ url, token, fetch }), network };
+};
 const edits = async (path) => (await ada.get("/v1/meetings/{meetingId}/notes/ops", { path, query: { after: 0, limit: 200 } })).items;
 
 const tests = {
@@ -119,7 +136,7 @@ const tests = {
     first.replace(0, 0, "Ada");
     await first.flush();
     await first.close();
-    const stolen = memory({ ...store.state, pending: [{ clientSeq: store.state.clientSeq + 1, ops: [{ insert: "Grace, " }] }], clientSeq: store.state.clientSeq + 1 });
+    const stolen = memory({ ...store.state, unsent: [[{ insert: "Grace, " }]] });
     const doc = await grace.notes(id, { store: stolen });
     assert.equal(doc.text, "Grace, Ada");
     await doc.flush();
@@ -144,11 +161,13 @@ const tests = {
   },
 
   "a base that the server does not know is left, with nothing lost": async () => {
+    const sent = [{ clientSeq: 7, ops: [{ retain: 15 }, { insert: "!" }] }];
+    const lost = (base) => ({ clientId: "from-a-lost-copy", base, content: "Hello old world", sent, request: { baseVersion: base, edits: sent }, unsent: [], clientSeq: 7 });
     const { id, text } = await plan();
     const other = await grace.notes(id);
     other.replace(0, 0, "Hello world");
     await other.flush();
-    const store = memory({ clientId: "from-a-lost-copy", base: other.version + 1_000_000, content: "Hello old world", pending: [{ clientSeq: 7, ops: [{ retain: 15 }, { insert: "!" }] }], clientSeq: 7 });
+    const store = memory(lost(other.version + 1_000_000));
     const doc = await ada.notes(id, { store });
     doc.replace(0, 0, "> ");
     await doc.flush();
@@ -157,6 +176,86 @@ const tests = {
     doc.replace(0, 2, "");
     await doc.flush();
     await until(() => other.text === "Hello world!");
+  },
+
+  "a request without an answer is sent again as it was": async () => {
+    for (const lost of ["request", "answer"]) {
+      const { id, path, text } = await plan();
+      const { client, network } = faulty();
+      const [one, two] = [await client.notes(id), await grace.notes(id)];
+      one.replace(0, 0, "Hello world");
+      await one.flush();
+      await until(() => two.text === "Hello world");
+      const before = network.sent.length;
+      network.lost = lost;
+      one.replace(0, 6, "");
+      await until(() => network.sent.length > before);
+      one.replace(0, 0, "Dear ");
+      two.replace(0, 6, "");
+      await two.flush();
+      await until(() => one.version >= two.version || lost === "answer");
+      await until(() => one.text === "Dear world");
+      network.lost = "";
+      await one.flush();
+      assert.equal(await text(), "Dear world");
+      assert.equal(new Set(network.sent.slice(before, -1)).size, 1, lost);
+      assert.deepEqual(new Set(network.statuses), new Set([200]));
+      const [, hers, his] = lost === "request" ? (await edits(path)).map((e) => e.ops) : [0, 0, 0];
+      if (lost === "request") assert.deepEqual([hers, his], [[{ delete: 6 }], []]); // sent, and emptied by the server
+    }
+  },
+
+  "what others have emptied before it is sent is not sent": async () => {
+    const { id, path, text } = await plan();
+    const { client, network } = faulty();
+    const [one, two] = [await client.notes(id), await grace.notes(id)];
+    one.replace(0, 0, "Hello world");
+    await one.flush();
+    await until(() => two.text === "Hello world");
+    network.lost = "request";
+    one.replace(11, 0, "!");
+    await until(() => network.sent.length > 1);
+    one.replace(0, 6, "");
+    assert.equal(one.pending, 2);
+    two.replace(0, 6, "");
+    await two.flush();
+    await until(() => one.pending === 1);
+    network.lost = "";
+    await one.flush();
+    assert.equal(await text(), "world!");
+    assert.deepEqual(new Set(network.statuses), new Set([200]));
+    assert.deepEqual((await edits(path)).map((e) => e.ops.length), [1, 1, 2]);
+  },
+
+  // Four MiB of edits come between; what was applied is known all the same.
+  "a request whose base has become too old is made anew, unless it is applied": async () => {
+    const { id, path, text } = await plan();
+    const [late, done] = [faulty(), faulty()];
+    const docs = [await late.client.notes(id), await done.client.notes(id)];
+    docs[0].replace(0, 0, "Hello.");
+    await docs[0].flush();
+    await until(() => docs[1].text === "Hello.");
+    late.network.lost = "request";
+    done.network.lost = "answer";
+    docs[0].replace(0, 5, ""); // which somebody else does, too
+    docs[0].replace(docs[0].text.length, 0, "late");
+    docs[1].replace(docs[1].text.length, 0, "done");
+    await until(() => late.network.sent.length > 1 && done.network.statuses.length > 0);
+    const long = [[{ insert: "x".repeat(20_000) }], [{ delete: 20_000 }]];
+    let last = { version: docs[0].version };
+    const others = [[[{ delete: 5 }]], ...Array.from({ length: 6 }, () => Array.from({ length: 40 }, () => long).flat())];
+    for (let i = 0, clientSeq = 1; i < others.length; clientSeq += others[i++].length) {
+      const edits = others[i].map((ops, n) => ({ clientSeq: clientSeq + n, ops }));
+      last = await grace.post("/v1/meetings/{meetingId}/notes/ops", { path, body: { clientId: `of-${id}`, baseVersion: last.version, edits } });
+    }
+    await until(() => docs.every((doc) => doc.version === last.version));
+    late.network.lost = done.network.lost = "";
+    await Promise.all(docs.map((doc) => doc.flush()));
+    assert.equal(await text(), ".donelate");
+    assert.deepEqual(late.network.statuses, [200, 409, 200]);
+    assert.deepEqual(new Set(done.network.statuses), new Set([200]));
+    await until(() => docs[0].version === docs[1].version);
+    assert.deepEqual(docs.map((doc) => doc.text), [".donelate", ".donelate"]);
   },
 
   "nothing is sent that is not written down": async () => {

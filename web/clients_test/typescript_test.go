@@ -85,7 +85,7 @@ func TestTypeScriptUnits(t *testing.T) {
 	if err != nil || len(tests) == 0 {
 		t.Fatalf("%v, error %v", tests, err)
 	}
-	t.Log(node(t, nil, nil, append([]string{"--test"}, tests...)...))
+	t.Log(node(t, []string{fmt.Sprint("SEED=", anySeed(t))}, nil, append([]string{"--test"}, tests...)...))
 }
 
 // TestTypeScriptTypes compiles what the types allow, and what they refuse.

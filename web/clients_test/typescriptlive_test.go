@@ -223,6 +223,60 @@ func TestTypeScriptTellsRefusals(t *testing.T) {
 	member.ends(404)
 }
 
+// TestTypeScriptTellsWhatIsNotFinal follows a transcript while somebody speaks, over a
+// break: what is not final is told, and never twice with what has become of it.
+func TestTypeScriptTellsWhatIsNotFinal(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	ada, n := s.signIn("ada"), network(t, s)
+	meeting := ada.plan()
+	ada.must("POST", meeting+"/start", nil, nil)
+	c := openTypeScript(t, n.URL, ada)
+	feed := c.view(meeting + "/transcripts")
+	ada.speak(meeting, "before", "Hello.", false)
+	feed.shows(ada) // so that it is followed by now
+	for _, utterance := range []string{"one", "two"} {
+		for _, text := range []string{"Shall", "Shall we"} {
+			ada.speak(meeting, utterance, text, true)
+			feed.hears(utterance, text)
+		}
+		ada.speak(meeting, utterance, "Shall we begin?", false)
+		feed.shows(ada)
+		n.cut()
+		ada.speak(meeting, "cut "+utterance, "Yes.", false)
+		feed.shows(ada)
+	}
+}
+
+// speak sends what somebody says.
+func (p *person) speak(meeting, utterance, text string, interim bool) {
+	p.s.t.Helper()
+	chunk := map[string]any{"text": text, "utteranceId": utterance, "interim": interim, "speakerLabel": "A", "confidence": 0.9, "startMs": 0, "endMs": 700}
+	p.must("POST", meeting+"/transcripts", map[string]any{"chunks": []any{chunk}}, nil)
+}
+
+// hears reads until it is told what is being said, and until then nothing else that is not final.
+func (v *view) hears(utterance, text string) {
+	v.t.Helper()
+	for e := v.any(); ; e = v.any() {
+		if e.Name != "interim" {
+			v.take(e)
+			continue
+		}
+		var told struct {
+			Items []struct {
+				UtteranceID, Text string
+				Position          *int64
+			}
+		}
+		decode(v.t, []byte(e.Data), &told)
+		if len(told.Items) != 1 || told.Items[0].UtteranceID != utterance || told.Items[0].Text != text || told.Items[0].Position != nil {
+			v.t.Fatalf("%s: %s, want %q", v.path, e.Data, text)
+		}
+		return
+	}
+}
+
 // TestTypeScriptWritesOnce sends messages while the server is killed and the
 // network cut; each is there once.
 func TestTypeScriptWritesOnce(t *testing.T) {

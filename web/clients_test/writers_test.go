@@ -1,6 +1,7 @@
 package clients_test
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -34,8 +35,22 @@ func (w writers) write(t *testing.T, who *person, origin, meeting string, half f
 	}
 }
 
-// anySeed differs from run to run; a failure names it.
-func anySeed() int { return int(time.Now().UnixNano() % 1_000_000) }
+var oneSeed = flag.Int("seed", 0, "of what is by chance in the scripts, if not 0; when things come is by chance all the same")
+
+// anySeed differs from run to run, unless it is told; a failure tells how.
+func anySeed(t *testing.T) int {
+	t.Helper()
+	seed := *oneSeed
+	if seed == 0 {
+		seed = 1 + int(time.Now().UnixNano()%1_000_000)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("again: go test ./web/clients_test -count=1 -run '^%s$' -seed=%d", strings.ReplaceAll(t.Name(), "/", "$/^"), seed)
+		}
+	})
+	return seed
+}
 
 // TestTypeScriptWritersOverCuts cuts all connections again and again, some of them
 // within an answer.
@@ -46,7 +61,7 @@ func TestTypeScriptWritersOverCuts(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
 			ada, n, cuts := s.signIn("ada"), network(t, s), 0
-			writers{seed: anySeed(), many: 8, edits: 80, deletes: deletes}.write(t, ada, n.URL, ada.plan(), func() {
+			writers{seed: anySeed(t), many: 8, edits: 80, deletes: deletes}.write(t, ada, n.URL, ada.plan(), func() {
 				if cuts++; cuts%2 == 0 {
 					n.cut()
 				} else {
@@ -63,7 +78,7 @@ func TestTypeScriptWritersOverKills(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	ada, halves := s.signIn("ada"), 0
-	writers{seed: anySeed(), many: 20, edits: 60, offline: 10_000}.write(t, ada, s.URL, ada.plan(), func() {
+	writers{seed: anySeed(t), many: 20, edits: 60, offline: 10_000}.write(t, ada, s.URL, ada.plan(), func() {
 		if halves++; halves%8 == 1 {
 			s.kill()
 			s.start()

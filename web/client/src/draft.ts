@@ -3,10 +3,16 @@
 
 import { apply, compose, diff, equal, lift, normalize, partsPair, type Delta, type Op } from "./delta.js";
 
-/** An edit of this client that it has not yet seen as a revision. */
+/** An edit of this client that was sent. */
 export interface Edit {
   clientSeq: number;
   ops: Delta;
+}
+
+/** Edits as they are sent: again and again the same, until an answer has come. */
+export interface NotesRequest {
+  readonly baseVersion: number;
+  readonly edits: readonly Readonly<Edit>[];
 }
 
 /** An edit as it was applied, as the feed of edits brings it. */
@@ -26,7 +32,9 @@ export interface NotesState {
   clientId: string;
   base: number; // a version
   content: string; // the document at base
-  pending: Edit[]; // in the form they have at base, one after the other
+  sent: Edit[]; // not yet seen as revisions, in the form they have at base, one after the other
+  request: NotesRequest | null; // which has no answer: the last of sent, as they were
+  unsent: Delta[]; // after them, in the form they have at base; none is empty
   clientSeq: number; // the last that was given to an edit
 }
 
@@ -52,39 +60,41 @@ export class Draft {
   clientId: string;
   base: number;
   content: string; // at base
-  text: string; // at base, with pending done
-  pending: Edit[];
+  text: string; // at base, with sent and unsent done
+  sent: Edit[];
+  request: NotesRequest | undefined;
+  unsent: Delta[];
   clientSeq: number;
-  acknowledged = 0; // the last clientSeq that an answer has named
-  sent: number; // the last clientSeq that may have been sent: up to it edits stay as they are
-  saved: number; // the last clientSeq that is written down
-  private edits = 0; // that were made
-  private epoch = 0; // one more when edits were made others
 
   constructor(state: NotesState) {
     this.clientId = state.clientId;
     this.base = state.base;
     this.content = state.content;
-    this.pending = state.pending.map((e) => ({ ...e }));
-    this.clientSeq = this.sent = this.saved = state.clientSeq;
-    this.text = this.pending.reduce((text, e) => apply(text, e.ops), state.content);
+    this.sent = state.sent.map((e) => ({ ...e }));
+    this.request = state.request ?? undefined;
+    this.unsent = [...state.unsent];
+    this.clientSeq = state.clientSeq;
+    this.text = this.pending.reduce(apply, state.content);
   }
 
   state(): NotesState {
-    const { clientId, base, content, pending, clientSeq } = this;
-    return { clientId, base, content, pending: pending.map((e) => ({ ...e })), clientSeq };
+    const { clientId, base, content, sent, request = null, unsent, clientSeq } = this;
+    return { clientId, base, content, sent: sent.map((e) => ({ ...e })), request, unsent: [...unsent], clientSeq };
   }
 
-  /** writing returns the state to be written down; done says that it is. */
-  writing(): { state: NotesState; done: () => void } {
-    const { epoch, edits } = this;
-    const frozen = Math.min(this.sent, this.clientSeq);
-    const state = this.state();
-    const done = (): void => {
-      if (this.epoch !== epoch) return; // what is written is not what there is
-      this.saved = Math.max(this.saved, this.edits === edits ? state.clientSeq : frozen);
-    };
-    return { state, done };
+  /** pending returns the edits that are not yet seen as revisions, one after the other. */
+  get pending(): Delta[] {
+    return [...this.sent.map((e) => e.ops), ...this.unsent];
+  }
+
+  /** count is how many they are. */
+  get count(): number {
+    return this.sent.length + this.unsent.length;
+  }
+
+  /** waiting is how many of them no answer has named. */
+  get waiting(): number {
+    return (this.request?.edits.length ?? 0) + this.unsent.length;
   }
 
   /**
@@ -97,118 +107,130 @@ export class Draft {
       throw new RangeError(`the notes would be longer than ${maxDocument} UTF-16 code units`);
     }
     checkSize(d);
-    const last = this.pending[this.pending.length - 1];
-    const open = last && last.clientSeq > this.sent ? last : undefined;
-    const one = open && this.continued(open.ops, d);
-    if (open && one) {
-      open.ops = one;
-      this.saved = Math.min(this.saved, open.clientSeq - 1);
-    } else {
-      if (this.pending.length >= maxPending) throw new RangeError(`${maxPending} edits wait to be sent`);
-      this.pending.push({ clientSeq: ++this.clientSeq, ops: d });
-    }
+    const last = this.unsent[this.unsent.length - 1];
+    const one = last && this.continued(last, d);
+    if (!one && this.count >= maxPending) throw new RangeError(`${maxPending} edits wait to be sent`);
+    if (one) this.unsent.pop();
+    this.hold([one ?? d]);
     this.text = text;
-    this.edits++;
+  }
+
+  /** hold adds edits that are to be sent; what is empty is none. */
+  private hold(edits: readonly Delta[]): void {
+    for (const d of edits) if (d.length > 0) this.unsent.push(d);
   }
 
   /** continued returns the last edit and d as one, where that is what was typed on, or where too many wait; else undefined. */
   private continued(last: Delta, d: Delta): Delta | undefined {
-    if (last.length === 0) return undefined;
-    const full = this.pending.length >= maxPending;
+    const full = this.count >= maxPending;
     if (!full && !typedOn(last, d)) return undefined;
     const one = compose(last, d);
-    if (one.length === 0 || (!full && inserted(one) > maxTyped)) return undefined;
+    if (!full && inserted(one) > maxTyped) return undefined;
     return one.length <= maxOps && inserted(one) <= maxInsert ? one : undefined;
   }
 
   /** receive takes a revision and returns what it changes in text, nothing for one that is known or its own. */
   receive(r: Revision): Delta {
     if (r.version <= this.base) return [];
-    const first = this.pending[0];
-    if (r.clientId === this.clientId) {
-      if (!first || first.clientSeq !== r.clientSeq || !equal(first.ops, r.ops)) {
-        throw new Diverged(`edit ${r.clientSeq} is another at version ${r.version}`);
-      }
-      this.content = apply(this.content, r.ops);
-      this.pending.shift();
-      this.acknowledged = Math.max(this.acknowledged, first.clientSeq);
-      this.base = r.version;
-      return [];
+    const own = r.clientId === this.clientId;
+    const first = this.sent[0];
+    if (own && (!first || first.clientSeq !== r.clientSeq || !equal(first.ops, r.ops))) {
+      throw new Diverged(`edit ${r.clientSeq} is another at version ${r.version}`);
     }
     const content = apply(this.content, r.ops);
-    const over = this.rebase(r.ops);
+    const over = own ? [] : this.rebase(r.ops);
     this.content = content;
     this.base = r.version;
-    return over;
-  }
-
-  /** rebase puts an edit of another before what is pending, and returns what it changes in text. */
-  private rebase(d: Delta): Delta {
-    const [lifted, over] = lift(this.pending.map((e) => e.ops), d);
-    this.text = apply(this.text, over);
-    this.pending.forEach((e, i) => (e.ops = lifted[i] as Delta));
-    return over;
-  }
-
-  /** batch returns what is to be sent next, and from then on may have been: what no answer has named yet. */
-  batch(): Edit[] {
-    const batch: Edit[] = [];
-    let size = 0;
-    for (const e of this.pending) {
-      if (e.clientSeq <= this.acknowledged) continue;
-      size += JSON.stringify(e.ops).length + 40;
-      if (batch.length === maxEdits || (batch.length > 0 && size > maxRequest)) break;
-      batch.push(e);
+    if (own) {
+      this.sent.shift();
+      if (this.request && (this.request.edits[0] as Edit).clientSeq <= (r.clientSeq as number)) this.request = undefined; // it was applied whole
     }
-    const last = batch[batch.length - 1];
-    if (last) this.sent = Math.max(this.sent, last.clientSeq);
-    return batch;
+    return over;
   }
 
-  /** waiting is how many edits no answer has named. */
-  get waiting(): number {
-    const first = this.pending[0];
-    return first ? this.clientSeq - Math.max(this.acknowledged, first.clientSeq - 1) : 0;
+  /** rebase puts an edit of another before what is pending, and returns what it changes in text. What it empties is not sent any more. */
+  private rebase(d: Delta): Delta {
+    const [lifted, over] = lift(this.pending, d);
+    this.text = apply(this.text, over);
+    this.sent.forEach((e, i) => (e.ops = lifted[i] as Delta));
+    this.unsent = [];
+    this.hold(lifted.slice(this.sent.length));
+    return over;
+  }
+
+  /** next returns what is to be sent: the same while no answer has come, then what was not sent, which gets its numbers. */
+  next(): NotesRequest | undefined {
+    if (this.request || this.unsent.length === 0) return this.request;
+    const edits: Edit[] = [];
+    let size = 0;
+    for (const ops of this.unsent) {
+      size += JSON.stringify(ops).length + 40;
+      if (edits.length === maxEdits || (edits.length > 0 && size > maxRequest)) break;
+      edits.push({ clientSeq: this.clientSeq + 1 + edits.length, ops });
+    }
+    this.unsent.splice(0, edits.length);
+    this.sent.push(...edits.map((e) => ({ ...e })));
+    this.clientSeq += edits.length;
+    return (this.request = { baseVersion: this.base, edits });
+  }
+
+  /** answered notes that a request is applied. */
+  answered(request: NotesRequest): void {
+    if (this.request === request) this.request = undefined;
+  }
+
+  /** refused notes that a request is not applied, and will not be: its edits are to be sent anew, as they are by now. */
+  refused(request: NotesRequest): void {
+    if (this.request === request) this.expect((request.edits[0] as Edit).clientSeq);
+  }
+
+  /** expect notes that edits are applied up to the one before the number: the others are to be sent anew. It returns false, and does nothing, where that cannot be. */
+  expect(clientSeq: number): boolean {
+    if (clientSeq > this.clientSeq + 1 || clientSeq < this.first) return false;
+    const from = clientSeq - this.first;
+    const back = [...this.sent.splice(from).map((e) => e.ops), ...this.unsent];
+    this.unsent = [];
+    this.hold(back);
+    this.request = undefined;
+    this.clientSeq = clientSeq - 1;
+    return true;
+  }
+
+  /** first is the number of the first edit that is not seen as a revision. */
+  private get first(): number {
+    return this.clientSeq + 1 - this.sent.length;
   }
 
   /**
-   * merge makes what no answer has named anew, after the server has refused it as a
-   * whole: what is removed goes first, and what was typed and removed is not there
-   * at all, so that what was too much is so no longer.
+   * merge makes what is to be sent anew, after the server has refused it as a whole:
+   * what is removed goes first, and what was typed and removed is not there at all, so
+   * that what was too much is so no longer.
    */
   merge(): void {
-    const kept = this.pending.filter((e) => e.clientSeq <= this.acknowledged);
-    const [first, ...rest] = this.pending.slice(kept.length);
+    const [first, ...rest] = this.unsent;
     if (!first) return;
-    const anew = parts(rest.reduce((d, e) => compose(d, e.ops), first.ops));
-    this.pending = [...kept, ...anew.map((ops, i) => ({ clientSeq: first.clientSeq + i, ops }))];
-    this.clientSeq = first.clientSeq - 1 + anew.length;
-    this.sent = this.clientSeq;
-    this.saved = first.clientSeq - 1;
-    this.epoch++;
+    this.unsent = [];
+    this.hold(parts(rest.reduce(compose, first)));
   }
 
   /**
-   * reload goes on from the document as the server has it. The edits up to applied
-   * are in it; what is left is done after whatever else has changed. It returns
-   * what that changes in text. With a clientId everything left is counted anew.
+   * reload goes on from the document as the server has it, with the edits up to
+   * applied in it; what is left is done after whatever else has changed. It returns
+   * what that changes in text. Where applied cannot be the draft's, or is undefined,
+   * everything is left, for the next clientId.
    */
-  reload(content: string, version: number, applied: number, clientId?: string): Delta {
-    const before = this.pending.filter((e) => e.clientSeq <= applied).reduce((text, e) => apply(text, e.ops), this.content);
-    this.pending = this.pending.filter((e) => e.clientSeq > applied);
+  reload(content: string, version: number, applied: number | undefined, clientId: string): Delta {
+    const ours = applied !== undefined && applied >= this.first - 1 && applied <= this.clientSeq;
+    this.expect(ours ? applied + 1 : this.first);
+    const before = this.sent.reduce((text, e) => apply(text, e.ops), this.content);
+    this.sent = [];
     const over = this.rebase(diff(before, content));
     this.content = content;
     this.base = version;
-    if (clientId !== undefined) {
+    if (!ours) {
       this.clientId = clientId;
-      this.pending.forEach((e, i) => (e.clientSeq = i + 1));
-      this.clientSeq = this.pending.length;
-      this.acknowledged = this.sent = 0;
-    } else {
-      this.acknowledged = applied;
+      this.clientSeq = 0;
     }
-    this.saved = 0;
-    this.epoch++;
     return over;
   }
 }

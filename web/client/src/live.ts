@@ -276,6 +276,8 @@ export class Live implements Follower {
       }
       if (event === "snapshot") {
         sub.emit({ type: "snapshot", body, commit: round.commit });
+      } else if (event === "interim") {
+        sub.emit({ type: "interim", items: (body as FeedPart).items, commit: round.commit });
       } else if (event === "items" && !this.items(c, sub, body as FeedPart, round.commit)) {
         this.unfollow(c, q);
         void this.reconcile(c);

@@ -1,21 +1,16 @@
 // The notes of a meeting as one client has them open: edits are done here at once,
 // sent one request at a time, and count once.
 
-import { diff, moveBack, movePosition, normalize, partsPair, type Delta } from "./delta.js";
-import { Diverged, Draft, maxDocument, pieces, well, type NotesState, type Revision } from "./draft.js";
+import { diff, normalize, partsPair, type Delta } from "./delta.js";
+import { Diverged, Draft, maxDocument, pieces, well, type NotesRequest, type Revision } from "./draft.js";
 import { backoff, newId, sleep, type Http } from "./http.js";
+import { Keeper, type NotesStore } from "./keeper.js";
 import type { Live } from "./live.js";
-import type { components } from "./openapi.js";
+import { NotesWire } from "./noteswire.js";
+import { Places, type Cursor } from "./places.js";
 import { ProblemError, type Problem } from "./problem.js";
 import type { Subscription } from "./subscription.js";
 import type { AnyEvent } from "./types.js";
-
-/** Where a document is kept, so that nothing is lost when the program ends: one for each open document. */
-export interface NotesStore {
-  load(): NotesState | null | undefined | Promise<NotesState | null | undefined>;
-  /** It must have written the state when it returns: nothing is sent that is not written. A failure is tried again. */
-  save(state: NotesState): void | Promise<void>;
-}
 
 export interface NotesOptions {
   store?: NotesStore;
@@ -37,42 +32,23 @@ export type NotesEvent =
   | { type: "status"; status: NotesStatus; problem: Error | undefined }
   | { type: "pending"; pending: number };
 
-/** A place in the text that moves with every change of it. */
-export interface Cursor {
-  at: number;
-  close(): void;
-}
-
 /** Bounds, in milliseconds. */
 const sendEvery = 100; // between two requests, of the 20 a second that a user may send
 const firstDelay = 500; // after a failure
 const maxDelay = 30_000;
 const blockedDelay = 15_000; // after a refusal that may pass without a word
-const saveDelay = 1_000; // of what need not be written before it is sent
 const slice = 10; // of work without a pause
-
-/** maxRecent is how many revisions are kept, to place cursors that others have told. */
-const maxRecent = 1_000;
-
-/** farSeq is above the number of any edit: what begins there has a gap before it, and the answer tells where. */
-const farSeq = Number.MAX_SAFE_INTEGER - 1;
-
-type Note = components["schemas"]["Note"];
 
 export async function openNotes(http: Http, live: Live, meetingId: string, options: NotesOptions): Promise<NotesDocument> {
   const path = `/v1/meetings/${encodeURIComponent(meetingId)}`;
   let state = await options.store?.load();
   let locked = false;
   if (!state) {
-    const note = await read(http, path);
-    state = { clientId: newId(), base: note.version, content: note.content, pending: [], clientSeq: 0 };
+    const note = await new NotesWire(http, path).read();
+    state = { clientId: newId(), base: note.version, content: note.content, sent: [], request: null, unsent: [], clientSeq: 0 };
     locked = note.locked;
   }
   return new NotesDocument(http, live, path, new Draft(state), options, locked);
-}
-
-function read(http: Http, path: string, signal?: AbortSignal): Promise<Note> {
-  return http.request({ method: "GET", path: `${path}/notes`, ...(signal ? { signal } : {}) }, (answer) => answer.json() as Promise<Note>);
 }
 
 export class NotesDocument {
@@ -80,9 +56,7 @@ export class NotesDocument {
   readonly closed: Promise<Error | undefined>;
 
   private readonly stop = new AbortController();
-  private readonly cursors = new Set<Cursor & { own: boolean }>();
   private readonly flushes: { resolve: () => void; reject: (reason: Error) => void }[] = [];
-  private readonly recent: { version: number; ops: Delta }[] = [];
   private edits: Subscription | undefined;
   private blocked: { status: NotesStatus; problem: ProblemError | undefined } | undefined;
   private broken = false; // it must be loaded anew
@@ -95,19 +69,22 @@ export class NotesDocument {
   private wake: (() => void) | undefined;
   private awake = false;
   private mended: (() => void) | undefined;
-  private saving: Promise<void> = Promise.resolve();
-  private saveTimer: ReturnType<typeof setTimeout> | undefined;
+  private readonly keeper: Keeper;
+  private readonly places: Places;
+  private readonly wire: NotesWire;
   private settle!: (reason: Error | undefined) => void;
 
   /** @internal */
   constructor(
-    private readonly http: Http, private readonly connection: Live, private readonly path: string,
+    http: Http, private readonly connection: Live, private readonly path: string,
     private readonly draft: Draft, private readonly options: NotesOptions, locked: boolean,
   ) {
     this.closed = new Promise((resolve) => (this.settle = resolve));
     if (locked) this.blocked = { status: "locked", problem: undefined };
-    this.toldPending = draft.pending.length;
-    this.recent.push({ version: draft.base, ops: [] });
+    this.toldPending = draft.count;
+    this.keeper = new Keeper(draft, options.store);
+    this.wire = new NotesWire(http, path, this.stop.signal);
+    this.places = new Places(draft.base);
     const watch = connection.follow(`${path}/events?limit=20`, { event: (event: AnyEvent) => this.happened(event) });
     void this.closed.then(() => watch.close());
     void this.follow();
@@ -126,7 +103,7 @@ export class NotesDocument {
 
   /** How many edits are not yet known to be applied. */
   get pending(): number {
-    return this.draft.pending.length;
+    return this.draft.count;
   }
 
   get status(): NotesStatus {
@@ -178,27 +155,23 @@ export class NotesDocument {
     }
     this.changed(canonical, true);
     this.tell();
-    this.saveSoon();
+    this.keeper.soon();
     this.rouse();
   }
 
   /** cursor follows a place: one of the user's own is pushed by what is typed there. */
   cursor(at: number, own = true): Cursor {
-    const cursor = { at, own, close: () => void this.cursors.delete(cursor) };
-    this.cursors.add(cursor);
-    return cursor;
+    return this.places.follow(at, own);
   }
 
   /** share returns a place of the text as presence tells it to others: in the document of a version. */
   share(at: number): { version: number; at: number } {
-    return { version: this.draft.base, at: this.draft.pending.reduceRight((place, e) => moveBack(e.ops, place), at) };
+    return { version: this.draft.base, at: this.places.before(at, this.draft.pending) };
   }
 
   /** place returns where in the text a place is that another has shared; undefined where its version is not known here. */
   place(version: number, at: number): number | undefined {
-    const from = this.recent.findIndex((r) => r.version === version);
-    if (from < 0) return undefined;
-    return [...this.recent.slice(from + 1).map((r) => r.ops), ...this.draft.pending.map((e) => e.ops)].reduce((place, d) => movePosition(d, place), at);
+    return this.places.of(version, at, this.draft.pending);
   }
 
   /** flush resolves when every edit is known to be applied, and rejects when the document ends before. */
@@ -211,16 +184,15 @@ export class NotesDocument {
   /** close lets go of the document, and resolves once its store has what waits. */
   async close(): Promise<void> {
     this.finish(undefined);
-    await this.saving.catch(() => undefined);
-    if (this.options.store) await this.save();
+    await this.keeper.save();
   }
 
   private finish(reason: Error | undefined): void {
     if (this.over) return;
     this.over = true;
     this.ending = reason;
-    clearTimeout(this.saveTimer);
-    if (reason && this.options.store) void this.save().catch(() => undefined);
+    this.keeper.stop();
+    if (reason) void this.keeper.save().catch(() => undefined);
     this.edits?.close();
     this.stop.abort();
     for (const flush of this.flushes.splice(0)) flush.reject(reason ?? new Error("the notes are closed"));
@@ -244,7 +216,7 @@ export class NotesDocument {
   }
 
   private changed(delta: Delta, local: boolean): void {
-    for (const cursor of this.cursors) cursor.at = movePosition(delta, cursor.at, local && cursor.own);
+    this.places.changed(delta, local);
     this.options.on?.({ type: "change", delta, local });
   }
 
@@ -303,12 +275,11 @@ export class NotesDocument {
       if (this.over || this.broken) return;
       if (r.version <= this.draft.base) continue;
       const over = this.draft.receive(r);
-      this.recent.push({ version: r.version, ops: r.ops });
-      if (this.recent.length > maxRecent) this.recent.splice(0, maxRecent / 2);
+      this.places.revised(r.version, r.ops);
       if (over.length > 0) this.changed(over, false);
     }
     this.tell();
-    this.saveSoon();
+    this.keeper.soon();
   }
 
   /** pump sends what waits, one request at a time, until the document ends. */
@@ -357,47 +328,39 @@ export class NotesDocument {
 
   private async send(): Promise<void> {
     const { draft } = this;
-    const last = draft.batch().at(-1)?.clientSeq ?? 0;
-    if (this.options.store && draft.saved < last) await this.save();
-    const edits = draft.batch().filter((e) => e.clientSeq <= last); // as the feed has left them meanwhile
-    if (edits.length === 0 || this.broken) return;
-    const base = draft.base;
+    const request = draft.next();
+    if (!request) return;
+    await this.keeper.has(request);
+    if (draft.request !== request || this.broken) return; // the feed has brought it
     try {
-      await this.submit(base, edits);
-      draft.acknowledged = Math.max(draft.acknowledged, last);
+      await this.wire.submit(draft.clientId, request);
+      draft.answered(request);
     } catch (e) {
       if (!(e instanceof ProblemError) || e.passes) throw e;
-      await this.refused(e, base);
+      await this.refused(e, request);
     }
     this.tell();
   }
 
-  private submit(baseVersion: number, edits: { clientSeq: number; ops: Delta }[]): Promise<unknown> {
-    return this.http.request({
-      method: "POST", path: `${this.path}/notes/ops`, key: false, retries: 0, signal: this.stop.signal,
-      body: { clientId: this.draft.clientId, baseVersion, edits: edits.map(({ clientSeq, ops }) => ({ clientSeq, ops })) },
-    }, (answer) => answer.json());
-  }
-
   /** refused does what a refusal asks for. */
-  private async refused(e: ProblemError, base: number): Promise<void> {
+  private async refused(e: ProblemError, request: NotesRequest): Promise<void> {
     const { draft } = this;
     const { expectedClientSeq: expected, version } = e.problem as Problem;
     if (e.status === 409 && expected !== undefined) {
-      if (expected > draft.clientSeq || expected < (draft.pending[0]?.clientSeq ?? draft.clientSeq + 1)) this.breakOff();
-      else draft.acknowledged = expected - 1;
+      if (!draft.expect(expected)) this.breakOff();
     } else if (e.status === 409 && version !== undefined) {
-      draft.acknowledged = 0;
+      draft.refused(request);
       this.catchUp = version;
-      if (base >= version) this.breakOff(); // it has everything, and still its base is not known
+      if (request.baseVersion >= version) this.breakOff(); // it has everything, and still its base is not known
     } else if (e.status === 409 && e.code === "conflict") {
-      if ((await this.applied()) === undefined) this.breakOff();
+      if ((await this.wire.applied(draft.clientId)) === undefined) this.breakOff();
       else this.blocked = { status: "locked", problem: e };
     } else if (e.status === 403 || e.status === 404 || e.status === 409) {
       this.blocked = { status: "forbidden", problem: e };
     } else if (e.status === 401) {
       throw e;
     } else {
+      draft.refused(request);
       this.blocked = { status: "refused", problem: e };
     }
   }
@@ -408,18 +371,6 @@ export class NotesDocument {
     this.edits?.close();
   }
 
-  /** applied asks for the last edit that the server has of this client; undefined where the clientId is another's. */
-  private async applied(): Promise<number | undefined> {
-    try {
-      await this.submit(this.draft.base, [{ clientSeq: farSeq, ops: [] }]);
-    } catch (e) {
-      if (!(e instanceof ProblemError) || e.status !== 409 || e.code !== "conflict") throw e;
-      const expected = (e.problem as Problem).expectedClientSeq;
-      return expected === undefined ? undefined : expected - 1;
-    }
-    throw new Error("an edit without those before it was taken");
-  }
-
   /**
    * reload goes on from the document as the server has it, with what is not in it
    * yet. Nothing that was typed is lost, and nothing is there twice: the server tells
@@ -427,48 +378,19 @@ export class NotesDocument {
    */
   private async reload(): Promise<void> {
     const { draft } = this;
-    let applied: number | undefined;
-    let note: Note;
-    try {
-      do {
-        applied = await this.applied();
-        note = await read(this.http, this.path, this.stop.signal);
-      } while (applied !== (await this.applied()));
-    } catch (e) {
+    const { note, applied } = await this.wire.both(draft.clientId).catch((e: unknown) => {
       if (e instanceof ProblemError && (e.status === 403 || e.status === 404)) this.finish(e);
       throw e;
-    }
+    });
     if (this.over) return;
-    const first = draft.pending[0]?.clientSeq ?? draft.clientSeq + 1;
-    const ours = !this.shared && applied !== undefined && applied >= first - 1 && applied <= draft.clientSeq;
-    const over = draft.reload(note.content, note.version, ours ? (applied as number) : first - 1, ours ? undefined : newId());
-    this.recent.splice(0, this.recent.length, { version: note.version, ops: [] });
+    const over = draft.reload(note.content, note.version, this.shared ? undefined : applied, newId());
+    this.places.begin(note.version);
     this.catchUp = 0;
     this.blocked = note.locked ? { status: "locked", problem: undefined } : undefined;
     if (over.length > 0) this.changed(over, false);
-    if (this.options.store) await this.save();
+    await this.keeper.save();
     this.broken = this.shared = false;
     this.tell();
     this.mended?.();
-  }
-
-  private saveSoon(): void {
-    if (!this.options.store || this.saveTimer !== undefined || this.over) return;
-    this.saveTimer = setTimeout(() => {
-      this.saveTimer = undefined;
-      this.save().catch(() => this.saveSoon());
-    }, saveDelay);
-  }
-
-  /** save writes the document down as it is now, after whatever is being written. */
-  private save(): Promise<void> {
-    const saved = this.saving.catch(() => undefined).then(async () => {
-      const written = this.draft.writing();
-      await this.options.store?.save(written.state);
-      written.done();
-    });
-    this.saving = saved;
-    saved.catch(() => undefined);
-    return saved;
   }
 }

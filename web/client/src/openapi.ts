@@ -1059,7 +1059,7 @@ export interface paths {
         put?: never;
         /**
          * Edit the notes
-         * @description Each edit is rewritten for what others have done since baseVersion, and answered as it was applied; one that was applied before gets its first answer. 409 with expectedClientSeq where edits are missing, with version where the base is unknown or too old: read the edits up to there first.
+         * @description Each edit is rewritten for what others have done since baseVersion, and answered as it was applied, perhaps as nothing; one that was applied before gets its first answer. A request without an answer is to be sent again as it was. 409 with expectedClientSeq where edits are missing, or some are applied that cannot be answered any more: that one is next; with version where none is applied since the base is unknown or too old: read the edits up to there first.
          */
         post: operations["editNotes"];
         delete?: never;
@@ -2521,7 +2521,7 @@ export interface components {
              * @description One more with every edit of the client, from 1.
              */
             clientSeq: number;
-            /** @description A Delta: what is done to the text from its beginning; the rest is kept. Lengths are UTF-16 code units. */
+            /** @description At least one of them inserts or deletes: 422 for an edit that changes nothing. One that others have emptied is dropped before it gets a number. */
             ops: {
                 delete?: number;
                 insert?: string;

@@ -23,7 +23,8 @@ export interface Follower {
 /**
  * A path that is followed, over all breaks, until it is closed or refused for
  * good. Read it with for await, once, unless it was given a listener: it then
- * ends, or throws the problem. Of a query only the newest answer waits.
+ * ends, or throws the problem. Of a query only the newest answer waits, and of what
+ * is not final only the newest event.
  */
 export class Subscription<Event = AnyEvent> implements AsyncIterable<Event> {
   /** Resolves when it has ended, with the reason where there is one. */
@@ -110,8 +111,10 @@ export class Subscription<Event = AnyEvent> implements AsyncIterable<Event> {
       }
       return true;
     }
-    const last = this.buffer[this.buffer.length - 1];
-    if (event.type === "snapshot" && last?.type === "snapshot") this.buffer.pop();
+    if (event.type === "snapshot" || event.type === "interim") {
+      const older = this.buffer.findIndex(({ type }) => type === event.type);
+      if (older >= 0) this.buffer.splice(older, 1);
+    }
     if (event.type === "items") this.buffered += event.items.length;
     this.buffer.push(event);
     this.full = this.buffered > maxBuffered;

@@ -58,6 +58,16 @@ export interface Items<Item> {
   commit: number;
 }
 
+/**
+ * What is said and not final, beside the items of a transcript. Of an utterance only the newest
+ * is told, and perhaps none; it is dropped when an item with its utteranceId comes.
+ */
+export interface Interim<Item> {
+  type: "interim";
+  items: Omit<Item, "position" | "createdAt">[];
+  commit: number;
+}
+
 /** Throw away the items that you hold: what follows is complete. */
 export interface Reset {
   type: "reset";
@@ -66,9 +76,11 @@ export interface Reset {
 type Feed<Item> = { items: Item[] | null; first: number; last: number; more: boolean };
 
 /** What following a path brings, by the body of its plain answer. */
-export type LiveEvent<Body> = Body extends Feed<infer Item> ? Items<Item> | Reset : Snapshot<Body>;
+export type LiveEvent<Body> = Body extends Feed<infer Item>
+  ? Items<Item> | Reset | (Item extends { utteranceId: unknown } ? Interim<Item> : never)
+  : Snapshot<Body>;
 
-export type AnyEvent = Snapshot<unknown> | Items<unknown> | Reset;
+export type AnyEvent = Snapshot<unknown> | Items<unknown> | Interim<unknown> | Reset;
 
 /** Optional when no member is required. */
 export type Optionally<T> = Record<never, never> extends T ? [T?] : [T];

@@ -133,6 +133,29 @@ test("a slow reader is told no more until it has read, and then the rest", async
   me.close();
 });
 
+test("what is not final is told beside the items, to a slow reader the newest of it", async (t) => {
+  const path = "/v1/meetings/m/transcripts";
+  const interim = (q, text) => ({ q, event: "interim", body: { items: [{ text, utteranceId: "u" }] } });
+  const s = await stream(t, ({ open, send }) => {
+    open();
+    send("ready", ready(1));
+    send("round", { commit: 1, results: [items(path, 1)] });
+    for (const text of ["Shall", "Shall we", "Shall we go"]) send("round", { commit: 1, results: [interim(path, text)] });
+    send("round", { commit: 2, results: [interim(path, "Shall we begin"), items(path, 2)] });
+  });
+  const sub = open(t, s).live(path);
+  while (sub.waiting < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  const got = [];
+  for await (const e of sub) {
+    got.push(e);
+    if (e.commit === 2 && e.type === "items") break;
+  }
+  const [first, next, last] = got;
+  assert.deepEqual([first.type, first.items[0].position, last.type, last.items[0].position], ["items", 1, "items", 2]);
+  assert.deepEqual(next, { type: "interim", items: [{ text: "Shall we begin", utteranceId: "u" }], commit: 2 });
+  assert.equal(got.length, 3);
+});
+
 test("what is closed is followed no longer, and the last one ends the connection", async (t) => {
   let gone;
   const ended = new Promise((resolve) => (gone = resolve));

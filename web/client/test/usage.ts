@@ -28,6 +28,15 @@ export async function usage(client: Client, meetingId: string): Promise<NotesDoc
   watch.close();
   client.live(`/v1/meetings/${meetingId}/events?limit=5`, undefined, { event: (event) => console.log(event.type) });
 
+  for await (const event of client.live("/v1/meetings/{meetingId}/transcripts", { path })) {
+    if (event.type === "reset") continue;
+    const text: string | undefined = event.items[0]?.text;
+    if (event.type === "interim") console.log(event.items[0]?.utteranceId, text);
+    else console.log(event.items[0]?.position, text);
+    // @ts-expect-error what is not final has no position
+    if (event.type === "interim") console.log(event.items[0]?.position);
+  }
+
   // @ts-expect-error there is no such path
   await client.get("/v1/nothing");
   // @ts-expect-error the path has a parameter
