@@ -113,7 +113,7 @@ type drill struct {
 func newDrill(t *testing.T, url string) *drill {
 	t.Helper()
 	d := &drill{t: t, volume: filepath.Join(t.TempDir(), "volume"), url: url, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 20}}}
-	d.env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+s3Key, "AWS_SECRET_ACCESS_KEY="+s3Secret, "AWS_CA_BUNDLE=", "AWS_EC2_METADATA_DISABLED=true")
+	d.env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+s3Key, "AWS_SECRET_ACCESS_KEY="+s3Secret, "AWS_CA_BUNDLE=", "AWS_EC2_METADATA_DISABLED=true", "CONNVO_LEASE_TERM=1s")
 	t.Cleanup(func() {
 		d.kill()
 		d.client.CloseIdleConnections()

@@ -75,7 +75,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	}
 	defer func() { _ = listener.Close() }()
 
-	d, r, err := c.open(ctx, log)
+	d, r, err := c.open(ctx, log, func(http.Handler) {})
 	if err != nil {
 		return err
 	}
@@ -158,6 +158,7 @@ type service struct {
 	inbox     *auth.Inbox
 	limits    *ratelimit.Limits // nil where there are none
 	letters   *delivery
+	taken     <-chan struct{} // closed when another server has the lease
 	drainedAt time.Time // when it was told to stop
 }
 
@@ -205,6 +206,9 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	}
 	s := &service{log: log, api: api, audit: record, jobs: runner, metrics: metrics, door: in, inbox: inbox, limits: limits, letters: letters}
 	s.figures(metrics, d)
+	if r != nil {
+		s.taken = r.Taken()
+	}
 	return s, nil
 }
 
@@ -298,6 +302,10 @@ func (s *service) serve(ctx context.Context, listener net.Listener, listening fu
 	select {
 	case err := <-stopped:
 		return fmt.Errorf("serve: %w", err)
+	case <-s.taken:
+		// Whatever is answered from now on may be wrong, and nothing of it is kept.
+		s.api.Drain()
+		return errors.Join(errTaken, server.Close())
 	case <-ctx.Done():
 	}
 	s.drainedAt = time.Now()
