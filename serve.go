@@ -159,7 +159,7 @@ type service struct {
 	limits    *ratelimit.Limits // nil where there are none
 	letters   *delivery
 	taken     <-chan struct{} // closed when another server has the lease
-	drainedAt time.Time // when it was told to stop
+	drainedAt time.Time       // when it was told to stop
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.

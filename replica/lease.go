@@ -91,6 +91,7 @@ type lease struct {
 	changes int // of the record, as far as they were seen
 	held    bool
 	lost    bool
+	leaving bool // it is given back
 	until   time.Duration // it is ours up to then, by the clock
 	newest  uint64        // the newest transaction in the replica
 }
@@ -155,6 +156,7 @@ func (l *lease) take(ctx context.Context, mine uint64) error {
 	if !free {
 		return ErrTaken
 	}
+	next.Released = false
 	if last := next.last(); last.Number == 0 || next.Owner != l.self.Owner || last.Number != mine {
 		next.Generations = append(slices.Clone(next.Generations), Generation{Number: last.Number + 1, BeganAt: time.Now().UTC()})
 		next.Transaction = 0
@@ -188,15 +190,13 @@ func (l *lease) forget(ctx context.Context, number uint64) error {
 // renew makes the lease last longer.
 func (l *lease) renew(ctx context.Context) error { return l.change(ctx, func(*record) {}) }
 
-// release gives the lease back, so that others need not wait.
+// release gives the lease back for good, so that others need not wait. Whatever comes of
+// it, nothing may be answered any more: it may have arrived.
 func (l *lease) release(ctx context.Context) error {
-	err := l.change(ctx, func(r *record) { r.Released = true })
-	if err == nil {
-		l.mu.Lock()
-		l.held = false
-		l.mu.Unlock()
-	}
-	return err
+	l.mu.Lock()
+	l.leaving = true
+	l.mu.Unlock()
+	return l.change(ctx, func(r *record) { r.Released = true })
 }
 
 // change replaces our record by another. ErrTaken, which is for good, says that it is
@@ -280,7 +280,7 @@ func (l *lease) check() error {
 	switch {
 	case l.lost:
 		return ErrTaken
-	case l.strict && (!l.held || l.clock() >= l.until):
+	case l.leaving || (l.strict && (!l.held || l.clock() >= l.until)):
 		return ErrLapsed
 	}
 	return nil
