@@ -83,21 +83,7 @@ func (c *serveCommand) check() error {
 	if err := checkPath(c.DB); err != nil {
 		refuse("--db %q: %w", c.DB, err)
 	}
-	if c.ReplicaURL != "" {
-		if _, err := replica.ParseTarget(c.ReplicaURL); err != nil {
-			refuse("--replica-url: %w", err)
-		}
-	} else if c.New {
-		refuse("--new: it is for an empty replica, and there is no --replica-url")
-	}
-	if c.Lease != warn && c.Lease != strict {
-		refuse("--lease %q: warn or strict", c.Lease)
-	} else if c.Lease == strict && c.ReplicaURL == "" {
-		refuse("--lease strict: the lease is kept with the replica, and there is no --replica-url")
-	}
-	if c.LeaseTerm < minLeaseTerm || c.LeaseTerm > replica.DefaultTerm {
-		refuse("--lease-term %s: from %s to %s", c.LeaseTerm, minLeaseTerm, replica.DefaultTerm)
-	}
+	c.checkReplica(refuse)
 	if c.Demo != "" && c.Demo != on && c.Demo != off {
 		refuse("--demo %q: true or false", c.Demo)
 	}
@@ -132,6 +118,25 @@ func (c *serveCommand) check() error {
 		return configError(wrong)
 	}
 	return nil
+}
+
+// checkReplica refuses what is wrong with the replica, and with who may write to it.
+func (c *serveCommand) checkReplica(refuse func(format string, args ...any)) {
+	if c.ReplicaURL != "" {
+		if _, err := replica.ParseTarget(c.ReplicaURL); err != nil {
+			refuse("--replica-url: %w", err)
+		}
+	} else if c.New {
+		refuse("--new: it is for an empty replica, and there is no --replica-url")
+	}
+	if c.Lease != warn && c.Lease != strict {
+		refuse("--lease %q: warn or strict", c.Lease)
+	} else if c.Lease == strict && c.ReplicaURL == "" {
+		refuse("--lease strict: the lease is kept with the replica, and there is no --replica-url")
+	}
+	if c.LeaseTerm < minLeaseTerm || c.LeaseTerm > replica.DefaultTerm {
+		refuse("--lease-term %s: from %s to %s", c.LeaseTerm, minLeaseTerm, replica.DefaultTerm)
+	}
 }
 
 // checkWorkOS refuses what is wrong where WorkOS signs people in. It shows no

@@ -24,11 +24,18 @@ type opening struct {
 	db       *db.DB // nil while there is no file to serve
 	identity db.Identity
 	restored replica.Position // where the replica was when the file was restored from it
+
+	follower *replica.Follower // of what another owner writes, nil for none
 }
 
 // open opens the file, if there is one, before it asks for the lease: two servers on one
 // file are kept apart by its lock.
 func (o *opening) open(ctx context.Context) error {
+	defer func() {
+		if o.follower != nil {
+			o.follower.Close()
+		}
+	}()
 	if _, err := os.Stat(o.c.DB); err == nil {
 		if err := o.openFile(ctx); err != nil {
 			return err
@@ -104,7 +111,6 @@ func (o *opening) claim(ctx context.Context) error {
 	every := time.NewTicker(o.c.LeaseTerm / 30)
 	defer every.Stop()
 	s := newStandby(o)
-	defer s.close()
 	for {
 		if done, err := s.try(ctx); done || err != nil {
 			return err
@@ -172,8 +178,10 @@ func (o *opening) restoreMissing(ctx context.Context) error {
 	began := time.Now()
 	o.log.Info("restoring the database", "from", o.c.ReplicaURL, "position", newest.String())
 	f := restoring{r: o.r, path: o.c.DB, id: id, newest: newest}
-	if err := f.restore(ctx, replica.Moment{}, nil); err != nil {
-		return err
+	if !o.followed(ctx, f) {
+		if err := f.restore(ctx, replica.Moment{}, nil); err != nil {
+			return err
+		}
 	}
 	if err := o.r.Discard(time.Now()); err != nil {
 		return err
@@ -183,4 +191,21 @@ func (o *opening) restoreMissing(ctx context.Context) error {
 	}
 	o.log.Info("restored the database", "took", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// followed reports whether the file is what was followed, up to the end.
+func (o *opening) followed(ctx context.Context, f restoring) bool {
+	if o.follower == nil {
+		return false
+	}
+	finishing, cancel := context.WithTimeout(ctx, finishTime)
+	defer cancel()
+	err := o.follower.Finish(finishing, f.newest)
+	if err == nil {
+		err = f.adopt(ctx)
+	}
+	if err != nil {
+		o.log.Warn("what was followed cannot be served; the whole is restored", "error", err)
+	}
+	return err == nil
 }

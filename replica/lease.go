@@ -91,7 +91,7 @@ type lease struct {
 	changes int // of the record, as far as they were seen
 	held    bool
 	lost    bool
-	leaving bool // it is given back
+	leaving bool          // it is given back
 	until   time.Duration // it is ours up to then, by the clock
 	newest  uint64        // the newest transaction in the replica
 }
