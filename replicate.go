@@ -12,6 +12,7 @@ import (
 	"connvo/domain"
 	"connvo/handlers"
 	"connvo/replica"
+	"connvo/telemetry"
 )
 
 // The bounds of a server with a replica.
@@ -124,4 +125,10 @@ func replicated(config *handlers.Config, r *replica.Replica) {
 			Snapshots: s.Snapshots, LocalBytes: s.LocalBytes, DiskPercent: s.DiskPercent,
 		}
 	}
+}
+
+// leaseFigures adds how the lease is.
+func leaseFigures(m *telemetry.Metrics, r *replica.Replica) {
+	m.Gauge("connvo_lease_seconds", "Until the lease lapses unless it is renewed; 0 where there is none, or it has.", func() float64 { return r.Lease().Left.Seconds() })
+	m.Gauge("connvo_replica_generation", "The generation that is copied: one more for each owner.", func() float64 { return float64(r.Lease().Generation) })
 }

@@ -214,6 +214,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	s.figures(metrics, d)
 	if r != nil {
 		s.taken = r.Taken()
+		leaseFigures(metrics, r)
 	}
 	return s, nil
 }

@@ -156,6 +156,59 @@ func TestOwnerThatWasGoneOnWithout(t *testing.T) {
 	a.end()
 }
 
+// TestFrozenOwner answers nothing that was asked while it stood still, once another has
+// taken over.
+func TestFrozenOwner(t *testing.T) {
+	t.Parallel()
+	url := "file://" + t.TempDir()
+	a, b := newDrill(t, url), newDrill(t, url)
+	for _, d := range []*drill{a, b} {
+		d.env = append(d.env, "CONNVO_LEASE_TERM=3s")
+	}
+	a.start("--lease=strict", "--new")
+	a.said.await(t, "the replica holds everything")
+	b.stand()
+	b.said.await(t, "following what the owner writes")
+	if status, applied := a.plan("before", true); status != http.StatusCreated || !applied {
+		t.Fatal(status, applied)
+	}
+	a.freeze()
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := a.plan("meanwhile", false)
+		answered <- status
+	}()
+	b.own()
+	if titles := b.titles(); !titles["before"] || titles["meanwhile"] {
+		t.Error(titles)
+	}
+	a.thaw()
+	if status := <-answered; status != http.StatusServiceUnavailable && status != 0 {
+		t.Error(status)
+	}
+	if err := a.process.Wait(); err == nil {
+		t.Error("it ended as if nothing were")
+	}
+	a.process = nil
+	b.end()
+}
+
+// TestSecondServerIsRefused where neither stands by, and the first goes on.
+func TestSecondServerIsRefused(t *testing.T) {
+	t.Parallel()
+	url := "file://" + t.TempDir()
+	a, b := newDrill(t, url), newDrill(t, url)
+	a.start("--new")
+	a.said.await(t, "the replica holds everything")
+	if line := b.refused(); !strings.Contains(line, "has the lease, and renews it; end that one, or stand by with --lease strict") {
+		t.Error(line)
+	}
+	if status, applied := a.plan("on", true); status != http.StatusCreated || !applied {
+		t.Error(status, applied)
+	}
+	a.end()
+}
+
 // freeze and thaw stop a server as a host does that moves it.
 func (d *drill) freeze() {
 	d.t.Helper()

@@ -80,6 +80,7 @@ type lease struct {
 	// clock tells the time since some moment, whatever is done to the time of day.
 	clock func() time.Duration
 	gone  chan struct{} // closed when another has taken it
+	soon  chan struct{} // asks for a renewal now
 
 	work sync.Mutex // held while the store is asked
 	mu   sync.Mutex // guards the rest
@@ -99,7 +100,7 @@ type lease struct {
 func newLease(store objects, self Holder, term time.Duration, strict bool) *lease {
 	began := time.Now()
 	return &lease{
-		store: store, self: self, turn: rand.Text(), term: term, strict: strict, gone: make(chan struct{}),
+		store: store, self: self, turn: rand.Text(), term: term, strict: strict, gone: make(chan struct{}), soon: make(chan struct{}, 1),
 		clock: func() time.Duration { return time.Since(began) }, // monotonic
 	}
 }
@@ -300,11 +301,19 @@ func (l *lease) generation() uint64 {
 	return l.seen.last().Number
 }
 
-// note has the next renewal tell what is the newest transaction in the replica.
+// note has the next renewal tell what is the newest transaction in the replica. Of the
+// first of a generation it is told at once: from then on it can be followed.
 func (l *lease) note(newest uint64) {
 	l.mu.Lock()
+	first := l.newest == 0 && l.seen.Transaction == 0
 	l.newest = newest
 	l.mu.Unlock()
+	if first {
+		select {
+		case l.soon <- struct{}{}:
+		default: // it is asked for already
+		}
+	}
 }
 
 // keep renews the lease until ctx ends or another has taken it.
@@ -313,6 +322,7 @@ func (l *lease) keep(ctx context.Context, told func(error)) {
 	for {
 		select {
 		case <-time.After(wait):
+		case <-l.soon:
 		case <-ctx.Done():
 			return
 		}
