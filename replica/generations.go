@@ -69,8 +69,6 @@ type Fit struct {
 	By         Position // the newest that the replica holds
 	Commit     int64
 	Known      bool
-
-	from Position // what a new generation of the file goes on from
 }
 
 // Fit tells whether the file may be copied to the replica from now on. One that lacks
@@ -85,7 +83,7 @@ func (r *Replica) Fit(ctx context.Context, restored Position) (Fit, error) {
 	if err != nil {
 		return Fit{}, err
 	}
-	f := Fit{By: held, from: held}
+	f := Fit{By: held}
 	mine := r.owned.Generation
 	switch {
 	case held.Generation == 0 || held == restored:
