@@ -78,7 +78,7 @@ func (f restoring) put() error {
 
 // removeDatabase removes a file that was made here, and what is beside it.
 func removeDatabase(path string) {
-	for _, end := range []string{"", "-wal", "-shm", ".lock", ".tmp"} {
+	for _, end := range []string{"", "-wal", "-shm", "-txid", ".lock", ".tmp"} {
 		_ = os.Remove(path + end) // most of them are not there
 	}
 }

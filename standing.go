@@ -119,7 +119,9 @@ func (s *standby) begin(ctx context.Context, newest replica.Position) (err error
 		return nil
 	}
 	s.again = time.Now().Add(followAgain)
+	output := restoring{path: s.c.DB}.temporary()
+	removeDatabase(output) // with the log of one that was cut off
 	s.log.Info("following what the owner writes", "position", newest.String())
-	s.follower, err = s.r.Follow(ctx, newest.Generation, restoring{path: s.c.DB}.temporary())
+	s.follower, err = s.r.Follow(ctx, newest.Generation, output)
 	return err
 }

@@ -30,14 +30,11 @@ type Follower struct {
 	err        error
 }
 
-// Follow begins to follow a generation that holds something, into a file that is
-// removed if it is there.
+// Follow begins to follow a generation that holds something, into a file that is not
+// there yet.
 func (r *Replica) Follow(ctx context.Context, generation uint64, output string) (*Follower, error) {
 	c, err := r.of(generation)
 	if err != nil {
-		return nil, err
-	}
-	if err := removeAll(output, output+"-txid", output+".tmp"); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
