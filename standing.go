@@ -12,6 +12,8 @@ import (
 
 // The bounds of a standby.
 const (
+	// lookTime bounds one question for the lease; the next follows at once.
+	lookTime = 5 * time.Second
 	// finishTime bounds the last of following, of which the whole is a few files; the
 	// database is restored from the beginning where it takes longer.
 	finishTime = 20 * time.Second
@@ -36,7 +38,7 @@ func newStandby(o *opening) *standby {
 // try takes the lease if it can be had; done says that there is nothing more to wait
 // for.
 func (s *standby) try(ctx context.Context) (done bool, err error) {
-	asking, cancel := context.WithTimeout(ctx, restoreTime)
+	asking, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	seen, err := s.r.Look(asking)
 	away := errors.Is(err, replica.ErrUnreachable)

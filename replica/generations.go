@@ -33,7 +33,13 @@ func (r *Replica) newestHeld(ctx context.Context, all []Generation) (p Position,
 		if err != nil {
 			return p, err
 		}
-		newest, err := r.newestOf(ctx, c)
+		var from ltx.TXID
+		if g.Number == r.owned.Generation {
+			if from, err = localTXID(r.path); err != nil {
+				return p, fmt.Errorf("replica %s: %w", r.target, err)
+			}
+		}
+		newest, err := r.newestOf(ctx, c, from)
 		if err != nil || newest > 0 {
 			return Position{Generation: g.Number, Transaction: newest}, err
 		}
@@ -41,16 +47,20 @@ func (r *Replica) newestHeld(ctx context.Context, all []Generation) (p Position,
 	return p, nil
 }
 
-// newestOf returns the newest transaction of a generation, 0 for none.
-func (r *Replica) newestOf(ctx context.Context, c litestream.ReplicaClient) (newest uint64, err error) {
+// newestOf returns the newest transaction of a generation, 0 for none. Where from is known
+// to be about the newest, it asks for what follows it first: there may be a day of files.
+func (r *Replica) newestOf(ctx context.Context, c litestream.ReplicaClient, from ltx.TXID) (newest uint64, err error) {
 	for level := litestream0; level <= snapshots; level++ {
-		last, err := r.newest(ctx, c, level, 0)
+		last, err := r.newest(ctx, c, level, from)
 		if err != nil {
 			return 0, err
 		}
 		if last != nil {
 			newest = max(newest, uint64(last.MaxTXID))
 		}
+	}
+	if newest == 0 && from > 0 {
+		return r.newestOf(ctx, c, 0)
 	}
 	return newest, nil
 }

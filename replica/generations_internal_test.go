@@ -118,7 +118,7 @@ func TestGenerationPastItsTimeIsDeleted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if newest, err := r.newestOf(t.Context(), client); err != nil || newest != c.held[i] {
+			if newest, err := r.newestOf(t.Context(), client, 0); err != nil || newest != c.held[i] {
 				t.Errorf("generation %d holds up to %d, %v, want %d", g.Number, newest, err, c.held[i])
 			}
 		}

@@ -149,7 +149,7 @@ func (c *contender) contend(ctx context.Context, store objects, name string, ran
 // that do not run alike.
 func TestTwoNeverMayWrite(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())

@@ -132,6 +132,7 @@ func (r *Replica) Start(ctx context.Context, s Source) error {
 	r.db.Replica = litestream.NewReplicaWithClient(r.db, r.client)
 	r.db.Replica.MonitorEnabled = false
 	if err := r.db.Open(); err != nil {
+		r.db = nil // there is nothing to close
 		return fmt.Errorf("replica %s: %w", r.target, err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -95,7 +95,7 @@ func (r *Replica) plan(ctx context.Context, m Moment, at *Position) (litestream.
 		if !errors.Is(err, litestream.ErrTxNotAvailable) && !errors.Is(err, litestream.ErrNoSnapshots) {
 			return nil, nil, r.explain(err)
 		}
-		newest, err := r.newestOf(ctx, c)
+		newest, err := r.newestOf(ctx, c, 0)
 		if err != nil {
 			return nil, nil, err
 		}
