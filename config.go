@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -26,31 +27,42 @@ type serveCommand struct {
 	Listen string `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
 	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
 	place
-	New              bool     `env:"CONNVO_NEW" help:"Begin with an empty database where neither the file nor its replica has one."`
-	Region           string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
-	Environment      string   `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
-	Demo             toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
-	WorkOSClientID   string   `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
-	WorkOSAPIKey     string   `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
-	WorkOSAPIURL     string   `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
-	WorkOSIssuers    []string `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
-	CookiePassword   string   `env:"WORKOS_COOKIE_PASSWORD" help:"At least 32 characters that seal the cookies of browsers, which sign in with WorkOS where it is set; another one signs everybody out."`
-	WorkOSHookSecret string   `name:"workos-webhook-secret" env:"WORKOS_WEBHOOK_SECRET" help:"The secret of the webhook endpoint in WorkOS that sends its events to /webhooks/workos; without it they are only asked for every five minutes."`
-	StreamAdmissions int      `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
-	RateLimits       string   `env:"CONNVO_RATE_LIMITS" default:"on" help:"on, or off for load tests, which the development identity provider must be on for."`
-	PublicURL        string   `name:"public-url" env:"CONNVO_PUBLIC_URL" help:"Where people reach the server, such as https://connvo.example.com; the listener's URL when left out."`
-	CORSOrigins      []string `name:"cors-origins" env:"CONNVO_CORS_ORIGINS" help:"The origins whose pages may use the API with a token or a ticket, such as https://app.example.com."`
-	FlyMachine       string   `name:"fly-machine-id" env:"FLY_MACHINE_ID" help:"The machine on Fly.io, which sets it: the proxy before it names the addresses of callers."`
-	SMTPURL          string   `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
-	NotifyWebhook    string   `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
-	NotifyHookSecret string   `name:"notify-webhook-secret" env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
-	MetricsListen    string   `name:"metrics-listen" env:"CONNVO_METRICS_LISTEN" help:"Where Prometheus asks for GET /metrics, or off; 127.0.0.1:9090 when left out, and off where the development identity provider is on."`
-	LogFormat        string   `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
-	LogLevel         string   `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	New              bool          `env:"CONNVO_NEW" help:"Begin with an empty database where neither the file nor its replica has one."`
+	Lease            string        `env:"CONNVO_LEASE" default:"warn" help:"What a server with a replica does whose lease cannot be renewed: warn goes on, for one machine; strict answers no write, and waits as a standby while another server has the lease."`
+	LeaseTerm        time.Duration `env:"CONNVO_LEASE_TERM" hidden:"" default:"30s" help:"How long the lease lasts without a renewal; tests shorten it."`
+	Region           string        `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
+	Environment      string        `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
+	Demo             toggle        `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
+	WorkOSClientID   string        `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`
+	WorkOSAPIKey     string        `name:"workos-api-key" env:"WORKOS_API_KEY" help:"The key of the WorkOS API; required with a WorkOS client, to learn who people are."`
+	WorkOSAPIURL     string        `name:"workos-api-url" env:"WORKOS_API_URL" default:"https://api.workos.com" help:"Where WorkOS is: its API, or an emulator."`
+	WorkOSIssuers    []string      `name:"workos-issuers" env:"CONNVO_WORKOS_ISSUERS" help:"The issuers whose tokens are believed, such as a custom domain; those that WorkOS documents when left out."`
+	CookiePassword   string        `env:"WORKOS_COOKIE_PASSWORD" help:"At least 32 characters that seal the cookies of browsers, which sign in with WorkOS where it is set; another one signs everybody out."`
+	WorkOSHookSecret string        `name:"workos-webhook-secret" env:"WORKOS_WEBHOOK_SECRET" help:"The secret of the webhook endpoint in WorkOS that sends its events to /webhooks/workos; without it they are only asked for every five minutes."`
+	StreamAdmissions int           `env:"CONNVO_STREAM_ADMISSIONS" default:"100" help:"How many live streams may begin in a second, after a burst of as many; a crowd that comes back waits its turn."`
+	RateLimits       string        `env:"CONNVO_RATE_LIMITS" default:"on" help:"on, or off for load tests, which the development identity provider must be on for."`
+	PublicURL        string        `name:"public-url" env:"CONNVO_PUBLIC_URL" help:"Where people reach the server, such as https://connvo.example.com; the listener's URL when left out."`
+	CORSOrigins      []string      `name:"cors-origins" env:"CONNVO_CORS_ORIGINS" help:"The origins whose pages may use the API with a token or a ticket, such as https://app.example.com."`
+	FlyMachine       string        `name:"fly-machine-id" env:"FLY_MACHINE_ID" help:"The machine on Fly.io, which sets it: the proxy before it names the addresses of callers."`
+	SMTPURL          string        `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
+	NotifyWebhook    string        `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
+	NotifyHookSecret string        `name:"notify-webhook-secret" env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
+	MetricsListen    string        `name:"metrics-listen" env:"CONNVO_METRICS_LISTEN" help:"Where Prometheus asks for GET /metrics, or off; 127.0.0.1:9090 when left out, and off where the development identity provider is on."`
+	LogFormat        string        `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
+	LogLevel         string        `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
 
 // regionLabel is short and needs no escaping in an id, a URL or a file's name.
 var regionLabel = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+
+// What --lease may be.
+const (
+	warn   = "warn"
+	strict = "strict"
+)
+
+// minLeaseTerm leaves time for a renewal.
+const minLeaseTerm = time.Second
 
 // maxStreamAdmissions is as good as no limit.
 const maxStreamAdmissions = 100_000
@@ -71,13 +83,7 @@ func (c *serveCommand) check() error {
 	if err := checkPath(c.DB); err != nil {
 		refuse("--db %q: %w", c.DB, err)
 	}
-	if c.ReplicaURL != "" {
-		if _, err := replica.ParseTarget(c.ReplicaURL); err != nil {
-			refuse("--replica-url: %w", err)
-		}
-	} else if c.New {
-		refuse("--new: it is for an empty replica, and there is no --replica-url")
-	}
+	c.checkReplica(refuse)
 	if c.Demo != "" && c.Demo != on && c.Demo != off {
 		refuse("--demo %q: true or false", c.Demo)
 	}
@@ -112,6 +118,25 @@ func (c *serveCommand) check() error {
 		return configError(wrong)
 	}
 	return nil
+}
+
+// checkReplica refuses what is wrong with the replica, and with who may write to it.
+func (c *serveCommand) checkReplica(refuse func(format string, args ...any)) {
+	if c.ReplicaURL != "" {
+		if _, err := replica.ParseTarget(c.ReplicaURL); err != nil {
+			refuse("--replica-url: %w", err)
+		}
+	} else if c.New {
+		refuse("--new: it is for an empty replica, and there is no --replica-url")
+	}
+	if c.Lease != warn && c.Lease != strict {
+		refuse("--lease %q: warn or strict", c.Lease)
+	} else if c.Lease == strict && c.ReplicaURL == "" {
+		refuse("--lease strict: the lease is kept with the replica, and there is no --replica-url")
+	}
+	if c.LeaseTerm < minLeaseTerm || c.LeaseTerm > replica.DefaultTerm {
+		refuse("--lease-term %s: from %s to %s", c.LeaseTerm, minLeaseTerm, replica.DefaultTerm)
+	}
 }
 
 // checkWorkOS refuses what is wrong where WorkOS signs people in. It shows no

@@ -29,7 +29,7 @@ type copied struct {
 // newCopied begins an empty database that is replicated to url.
 func newCopied(t *testing.T, url string) *copied {
 	t.Helper()
-	c := &copied{t: t, command: serveCommand{DB: filepath.Join(t.TempDir(), "connvo.db"), place: place{url}, New: true}}
+	c := &copied{t: t, command: serveCommand{DB: filepath.Join(t.TempDir(), "connvo.db"), place: place{url}, New: true, Lease: warn, LeaseTerm: minLeaseTerm}}
 	c.open()
 	t.Cleanup(c.close)
 	return c
@@ -37,7 +37,7 @@ func newCopied(t *testing.T, url string) *copied {
 
 func (c *copied) open() {
 	c.t.Helper()
-	d, r, err := c.command.open(c.t.Context(), slog.New(slog.NewTextHandler(c.t.Output(), nil)))
+	d, r, err := c.command.open(c.t.Context(), slog.New(slog.NewTextHandler(c.t.Output(), nil)), nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}

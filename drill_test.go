@@ -82,7 +82,7 @@ func (s *s3Server) start() {
 			_ = a.Body.Close()
 			return
 		}
-		if s.t.Context().Err() != nil || !errors.Is(err, syscall.ECONNREFUSED) {
+		if s.t.Context().Err() != nil || (!errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET)) {
 			s.t.Fatal(err)
 		}
 	}
@@ -113,7 +113,7 @@ type drill struct {
 func newDrill(t *testing.T, url string) *drill {
 	t.Helper()
 	d := &drill{t: t, volume: filepath.Join(t.TempDir(), "volume"), url: url, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 20}}}
-	d.env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+s3Key, "AWS_SECRET_ACCESS_KEY="+s3Secret, "AWS_CA_BUNDLE=", "AWS_EC2_METADATA_DISABLED=true")
+	d.env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+s3Key, "AWS_SECRET_ACCESS_KEY="+s3Secret, "AWS_CA_BUNDLE=", "AWS_EC2_METADATA_DISABLED=true", "CONNVO_LEASE_TERM=1s")
 	t.Cleanup(func() {
 		d.kill()
 		d.client.CloseIdleConnections()
@@ -139,6 +139,12 @@ func (d *drill) start(flags ...string) {
 	d.t.Helper()
 	d.run(flags...)
 	_, d.base, _ = strings.Cut(d.said.await(d.t, `"listening","url":"http://127\.0\.0\.1:\d+`), `"url":"`)
+	d.signIn()
+}
+
+// signIn gets a token of the server.
+func (d *drill) signIn() {
+	d.t.Helper()
 	var answer struct{ AccessToken string }
 	if status := d.do("POST", "/dev/token", `{"email":"ada@example.com"}`, nil, &answer); status != http.StatusOK {
 		d.t.Fatal(status)

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"net/http"
 	"time"
 
 	"connvo/db"
 	"connvo/domain"
 	"connvo/handlers"
 	"connvo/replica"
+	"connvo/telemetry"
 )
 
 // The bounds of a server with a replica.
@@ -31,7 +32,7 @@ type place struct {
 }
 
 // at returns the copy of the file that is kept at the place; nil where there is none.
-func (p place) at(path string, log *slog.Logger) (*replica.Replica, error) {
+func (p place) at(path string, log *slog.Logger, how replica.Options) (*replica.Replica, error) {
 	if p.ReplicaURL == "" {
 		return nil, nil
 	}
@@ -39,82 +40,57 @@ func (p place) at(path string, log *slog.Logger) (*replica.Replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--replica-url: %w", err)
 	}
-	return replica.New(t, path, log)
+	return replica.New(t, path, log, how)
 }
 
-// required is at, where there must be one.
+// required is at for a command that only reads, where there must be one.
 func (p place) required(path string, log *slog.Logger) (*replica.Replica, error) {
 	if p.ReplicaURL == "" {
 		return nil, errors.New("--replica-url: name the replica, or set CONNVO_REPLICA_URL")
 	}
-	return p.at(path, log)
+	return p.at(path, log, replica.Options{})
 }
 
-// open opens the database, from its replica where the file is missing, and begins to
-// replicate it. The replica is nil where none is configured.
-func (c *serveCommand) open(ctx context.Context, log *slog.Logger) (*db.DB, *replica.Replica, error) {
-	r, err := c.at(c.DB, log)
+// open opens the database, from its replica where the file is missing or another server
+// has gone on, and begins to replicate it once the lease is ours. The replica is nil
+// where none is configured. While another server has the lease, standing is told to
+// answer in its place.
+func (c *serveCommand) open(ctx context.Context, log *slog.Logger, standing func(http.Handler)) (*db.DB, *replica.Replica, error) {
+	r, err := c.at(c.DB, log, replica.Options{Strict: c.Lease == strict, Term: c.LeaseTerm, Machine: c.FlyMachine, URL: c.PublicURL})
 	if err != nil {
 		return nil, nil, err
 	}
-	if r != nil {
-		if err := c.restoreMissing(ctx, r, log); err != nil {
-			return nil, nil, err
-		}
-	}
-	d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Log: log, Replicated: r != nil})
-	if err != nil || r == nil {
+	if r == nil {
+		d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Log: log})
 		return d, nil, err
 	}
-	i, err := d.Identity(ctx)
+	o := &opening{c: c, r: r, log: log, standing: standing}
+	err = o.open(ctx)
 	if err == nil {
-		err = r.Start(ctx, replica.Source{ID: i.ID, Restored: i.Restored, Committed: d.Committed, Attach: d.Replicate})
+		err = r.Start(ctx, replica.Source{ID: o.identity.ID, Restored: o.restored, Before: o.identity.Before, Committed: o.db.Committed, Attach: o.db.Replicate})
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, d.Close())
+		return nil, nil, errors.Join(err, o.close())
 	}
-	d.Guard(func() error {
+	o.db.Guard(func() error {
 		if r.Full() {
 			return domain.Fail(domain.Unavailable, "the server's disk is full")
 		}
 		return nil
 	})
-	return d, r, nil
+	o.db.Fence(func() error { return unleased(r.Check()) })
+	return o.db, r, nil
 }
 
-// restoreMissing restores the file where there is none. An empty replica is refused
-// unless a beginning was asked for: who lost a volume and mistyped a URL would begin
-// with an empty database.
-func (c *serveCommand) restoreMissing(ctx context.Context, r *replica.Replica, log *slog.Logger) error {
-	if _, err := os.Stat(c.DB); err == nil {
+// errTaken ends a server. What it finds when it starts again says how it may go on.
+var errTaken = errors.New("another server has taken the lease, so this one has ended; started again it goes on from what that one has written")
+
+// unleased is what a write is told that nobody may be promised any more.
+func unleased(err error) error {
+	if err == nil {
 		return nil
 	}
-	asking, cancel := context.WithTimeout(ctx, restoreTime)
-	defer cancel()
-	id, newest, err := r.Held(asking)
-	if errors.Is(err, replica.ErrEmpty) {
-		if !c.New {
-			return fmt.Errorf("%w, and there is no database %s; say --new to begin with an empty one", err, c.DB)
-		}
-		return r.Discard(time.Now())
-	}
-	if err != nil {
-		return fmt.Errorf("%w; there is no database %s, and it cannot be restored", err, c.DB)
-	}
-	began := time.Now()
-	log.Info("restoring the database", "from", c.ReplicaURL, "transaction", newest)
-	f := restoring{r: r, path: c.DB, id: id, newest: newest}
-	if err := f.restore(ctx, replica.Moment{}, nil); err != nil {
-		return err
-	}
-	if err := r.Discard(time.Now()); err != nil {
-		return err
-	}
-	if err := f.put(); err != nil {
-		return err
-	}
-	log.Info("restored the database", "took", time.Since(began).Round(time.Millisecond))
-	return nil
+	return domain.Because(domain.Unavailable, err, "this server may not write now: another one may have taken over")
 }
 
 // closeReplica copies what is new once more, as long as the time to stop in allows.
@@ -135,12 +111,24 @@ func replicated(config *handlers.Config, r *replica.Replica) {
 	if r == nil {
 		return
 	}
-	config.Replicated = r.Sync
+	config.Replicated = func(ctx context.Context) error {
+		if err := r.Sync(ctx); err != nil {
+			return err
+		}
+		return r.Check() // what another has gone on without is not kept, wherever it is
+	}
 	config.Replication = func() handlers.Replication {
-		s := r.Status()
+		s, l := r.Status(), r.Lease()
 		return handlers.Replication{
+			Lease: l.State, Generation: l.Generation, Owner: l.Owner.String(),
 			State: string(s.State), Since: s.Since, LastSync: s.LastSync, Transaction: s.Transaction, Local: s.Local,
 			Snapshots: s.Snapshots, LocalBytes: s.LocalBytes, DiskPercent: s.DiskPercent,
 		}
 	}
+}
+
+// leaseFigures adds how the lease is.
+func leaseFigures(m *telemetry.Metrics, r *replica.Replica) {
+	m.Gauge("connvo_lease_seconds", "Until the lease lapses unless it is renewed; 0 where there is none, or it has.", func() float64 { return r.Lease().Left.Seconds() })
+	m.Gauge("connvo_replica_generation", "The generation that is copied: one more for each owner.", func() float64 { return float64(r.Lease().Generation) })
 }

@@ -25,9 +25,9 @@ import (
 type restoring struct {
 	r      *replica.Replica
 	path   string
-	id     string // of the database that the replica holds
-	newest uint64 // the newest transaction of the replica
-	last   int64  // the last number that was ever given out, where it is known
+	id     string           // of the database that the replica holds
+	newest replica.Position // the newest of the replica
+	last   int64            // the last number that was ever given out, where it is known
 }
 
 func (f restoring) temporary() string { return f.path + ".restoring" }
@@ -36,8 +36,11 @@ func (f restoring) temporary() string { return f.path + ".restoring" }
 // should be.
 func (f restoring) restore(ctx context.Context, m replica.Moment, progress func(done, total int64)) error {
 	removeDatabase(f.temporary()) // what a restore that was cut off has left
-	err := f.r.Restore(ctx, f.temporary(), m, progress)
+	at, err := f.r.Restore(ctx, f.temporary(), m, progress)
 	if err == nil {
+		if at.Generation == f.newest.Generation && at.Transaction > f.newest.Transaction {
+			f.newest = at // it has grown meanwhile
+		}
 		err = f.adopt(ctx)
 	}
 	if err != nil {
@@ -60,7 +63,7 @@ func (f restoring) adopt(ctx context.Context) (err error) {
 	if i.ID != f.id {
 		return errors.New("the replica holds another database than it says")
 	}
-	return d.MarkRestored(ctx, f.newest, f.last)
+	return d.MarkRestored(ctx, f.newest.String(), f.last)
 }
 
 // put puts the file in its place, where nothing is.
@@ -75,7 +78,7 @@ func (f restoring) put() error {
 
 // removeDatabase removes a file that was made here, and what is beside it.
 func removeDatabase(path string) {
-	for _, end := range []string{"", "-wal", "-shm", ".lock", ".tmp"} {
+	for _, end := range []string{"", "-wal", "-shm", "-txid", ".lock", ".tmp"} {
 		_ = os.Remove(path + end) // most of them are not there
 	}
 }
@@ -99,25 +102,29 @@ func (c *snapshotsCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "TXID\tMADE AT\tBYTES")
+	_, _ = fmt.Fprintln(w, "GENERATION\tTXID\tMADE AT\tBYTES")
 	for _, s := range all {
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%d\n", s.Transaction, s.CreatedAt.UTC().Format(time.RFC3339), s.Bytes)
+		_, _ = fmt.Fprintf(w, "%d\t%d\t%s\t%d\n", s.Position.Generation, s.Position.Transaction, s.CreatedAt.UTC().Format(time.RFC3339), s.Bytes)
 	}
-	_, _ = fmt.Fprintf(w, "%d\t%s\tnewest\n", newest.Transaction, newest.CreatedAt.UTC().Format(time.RFC3339))
+	_, _ = fmt.Fprintf(w, "%d\t%d\t%s\tnewest\n", newest.Position.Generation, newest.Position.Transaction, newest.CreatedAt.UTC().Format(time.RFC3339))
 	return w.Flush()
 }
 
 type restoreCommand struct {
 	place
-	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file."`
-	At     string `env:"CONNVO_RESTORE_AT" help:"The moment, as in 2026-01-31T12:00:00Z; now when left out."`
-	TXID   uint64 `name:"txid" env:"CONNVO_RESTORE_TXID" help:"The transaction, as connvo snapshots and the server's log name it."`
-	Output string `env:"CONNVO_RESTORE_OUTPUT" help:"The file to write, which must not be there; that of --db when left out."`
+	DB         string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file."`
+	At         string `env:"CONNVO_RESTORE_AT" help:"The moment, as in 2026-01-31T12:00:00Z; now when left out."`
+	TXID       uint64 `name:"txid" env:"CONNVO_RESTORE_TXID" help:"The transaction, as connvo snapshots and the server's log name it."`
+	Generation uint64 `env:"CONNVO_RESTORE_GENERATION" help:"The generation of the transaction; the newest that holds anything when left out."`
+	Output     string `env:"CONNVO_RESTORE_OUTPUT" help:"The file to write, which must not be there; that of --db when left out."`
 }
 
 // Run restores the database as it was, into a file that is not there yet.
 func (c *restoreCommand) Run(ctx context.Context, t terminal) error {
-	m := replica.Moment{Transaction: c.TXID}
+	m := replica.Moment{Position: replica.Position{Generation: c.Generation, Transaction: c.TXID}}
+	if c.Generation != 0 && c.TXID == 0 {
+		return errors.New("--generation: it is of a --txid")
+	}
 	if c.At != "" {
 		at, err := time.Parse(time.RFC3339Nano, c.At)
 		if err != nil || c.TXID != 0 {
@@ -180,7 +187,7 @@ func (f restoring) erasures(ctx context.Context, m replica.Moment) (s since, err
 	newest := f.path + ".newest"
 	removeDatabase(newest)
 	defer removeDatabase(newest)
-	if err := f.r.Restore(ctx, newest, replica.Moment{}, nil); err != nil {
+	if _, err := f.r.Restore(ctx, newest, replica.Moment{}, nil); err != nil {
 		return s, err
 	}
 	d, err := db.Open(ctx, db.Options{Path: newest, Schema: schema})

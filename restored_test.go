@@ -124,7 +124,7 @@ func TestFileThatItsReplicaDoesNotFit(t *testing.T) {
 	t.Parallel()
 	refuse := func(c *copied, want string) {
 		t.Helper()
-		d, r, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler))
+		d, r, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler), nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v, want %s", err, want)
 		}

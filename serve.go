@@ -76,7 +76,13 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	}
 	defer func() { _ = listener.Close() }()
 
-	d, r, err := c.open(ctx, log)
+	front := newFront(listener, log)
+	defer closing(&err, front.close)
+	d, r, err := c.open(ctx, log, front.standing(startup))
+	if err != nil && ctx.Err() != nil {
+		log.Info("stopped before the database was opened", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -108,7 +114,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	s.jobs.Start()
-	return s.serve(ctx, listener, func(url string) {
+	return s.serve(ctx, front, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
 		if isTerminal(t.err) {
 			c.welcome(t.err, url)
@@ -159,7 +165,8 @@ type service struct {
 	inbox     *auth.Inbox
 	limits    *ratelimit.Limits // nil where there are none
 	letters   *delivery
-	drainedAt time.Time // when it was told to stop
+	taken     <-chan struct{} // closed when another server has the lease
+	drainedAt time.Time       // when it was told to stop
 }
 
 // wire makes the parts and gives each what it needs, from the lowest floor up.
@@ -209,6 +216,10 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	}
 	s := &service{log: log, api: api, audit: record, jobs: runner, metrics: metrics, door: in, inbox: inbox, limits: limits, letters: letters}
 	s.figures(metrics, d)
+	if r != nil {
+		s.taken = r.Taken()
+		leaseFigures(metrics, r)
+	}
 	return s, nil
 }
 
@@ -288,20 +299,16 @@ func (c *serveCommand) identity(ctx context.Context, d *db.DB, people *users.Sto
 }
 
 // serve answers requests until ctx ends, then lets those under way finish.
-func (s *service) serve(ctx context.Context, listener net.Listener, listening func(url string)) error {
-	server := &http.Server{
-		Handler:           s.api,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(listener) }()
-	listening("http://" + listener.Addr().String())
+func (s *service) serve(ctx context.Context, front *front, listening func(url string)) error {
+	front.answer(s.api)
+	listening("http://" + front.listener.Addr().String())
 	select {
-	case err := <-stopped:
+	case err := <-front.stopped:
 		return fmt.Errorf("serve: %w", err)
+	case <-s.taken:
+		// Whatever is answered from now on may be wrong, and nothing of it is kept.
+		s.api.Drain()
+		return errors.Join(errTaken, front.server.Close())
 	case <-ctx.Done():
 	}
 	s.drainedAt = time.Now()
@@ -309,10 +316,10 @@ func (s *service) serve(ctx context.Context, listener net.Listener, listening fu
 	s.api.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	err := server.Shutdown(drain)
+	err := front.server.Shutdown(drain)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warn("requests were cut off", "after", drainTime)
-		err = server.Close()
+		err = front.server.Close()
 	}
 	s.log.Info("stopped")
 	return err

@@ -59,6 +59,7 @@ type DB struct {
 	replicated bool
 	copier     atomic.Pointer[copier] // copies the log back; nil before Replicate
 	guard      atomic.Pointer[func() error]
+	fence      atomic.Pointer[func() error]
 	gaps       atomic.Pointer[[]gap] // numbers that were never given out here
 
 	closing sync.Once

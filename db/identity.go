@@ -24,7 +24,8 @@ const (
 type Identity struct {
 	ID       string // made with the file, and the same in all its copies
 	Last     int64  // the last number of its sequence
-	Restored uint64 // the newest transaction of the replica when the file was restored from it, 0 for none
+	Restored string // where the replica was when the file was restored from it, "" for nowhere
+	Before   int64  // the last number that had been given out by then
 }
 
 // Identity returns what tells the database from others.
@@ -36,15 +37,15 @@ func (d *DB) Identity(ctx context.Context) (i Identity, err error) {
 		if i.Last, err = One(tx, Int, selectSequence); err != nil {
 			return err
 		}
-		restored, err := One(tx, scanText, selectMeta, "restored")
+		i.Restored, err = One(tx, scanText, selectMeta, "restored")
 		if errors.Is(err, ErrNone) {
 			return nil
 		}
-		if err == nil {
-			i.Restored, err = strconv.ParseUint(restored, 10, 64)
-		}
 		return err
 	})
+	for _, g := range *d.gaps.Load() {
+		i.Before = max(i.Before, g.to-restoreJump)
+	}
 	return i, err
 }
 
@@ -53,14 +54,14 @@ func scanText(r Row) (s string, err error) {
 	return s, err
 }
 
-// MarkRestored notes in a file that was restored from a replica up to which
-// transaction the replica went, and lets the sequence jump ahead of newest, the last
+// MarkRestored notes in a file that was restored from a replica up to where the
+// replica went, and lets the sequence jump ahead of newest, the last
 // number that was ever given out, and of its own.
-func (d *DB) MarkRestored(ctx context.Context, replica uint64, newest int64) error {
+func (d *DB) MarkRestored(ctx context.Context, replica string, newest int64) error {
 	var skipped gap
 	err := d.Write(ctx, func(tx *WriteTx) error {
 		skipped = gap{after: tx.w.sequence, to: max(tx.w.sequence, newest) + restoreJump}
-		if _, err := tx.Exec(upsertRestored, strconv.FormatUint(replica, 10)); err != nil {
+		if _, err := tx.Exec(upsertRestored, replica); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(insertGap, skipped.to, strconv.FormatInt(skipped.after, 10)); err != nil {

@@ -26,13 +26,13 @@ func TestIdentityStaysWithTheFile(t *testing.T) {
 		return d, i
 	}
 	d, first := open()
-	if first.ID == "" || first.Restored != 0 {
+	if first.ID == "" || first.Restored != "" || first.Before != 0 {
 		t.Errorf("%+v", first)
 	}
-	if err := d.MarkRestored(t.Context(), 7, 1000); err != nil {
+	if err := d.MarkRestored(t.Context(), "1/7", 1000); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.MarkRestored(t.Context(), 8, 2000); err != nil { // its own is the newer one
+	if err := d.MarkRestored(t.Context(), "2/8", 2000); err != nil { // its own is the newer one
 		t.Fatal(err)
 	}
 	if err := d.Close(); err != nil {
@@ -40,7 +40,7 @@ func TestIdentityStaysWithTheFile(t *testing.T) {
 	}
 	d, second := open()
 	defer func() { _ = d.Close() }()
-	if second.ID != first.ID || second.Restored != 8 || second.Last != 1000+1<<32+1+1<<32+1 {
+	if second.ID != first.ID || second.Restored != "2/8" || second.Before != 1000+1<<32+1 || second.Last != 1000+1<<32+1+1<<32+1 {
 		t.Errorf("%+v, and before %+v", second, first)
 	}
 	for n, known := range map[int64]bool{

@@ -46,7 +46,7 @@ func (d *DB) write(ctx context.Context, lane chan *closure, f func(tx *WriteTx) 
 	if err := d.guarded(lane); err != nil {
 		return err
 	}
-	c := &closure{run: f, done: make(chan struct{})}
+	c := &closure{run: f, job: lane == d.writer.background, done: make(chan struct{})}
 	if err := d.writer.enqueue(lane, c); err != nil {
 		return err
 	}

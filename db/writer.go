@@ -41,9 +41,19 @@ const (
 
 type closure struct {
 	run   func(tx *WriteTx) error
+	job   bool // it came by the second lane
 	state atomic.Int32
 	err   error         // set before done is closed
 	done  chan struct{} // closed when err may be read
+}
+
+// told returns what the closure is answered after its commit.
+func (c *closure) told(commit error) error {
+	_, stored := errors.AsType[*UnconfirmedError](commit)
+	if commit == nil || (stored && (c.job || c.err != nil)) {
+		return c.err
+	}
+	return commit
 }
 
 // writer owns the one connection that writes. Everything below closing is
@@ -204,10 +214,7 @@ func (w *writer) commitGroup(g *group, c *closure) {
 	}
 	err := w.commit()
 	for _, m := range g.members {
-		if err != nil {
-			m.err = err
-		}
-		w.answer(m, m.err)
+		w.answer(m, m.told(err))
 	}
 }
 
@@ -245,16 +252,13 @@ func (w *writer) commitAlone(c *closure) {
 		w.answer(c, err)
 		return
 	}
-	err := w.runInSavepoint(c.run)
+	c.err = w.runInSavepoint(c.run)
 	if w.rolledBack {
 		w.end()
-		w.answer(c, undone(err))
+		w.answer(c, undone(c.err))
 		return
 	}
-	if failed := w.commit(); failed != nil {
-		err = failed
-	}
-	w.answer(c, err)
+	w.answer(c, c.told(w.commit()))
 }
 
 func (w *writer) answer(c *closure, err error) {
@@ -286,8 +290,8 @@ func (w *writer) begin() error {
 // commit makes the transaction durable and publishes what it changed.
 func (w *writer) commit() error {
 	changed := w.sequence > w.atBegin.sequence || w.touched > w.atBegin.touched
-	var err error
-	if changed {
+	err := w.db.fenced() // what changes nothing may tell of what an earlier one has changed
+	if err == nil && changed {
 		err = w.conn.exec(updateSequence, w.sequence)
 	}
 	if err == nil {
@@ -300,12 +304,13 @@ func (w *writer) commit() error {
 		}
 		return domain.Because(domain.Unavailable, err, "the database could not store the write")
 	}
-	if changed {
-		w.commits.Add(1)
-		w.committed.Store(w.sequence)
-		w.publish()
+	if !changed {
+		return nil
 	}
-	return nil
+	w.commits.Add(1)
+	w.committed.Store(w.sequence)
+	w.publish()
+	return w.unconfirmed()
 }
 
 func (w *writer) publish() {

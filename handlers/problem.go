@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"connvo/db"
 	"connvo/domain"
 	"connvo/idempotency"
 	"connvo/realtime"
@@ -118,6 +119,9 @@ func problemOf(err error) *problem {
 		return p
 	}
 	e, found := errors.AsType[*domain.Error](err)
+	if u, stored := errors.AsType[*db.UnconfirmedError](err); stored && found {
+		return applied(u.Commit, e.Detail)
+	}
 	if !found {
 		return newProblem(http.StatusInternalServerError, "the server failed; the request id names the entry in its log")
 	}

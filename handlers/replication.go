@@ -19,6 +19,9 @@ type Replication struct {
 	Snapshots   int
 	LocalBytes  int64
 	DiskPercent int
+	Lease       string // held, lapsed, taken, or none
+	Generation  uint64 // the newest that is known
+	Owner       string // of the lease; "" where that is not known
 }
 
 type replicationFigures struct {
@@ -30,6 +33,9 @@ type replicationFigures struct {
 	Snapshots   int     `json:"snapshots" doc:"Whole copies in the replica, one a day."`
 	LocalBytes  int64   `json:"localBytes" doc:"What is kept beside the database for the replica, its log included."`
 	DiskPercent int     `json:"diskPercent" doc:"How much of the disk is in use. At 95 writes are refused."`
+	Lease       string  `json:"lease" enum:"off,held,lapsed,taken,none" doc:"The right to write. lapsed: it could not be renewed in time. taken: another server has it. none: it could not be asked for since the start. off: no replica is configured."`
+	Generation  uint64  `json:"generation" doc:"What one owner after another has copied; the transactions of each are counted from 1."`
+	Owner       *string `json:"owner" doc:"Whose the lease was when it was last seen: a machine, a URL or an id; null for nobody."`
 }
 
 func (s *Server) replicationRoutes() {
@@ -42,13 +48,18 @@ func (s *Server) getReplication(ctx context.Context, who domain.Actor, _ *LivePa
 		return replicationFigures{}, err
 	}
 	if s.Replication == nil {
-		return replicationFigures{State: "off"}, nil
+		return replicationFigures{State: "off", Lease: "off"}, nil
 	}
 	r := s.Replication()
-	return replicationFigures{
+	f := replicationFigures{
 		State: r.State, BehindSince: maybe(r.Since), LastSyncAt: maybe(r.LastSync), Transaction: r.Transaction, Local: r.Local,
 		Snapshots: r.Snapshots, LocalBytes: r.LocalBytes, DiskPercent: r.DiskPercent,
-	}, nil
+		Lease: r.Lease, Generation: r.Generation,
+	}
+	if r.Owner != "" {
+		f.Owner = &r.Owner
+	}
+	return f, nil
 }
 
 // replicatedTime is how long a write waits for the replica: many times what it takes.
@@ -77,9 +88,14 @@ func (s *Server) awaitReplica(ctx context.Context, commit int64) error {
 	ctx, cancel := context.WithTimeout(ctx, replicatedTime)
 	defer cancel()
 	if err := s.Replicated(ctx); err != nil {
-		p := problemOf(domain.Because(domain.Unavailable, err, "the write is applied, but the replica does not hold it yet"))
-		p.members = map[string]any{"applied": true, "commit": commit}
-		return p
+		return applied(commit, "the write is applied, but the replica does not hold it yet")
 	}
 	return nil
+}
+
+// applied is the problem of a write that is done here, and may not last.
+func applied(commit int64, detail string) *problem {
+	p := problemOf(domain.Fail(domain.Unavailable, "%s", detail))
+	p.members = map[string]any{"applied": true, "commit": commit}
+	return p
 }

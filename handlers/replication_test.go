@@ -3,7 +3,9 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,20 +74,47 @@ func TestAnswerOfAWriteWithoutAReplica(t *testing.T) {
 	}
 }
 
+// TestWriteOfAServerThatMayNotWrite is refused where nothing was stored, and says what
+// was stored where another server may have gone on without it.
+func TestWriteOfAServerThatMayNotWrite(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	asked, lapses := 0, 1 // at which question the lease has lapsed
+	s.DB.Fence(func() error {
+		if asked++; asked < lapses {
+			return nil
+		}
+		return domain.Fail(domain.Unavailable, "lapsed")
+	})
+	a := ada.do("POST", "/v1/meetings", `{"title":"Plan"}`)
+	if a.Status != http.StatusServiceUnavailable || a.code() != "unavailable" || strings.Contains(string(a.Body), "applied") || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	asked, lapses = 0, 2
+	a = ada.do("POST", "/v1/meetings", `{"title":"Plan"}`)
+	if want := fmt.Sprintf(`"applied":true,"commit":%d`, s.DB.Committed()); a.Status != http.StatusServiceUnavailable || a.code() != "unavailable" || !strings.Contains(string(a.Body), want) {
+		t.Errorf("%d %s, want %s", a.Status, a.Body, want)
+	}
+	asked, lapses = 0, 1000
+	if n := s.number(`SELECT count(*) FROM meetings`); n != 1 {
+		t.Errorf("%d meetings", n)
+	}
+}
+
 func TestReplicationIsTold(t *testing.T) {
 	const path = "/v1/admin/replication"
 	told := func(s *server) string {
 		return string(s.signInAs("ada", "org_1", domain.OrgAdmin).must("GET", path, nil).Body)
 	}
-	if have, want := told(newServer(t)), `{"state":"off","behindSince":null,"lastSyncAt":null,"transaction":0,"local":0,"snapshots":0,"localBytes":0,"diskPercent":0}`; have != want {
+	if have, want := told(newServer(t)), `{"state":"off","behindSince":null,"lastSyncAt":null,"transaction":0,"local":0,"snapshots":0,"localBytes":0,"diskPercent":0,"lease":"off","generation":0,"owner":null}`; have != want {
 		t.Errorf("%s, want %s", have, want)
 	}
 	s := startServer(t, false, func(c *handlers.Config) {
 		c.Replication = func() handlers.Replication {
-			return handlers.Replication{State: "behind", Since: time.UnixMilli(0), Transaction: 1, Local: 2, Snapshots: 3, LocalBytes: 4, DiskPercent: 5}
+			return handlers.Replication{State: "behind", Since: time.UnixMilli(0), Transaction: 1, Local: 2, Snapshots: 3, LocalBytes: 4, DiskPercent: 5, Lease: "lapsed", Generation: 6, Owner: "machine 7"}
 		}
 	})
-	if have, want := told(s), `{"state":"behind","behindSince":"1970-01-01T00:00:00.000Z","lastSyncAt":null,"transaction":1,"local":2,"snapshots":3,"localBytes":4,"diskPercent":5}`; have != want {
+	if have, want := told(s), `{"state":"behind","behindSince":"1970-01-01T00:00:00.000Z","lastSyncAt":null,"transaction":1,"local":2,"snapshots":3,"localBytes":4,"diskPercent":5,"lease":"lapsed","generation":6,"owner":"machine 7"}`; have != want {
 		t.Errorf("%s, want %s", have, want)
 	}
 }

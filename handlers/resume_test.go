@@ -181,7 +181,7 @@ func TestNumberThatARestoreHasSkippedIsUnknown(t *testing.T) {
 	meeting := ada.plan("Plan")
 	held := ada.say(meeting, "one")
 	lost := s.DB.Committed() + 5
-	if err := s.DB.MarkRestored(t.Context(), 1, lost); err != nil {
+	if err := s.DB.MarkRestored(t.Context(), "1/1", lost); err != nil {
 		t.Fatal(err)
 	}
 	for position, resumed := range map[int64]bool{held: true, lost: false} {

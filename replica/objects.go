@@ -1,29 +1,30 @@
 package replica
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // objects is where small things are kept beside Litestream's files.
 type objects interface {
-	// get returns fs.ErrNotExist where there is no such object.
-	get(ctx context.Context, name string) ([]byte, error)
+	// get returns an object and a tag that each content has of its own; fs.ErrNotExist
+	// where there is none.
+	get(ctx context.Context, name string) (body []byte, tag string, err error)
 	put(ctx context.Context, name string, body []byte) error
+	// swap stores an object in the place of the one with the tag, of none where it is "",
+	// and returns its own. Of all who swap the same one succeeds, and the others
+	// get errSwapped.
+	swap(ctx context.Context, name string, body []byte, tag string) (newTag string, err error)
 }
+
+// errSwapped is what the object is not any more that was to be replaced.
+var errSwapped = errors.New("the object has changed")
 
 // marker says whose replica it is.
 type marker struct {
@@ -38,7 +39,7 @@ const (
 
 // marker returns whose replica it is; found is false where there is none.
 func (r *Replica) marker(ctx context.Context) (m marker, found bool, err error) {
-	body, err := r.objects.get(ctx, markerName)
+	body, _, err := r.objects.get(ctx, markerName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, false, r.requireEmpty(ctx)
 	}
@@ -53,21 +54,15 @@ func (r *Replica) marker(ctx context.Context) (m marker, found bool, err error) 
 
 // requireEmpty refuses a place in which somebody else's files are.
 func (r *Replica) requireEmpty(ctx context.Context) error {
-	for level := litestream0; level <= snapshots; level++ {
-		files, err := r.client.LTXFiles(ctx, level, 0, false)
-		if err != nil {
-			return r.explain(err)
-		}
-		some := files.Next()
-		err = errors.Join(files.Err(), files.Close())
-		if err != nil {
-			return r.explain(err)
-		}
-		if some {
-			return fmt.Errorf("replica %s: there are files in it, but none that says whose they are (%s)", r.target, markerName)
-		}
+	all := r.known()
+	if len(all) == 0 {
+		all = []Generation{{Number: 1}} // one whose lease is gone has that at least
 	}
-	return nil
+	held, err := r.newestHeld(ctx, all)
+	if err == nil && held.Generation != 0 {
+		err = fmt.Errorf("replica %s: there are files in it, but none that says whose they are (%s)", r.target, markerName)
+	}
+	return err
 }
 
 func (r *Replica) mark(ctx context.Context, m marker) error {
@@ -104,7 +99,7 @@ var refusals = map[string]string{
 
 // explain turns what the client of a bucket says into one line.
 func (r *Replica) explain(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, ErrTaken) {
 		return err
 	}
 	if coded, found := errors.AsType[codedError](err); found {
@@ -117,6 +112,9 @@ func (r *Replica) explain(err error) error {
 			return fmt.Errorf("replica %s: %s (%s)", r.target, meaning, coded.ErrorCode())
 		}
 	}
+	if errors.Is(err, errUnreadable) {
+		return fmt.Errorf("replica %s: %w", r.target, err)
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("replica %s: this user may not read or write there", r.target)
 	}
@@ -124,62 +122,4 @@ func (r *Replica) explain(err error) error {
 		err = op
 	}
 	return fmt.Errorf("replica %s: %w: %w", r.target, ErrUnreachable, err)
-}
-
-// directory keeps objects in a file system.
-type directory string
-
-func (d directory) get(_ context.Context, name string) ([]byte, error) {
-	return os.ReadFile(filepath.Join(string(d), name))
-}
-
-func (d directory) put(_ context.Context, name string, body []byte) error {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return err
-	}
-	path := filepath.Join(string(d), name)
-	if err := os.WriteFile(path+".tmp", body, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".tmp", path)
-}
-
-// bucket keeps objects in one.
-type bucket struct {
-	s3     *s3.Client
-	name   string
-	prefix string
-}
-
-func newBucket(t Target) (*bucket, error) {
-	// Read before anything is asked, so that it takes no time.
-	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(t.region))
-	if err != nil {
-		return nil, err
-	}
-	c := s3.NewFromConfig(cfg, func(o *s3.Options) {
-		if t.endpoint != "" {
-			o.BaseEndpoint, o.UsePathStyle = &t.endpoint, true
-		}
-	})
-	return &bucket{s3: c, name: t.bucket, prefix: t.prefix}, nil
-}
-
-func (b *bucket) get(ctx context.Context, name string) ([]byte, error) {
-	key := b.prefix + "/" + name
-	out, err := b.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
-	if coded, found := errors.AsType[codedError](err); found && coded.ErrorCode() == "NoSuchKey" {
-		return nil, fs.ErrNotExist
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = out.Body.Close() }()
-	return io.ReadAll(io.LimitReader(out.Body, maxObject))
-}
-
-func (b *bucket) put(ctx context.Context, name string, body []byte) error {
-	key := b.prefix + "/" + name
-	_, err := b.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: bytes.NewReader(body)})
-	return err
 }

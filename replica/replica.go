@@ -6,6 +6,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,13 +49,17 @@ type Replica struct {
 	path    string // of the database file
 	log     *slog.Logger
 	objects objects
-	client  litestream.ReplicaClient
+	lease   *lease
+	owned   owned
+	client  litestream.ReplicaClient // of the generation that is written
 
 	source Source
 	db     *litestream.DB
 	asked  chan struct{} // somebody waits for a sync
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
+	leave  context.CancelFunc // ends the renewals
+	left   sync.WaitGroup
 
 	mu       sync.Mutex // guards waiters, status
 	waiters  []chan error
@@ -67,26 +72,46 @@ type Replica struct {
 // Source is the database that is copied.
 type Source struct {
 	ID string // what tells it from others
-	// Restored is the newest transaction that the replica had when the file was
-	// restored from it, 0 where it was not: such a file may follow that one.
-	Restored uint64
+	// Restored is where the replica was when the file was restored from it, zero where
+	// it was not: such a file may follow that. Before is the last number by then.
+	Restored Position
+	Before   int64
 	// Committed returns the number of the newest commit.
 	Committed func() int64
 	// Attach is called once, when only the replica may copy the log back.
 	Attach func(copyBack func(ctx context.Context) error)
 }
 
-// New returns the copy of the file at path that is kept at the target. Nothing is
-// read or written yet.
-func New(t Target, path string, log *slog.Logger) (*Replica, error) {
-	quiet := slog.New(onlyWarnings{log.Handler()})
-	o, c, err := t.open(quiet)
+// Options are how a replica is shared with other servers.
+type Options struct {
+	// Strict has a write answered only while the lease lasts for certain.
+	Strict bool
+	// Term is how long the lease lasts without a renewal; DefaultTerm when 0.
+	Term time.Duration
+	// Machine and URL are what others are told of this server, "" for nothing.
+	Machine, URL string
+}
+
+// New returns the copy of the file at path that is kept at the target. Nothing of it
+// is read or written yet.
+func New(t Target, path string, log *slog.Logger, how Options) (*Replica, error) {
+	o, err := t.objects()
 	if err != nil {
 		return nil, err
 	}
+	c, err := t.client(1, slog.New(onlyWarnings{log.Handler()}))
+	if err != nil {
+		return nil, err
+	}
+	mine, err := readOwned(path, t.String(), how.Machine)
+	if err != nil {
+		return nil, err
+	}
+	self := Holder{Owner: mine.Owner, Machine: how.Machine, URL: how.URL}
 	return &Replica{
-		target: t, path: path, log: log, objects: o, client: c,
-		asked: make(chan struct{}, 1), stop: func() {}, status: Status{State: Starting},
+		target: t, path: path, log: log, objects: o, client: c, owned: mine,
+		lease: newLease(o, self, cmp.Or(how.Term, DefaultTerm), how.Strict),
+		asked: make(chan struct{}, 1), stop: func() {}, leave: func() {}, status: Status{State: Starting},
 	}, nil
 }
 
@@ -107,6 +132,7 @@ func (r *Replica) Start(ctx context.Context, s Source) error {
 	r.db.Replica = litestream.NewReplicaWithClient(r.db, r.client)
 	r.db.Replica.MonitorEnabled = false
 	if err := r.db.Open(); err != nil {
+		r.db = nil // there is nothing to close
 		return fmt.Errorf("replica %s: %w", r.target, err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,76 +143,72 @@ func (r *Replica) Start(ctx context.Context, s Source) error {
 }
 
 // connect makes sure that the replica is of this database and does not go further
-// than the file.
+// than the file, and that it is this server's to write.
 func (r *Replica) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	m, found, err := r.marker(ctx)
-	switch {
-	case err != nil:
+	if err := r.goOn(ctx); err != nil {
 		return err
-	case !found:
-		if err := r.begin(ctx); err != nil {
+	}
+	m, found, err := r.marker(ctx)
+	if err != nil {
+		return err
+	}
+	if found && m.Database != r.source.ID && r.requireEmpty(ctx) != nil {
+		return r.another()
+	}
+	if !found || m.Database != r.source.ID { // what was begun has never come to hold anything
+		if err := r.mark(ctx, marker{Database: r.source.ID}); err != nil {
 			return err
 		}
-	case m.Database != r.source.ID && r.requireEmpty(ctx) == nil:
-		if err := r.begin(ctx); err != nil { // what was begun has never come to hold anything
-			return err
-		}
-	case m.Database != r.source.ID:
-		return fmt.Errorf("replica %s: it holds another database than %s; name another place, or move the file away to restore what the replica holds", r.target, r.path)
-	default:
-		if err := r.refuseBehind(ctx); err != nil {
-			return err
-		}
+	}
+	if err := r.enter(ctx); err != nil {
+		return err
 	}
 	r.verified = true
 	return nil
 }
 
-// begin makes an empty target the replica of this database.
-func (r *Replica) begin(ctx context.Context) error {
-	// What was copied to a replica that is gone is not to be gone on from.
-	if err := os.RemoveAll(metaPath(r.path)); err != nil {
-		return fmt.Errorf("replica %s: %w", r.target, err)
-	}
-	return r.mark(ctx, marker{Database: r.source.ID})
+func (r *Replica) another() error {
+	return fmt.Errorf("replica %s: it holds another database than %s; name another place, or move the file away to restore what the replica holds", r.target, r.path)
 }
 
-// refuseBehind refuses a file that lacks what its replica has: it would bury that.
-func (r *Replica) refuseBehind(ctx context.Context) error {
-	local, err := localTXID(r.path)
-	if err != nil {
-		return fmt.Errorf("replica %s: %w", r.target, err)
-	}
-	known := max(local, ltx.TXID(r.source.Restored))
-	newer, err := r.newest(ctx, 0, known+1)
+// enter makes the generation of our lease the one that is written: it is the one that
+// the file was copied to last, or a new one that goes on from the newest that there is.
+func (r *Replica) enter(ctx context.Context) error {
+	f, err := r.Fit(ctx, r.source.Restored)
 	if err != nil {
 		return err
 	}
-	if newer != nil {
-		return fmt.Errorf("replica %s: it has gone further (transaction %d) than %s (%d); move the file away, and what the replica holds is restored at the next start", r.target, newer.MaxTXID, r.path, known)
+	if f.Superseded {
+		return ErrTaken
+	}
+	number := r.lease.generation()
+	if r.client, err = r.of(number); err != nil {
+		return err
+	}
+	if r.db != nil {
+		r.db.Replica.Client = r.client
+	}
+	if number == r.owned.Generation {
+		return nil
+	}
+	commit := r.source.Committed()
+	if f.By == r.source.Restored && r.source.Before != 0 {
+		commit = r.source.Before
+	}
+	// What was copied to another is not to be gone on from.
+	if err := os.RemoveAll(metaPath(r.path)); err != nil {
+		return fmt.Errorf("replica %s: %w", r.target, err)
+	}
+	if err := r.lease.begin(ctx, f.By, commit); err != nil {
+		return r.explain(err)
+	}
+	r.owned.Generation = number
+	if err := r.owned.write(r.path); err != nil {
+		return fmt.Errorf("replica %s: %w", r.target, err)
 	}
 	return nil
-}
-
-// newest returns the last file of a level that begins at a transaction or later, nil
-// for none.
-func (r *Replica) newest(ctx context.Context, level int, from ltx.TXID) (last *ltx.FileInfo, err error) {
-	files, err := r.client.LTXFiles(ctx, level, from, false)
-	if err != nil {
-		return nil, r.explain(err)
-	}
-	defer func() { _ = files.Close() }()
-	for files.Next() {
-		if info := *files.Item(); last == nil || info.MaxTXID > last.MaxTXID {
-			last = &info
-		}
-	}
-	if err := files.Err(); err != nil {
-		return nil, r.explain(err)
-	}
-	return last, nil
 }
 
 // CopyBack is what Source.Attach is given.
@@ -194,9 +216,23 @@ func (r *Replica) copyBack(ctx context.Context) error {
 	return r.db.Checkpoint(ctx, litestream.CheckpointModePassive)
 }
 
-// Close copies what is new once more, as long as ctx allows, and ends. Nothing may be
-// written from now on, but the database must still be open.
+// Close copies what is new once more, as long as ctx allows, gives the lease back, and
+// ends. Nothing may be written from now on, but the database must still be open. A lease
+// without all that was written under it is not given back: it lapses.
 func (r *Replica) Close(ctx context.Context) error {
+	err := r.closeCopy(ctx)
+	r.leave()
+	r.left.Wait()
+	if err != nil || r.lease.check() != nil || !r.lease.mine() {
+		return err
+	}
+	if err := r.lease.release(ctx); err != nil {
+		return fmt.Errorf("replica %s: the lease is not given back, and lapses: %w", r.target, err)
+	}
+	return nil
+}
+
+func (r *Replica) closeCopy(ctx context.Context) error {
 	r.stop()
 	r.ended.Wait()
 	r.answer(context.Canceled)
@@ -207,6 +243,11 @@ func (r *Replica) Close(ctx context.Context) error {
 		r.db.ShutdownSyncTimeout = max(time.Until(deadline), time.Millisecond)
 	}
 	var behind error
+	if errors.Is(r.lease.check(), ErrTaken) {
+		r.db.Replica.Client = nothing{r.client} // nobody would look for it there
+		_ = r.db.Close(ctx)                     // which says so
+		return nil
+	}
 	if r.verified {
 		_ = r.db.Sync(ctx) // what ends within its first second has not begun yet; Close tells what is wrong
 	} else {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,74 +16,102 @@ import (
 // ErrEmpty is what a replica is that holds no database.
 var ErrEmpty = errors.New("the replica is empty")
 
-// Moment is a state of the database in the past: the newest when both are zero.
+// Moment is a state of the database in the past: the newest when all are zero. A
+// transaction is one of the newest generation where none is named.
 type Moment struct {
-	At          time.Time
-	Transaction uint64
+	At       time.Time
+	Position Position
 }
 
-// Held returns which database the replica holds, and up to which transaction; ErrEmpty
-// for none.
-func (r *Replica) Held(ctx context.Context) (id string, newest uint64, err error) {
+// Held returns which database the replica holds, and up to where; ErrEmpty for none.
+func (r *Replica) Held(ctx context.Context) (id string, newest Position, err error) {
+	all, err := r.generations(ctx)
+	if err != nil {
+		return "", newest, err
+	}
+	if err := r.refuseOrphan(ctx); err != nil {
+		return "", newest, err
+	}
 	m, found, err := r.marker(ctx)
 	if err != nil {
-		return "", 0, err
+		return "", newest, err
 	}
-	if !found {
-		return "", 0, fmt.Errorf("replica %s: %w", r.target, ErrEmpty)
+	if found {
+		newest, err = r.newestHeld(ctx, all)
 	}
-	for level := litestream0; level <= snapshots; level++ {
-		last, err := r.newest(ctx, level, 0)
-		if err != nil {
-			return "", 0, err
-		}
-		if last != nil {
-			newest = max(newest, uint64(last.MaxTXID))
-		}
+	if err == nil && newest.Generation == 0 {
+		err = fmt.Errorf("replica %s: %w", r.target, ErrEmpty)
 	}
-	if newest == 0 {
-		return "", 0, fmt.Errorf("replica %s: %w", r.target, ErrEmpty)
-	}
-	return m.Database, newest, nil
+	return m.Database, newest, err
 }
 
-// Restore writes the database as it was at a moment to a file that is not there yet.
-// progress, when not nil, is told how many bytes of how many have been read.
-func (r *Replica) Restore(ctx context.Context, output string, m Moment, progress func(done, total int64)) error {
-	plan, err := litestream.CalcRestorePlan(ctx, r.client, ltx.TXID(m.Transaction), m.At, r.quiet())
-	if errors.Is(err, litestream.ErrTxNotAvailable) || errors.Is(err, litestream.ErrNoSnapshots) {
-		return fmt.Errorf("replica %s: it does not hold that moment; connvo snapshots shows from when on it does", r.target)
-	}
+// Restore writes the database as it was at a moment to a file that is not there yet,
+// and returns which moment that is. progress, when not nil, is told how many bytes of
+// how many have been read.
+func (r *Replica) Restore(ctx context.Context, output string, m Moment, progress func(done, total int64)) (at Position, err error) {
+	c, plan, err := r.plan(ctx, m, &at)
 	if err != nil {
-		return r.explain(err)
+		return at, err
 	}
 	var total int64
 	for _, f := range plan {
 		total += f.Size
 	}
 	var done atomic.Int64
-	client := counting{r.client, func(n int) {
+	client := counting{c, func(n int) {
 		if sum := done.Add(int64(n)); progress != nil {
 			progress(min(sum, total), total)
 		}
 	}}
 	o := litestream.NewRestoreOptions()
 	// By the transaction, so that it is what the plan said whatever is copied meanwhile.
-	o.OutputPath, o.TXID = output, plan[len(plan)-1].MaxTXID
+	o.OutputPath, o.TXID = output, ltx.TXID(at.Transaction)
 	if err := litestream.NewReplicaWithClient(nil, client).Restore(ctx, o); err != nil {
-		return fmt.Errorf("replica %s: restore: %w", r.target, err)
+		return at, fmt.Errorf("replica %s: restore: %w", r.target, err)
 	}
-	return os.Chmod(output, 0o600)
+	return at, os.Chmod(output, 0o600)
+}
+
+// plan returns the files of which the moment is made, of the newest generation that
+// holds it.
+func (r *Replica) plan(ctx context.Context, m Moment, at *Position) (litestream.ReplicaClient, []*ltx.FileInfo, error) {
+	all, err := r.generations(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, g := range slices.Backward(all) {
+		if m.Position.Generation != 0 && g.Number != m.Position.Generation {
+			continue
+		}
+		c, err := r.of(g.Number)
+		if err != nil {
+			return nil, nil, err
+		}
+		plan, err := litestream.CalcRestorePlan(ctx, c, ltx.TXID(m.Position.Transaction), m.At, r.quiet())
+		if err == nil {
+			*at = Position{Generation: g.Number, Transaction: uint64(plan[len(plan)-1].MaxTXID)}
+			return c, plan, nil
+		}
+		if !errors.Is(err, litestream.ErrTxNotAvailable) && !errors.Is(err, litestream.ErrNoSnapshots) {
+			return nil, nil, r.explain(err)
+		}
+		newest, err := r.newestOf(ctx, c, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		if newest > 0 && m.At.IsZero() {
+			break // an older one does not have it either
+		}
+	}
+	return nil, nil, fmt.Errorf("replica %s: it does not hold that moment; connvo snapshots shows from when on it does", r.target)
 }
 
 // Discard removes what is kept beside a database file that is gone, so that nothing
 // of it is taken for a part of the next. Its log, which may hold what is nowhere else,
 // is renamed.
 func (r *Replica) Discard(now time.Time) error {
-	for _, f := range []string{r.path + "-shm", metaPath(r.path)} {
-		if err := os.RemoveAll(f); err != nil {
-			return err
-		}
+	if err := removeAll(r.path+"-shm", metaPath(r.path), ownedPath(r.path)); err != nil {
+		return err
 	}
 	log := r.path + "-wal"
 	if fi, err := os.Stat(log); err != nil || fi.Size() == 0 {
@@ -96,29 +125,54 @@ func (r *Replica) Discard(now time.Time) error {
 
 // Snapshot is a whole copy of the database in the replica.
 type Snapshot struct {
-	Transaction uint64
-	CreatedAt   time.Time
-	Bytes       int64
+	Position  Position
+	CreatedAt time.Time
+	Bytes     int64
 }
 
-// Snapshots returns the whole copies that the replica has, oldest first, and the
-// newest moment that can be restored.
+// Snapshots returns the whole copies that the replica has, oldest first: those that
+// each generation begins with too. newest is the newest moment that can be restored.
 func (r *Replica) Snapshots(ctx context.Context) (all []Snapshot, newest Snapshot, err error) {
-	files, err := collect(ctx, r.client, snapshots)
+	known, err := r.generations(ctx)
 	if err != nil {
-		return nil, newest, r.explain(err)
+		return nil, newest, err
 	}
-	for _, f := range files {
-		all = append(all, Snapshot{Transaction: uint64(f.MaxTXID), CreatedAt: f.CreatedAt, Bytes: f.Size})
-	}
-	for level := litestream0; level <= snapshots; level++ {
-		last, err := r.newest(ctx, level, 0)
+	for _, g := range known {
+		c, err := r.of(g.Number)
 		if err != nil {
 			return nil, newest, err
 		}
-		if last != nil && uint64(last.MaxTXID) > newest.Transaction {
-			newest = Snapshot{Transaction: uint64(last.MaxTXID), CreatedAt: last.CreatedAt}
+		files, err := collect(ctx, c, snapshots)
+		if err != nil {
+			return nil, newest, r.explain(err)
+		}
+		for _, f := range files {
+			all = append(all, snapshotOf(g.Number, &f))
+		}
+		for level := litestream0; level <= snapshots; level++ {
+			last, err := r.newest(ctx, c, level, 0)
+			if err != nil {
+				return nil, newest, err
+			}
+			if s := snapshotOf(g.Number, last); last != nil && (s.Position.Generation > newest.Position.Generation || s.Position.Transaction > newest.Position.Transaction) {
+				newest = s
+			}
 		}
 	}
 	return all, newest, nil
+}
+
+func snapshotOf(generation uint64, f *ltx.FileInfo) (s Snapshot) {
+	if f != nil {
+		s = Snapshot{Position: Position{Generation: generation, Transaction: uint64(f.MaxTXID)}, CreatedAt: f.CreatedAt, Bytes: f.Size}
+	}
+	return s
+}
+
+// removeAll removes what is at the paths.
+func removeAll(paths ...string) (err error) {
+	for _, p := range paths {
+		err = errors.Join(err, os.RemoveAll(p))
+	}
+	return err
 }

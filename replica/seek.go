@@ -16,7 +16,8 @@ import (
 // itself lists from the first file on: a day of them, twice a minute.
 type seeking struct {
 	litestream.ReplicaClient
-	bucket *bucket
+	bucket     *bucket
+	generation string // its directory
 }
 
 // LTXFiles returns the files of a level that begin at seek or later.
@@ -24,7 +25,7 @@ func (c seeking) LTXFiles(ctx context.Context, level int, seek ltx.TXID, useMeta
 	if seek == 0 || useMetadata {
 		return c.ReplicaClient.LTXFiles(ctx, level, seek, useMetadata)
 	}
-	prefix := fmt.Sprintf("%s/%s/%04x/", c.bucket.prefix, generation, level)
+	prefix := fmt.Sprintf("%s/%s/%04x/", c.bucket.prefix, c.generation, level)
 	after := prefix + seek.String() // before every name that begins so
 	pages := s3.NewListObjectsV2Paginator(c.bucket.s3, &s3.ListObjectsV2Input{Bucket: &c.bucket.name, Prefix: &prefix, StartAfter: &after})
 	var all []*ltx.FileInfo

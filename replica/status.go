@@ -54,6 +54,7 @@ func (r *Replica) tell(err error) {
 	if err == nil {
 		r.status.State, r.status.LastSync, r.status.Since = Replicating, time.Now(), time.Time{}
 		r.status.Transaction = uint64(r.db.Replica.Pos().TXID)
+		r.lease.note(r.status.Transaction)
 	} else {
 		r.status.State = Behind
 		if before.Since.IsZero() {

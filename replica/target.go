@@ -15,10 +15,6 @@ import (
 	"github.com/benbjohnson/litestream/s3"
 )
 
-// generation is the directory of the files below the target. What another owner of
-// the database copies will have another.
-const generation = "g1"
-
 // defaultRegion is what servers that are not Amazon's take requests to be for.
 const defaultRegion = "us-east-1"
 
@@ -92,28 +88,44 @@ func (t Target) String() string {
 	return "s3://" + t.bucket + "/" + t.prefix
 }
 
-// open returns what stores at the place.
-func (t Target) open(log *slog.Logger) (objects, litestream.ReplicaClient, error) {
+// objects returns what stores small things at the place.
+func (t Target) objects() (objects, error) {
 	if t.directory != "" {
-		c := file.NewReplicaClient(filepath.Join(t.directory, generation))
+		return directory(t.directory), nil
+	}
+	b, err := newBucket(t)
+	if err != nil {
+		return nil, fmt.Errorf("replica %s: %w", t, err)
+	}
+	return b, nil
+}
+
+// client returns what stores the files of a generation.
+func (t Target) client(generation uint64, log *slog.Logger) (litestream.ReplicaClient, error) {
+	under := directoryOf(generation)
+	if t.directory != "" {
+		c := file.NewReplicaClient(filepath.Join(t.directory, under))
 		c.SetLogger(log)
-		return directory(t.directory), c, nil
+		return c, nil
 	}
 	// By the URL, because the client knows what some hosts of buckets need.
 	query := url.Values{"region": {t.region}}
 	if t.endpoint != "" {
 		query.Set("endpoint", t.endpoint)
 	}
-	made, err := s3.NewReplicaClientFromURL("s3", t.bucket, t.prefix+"/"+generation, query, nil)
+	made, err := s3.NewReplicaClientFromURL("s3", t.bucket, t.prefix+"/"+under, query, nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("replica %s: %w", t, err)
+		return nil, fmt.Errorf("replica %s: %w", t, err)
 	}
 	c := made.(*s3.ReplicaClient)
 	c.AccessKeyID, c.SecretAccessKey = "", "" // the usual chain knows session tokens too
 	c.SetLogger(log)
 	b, err := newBucket(t)
 	if err != nil {
-		return nil, nil, fmt.Errorf("replica %s: %w", t, err)
+		return nil, fmt.Errorf("replica %s: %w", t, err)
 	}
-	return b, seeking{ReplicaClient: c, bucket: b}, nil
+	return seeking{ReplicaClient: c, bucket: b, generation: under}, nil
 }
+
+// directoryOf returns where the files of a generation are, below the target.
+func directoryOf(generation uint64) string { return fmt.Sprintf("g%d", generation) }

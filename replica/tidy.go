@@ -74,7 +74,7 @@ func (k *keeper) keep(ctx context.Context, now time.Time, newest uint64) error {
 		}
 		k.merged[i] = newest
 	}
-	if err := k.snapshot(ctx, now, newest); err != nil {
+	if err := errors.Join(k.snapshot(ctx, now, newest), k.r.expire(ctx, now)); err != nil {
 		return err
 	}
 	if now.Before(k.singles) || newest == k.looked {

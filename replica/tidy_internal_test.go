@@ -40,10 +40,9 @@ func newSource(t *testing.T) *source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.replica, err = New(target, path, slog.New(slog.DiscardHandler)); err != nil {
+	if s.replica, err = New(target, path, slog.New(slog.DiscardHandler), Options{}); err != nil {
 		t.Fatal(err)
 	}
-	s.replica.client = asked{s.replica.client, &s.asked}
 	err = s.replica.Start(t.Context(), Source{ID: "source", Committed: s.committed.Load, Attach: func(f func(context.Context) error) { s.attached <- f }})
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +94,8 @@ func (s *source) stopTidying() *keeper {
 	s.t.Helper()
 	s.replica.stop()
 	s.replica.ended.Wait()
+	s.replica.client = asked{s.replica.client, &s.asked}
+	s.replica.db.Replica.Client = s.replica.client
 	ctx, stop := context.WithCancel(s.t.Context())
 	s.replica.stop = stop
 	s.replica.ended.Go(func() { s.replica.sync(ctx) })
@@ -145,7 +146,7 @@ func TestFilesAreMergedAndPastTheirTimeDeleted(t *testing.T) {
 	yesterday := time.Now().Add(-25 * time.Hour)
 	for n := 1; n <= 3; n++ {
 		name := ltx.FormatFilename(ltx.TXID(n), ltx.TXID(n))
-		if err := os.Chtimes(filepath.Join(s.place, generation, "ltx", "0", name), yesterday, yesterday); err != nil {
+		if err := os.Chtimes(filepath.Join(s.place, "g1", "ltx", "0", name), yesterday, yesterday); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +159,7 @@ func TestFilesAreMergedAndPastTheirTimeDeleted(t *testing.T) {
 		t.Errorf("%v files after two months", have)
 	}
 	output := filepath.Join(t.TempDir(), "restored.db")
-	if err := s.replica.Restore(t.Context(), output, Moment{}, nil); err != nil {
+	if _, err := s.replica.Restore(t.Context(), output, Moment{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	restored, err := sql.Open("sqlite", output)
@@ -207,7 +208,7 @@ func TestProgressIsTold(t *testing.T) {
 	}
 	var told []string
 	var last, of int64
-	if err := s.replica.Restore(t.Context(), filepath.Join(t.TempDir(), "restored.db"), Moment{}, func(done, total int64) {
+	if _, err := s.replica.Restore(t.Context(), filepath.Join(t.TempDir(), "restored.db"), Moment{}, func(done, total int64) {
 		if done < last || done > total {
 			told = append(told, fmt.Sprint(done, " of ", total, " after ", last))
 		}

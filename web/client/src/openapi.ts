@@ -2744,10 +2744,20 @@ export interface components {
              */
             diskPercent: number;
             /**
+             * Format: int64
+             * @description What one owner after another has copied; the transactions of each are counted from 1.
+             */
+            generation: number;
+            /**
              * Format: date-time
              * @description When the replica last took something and held everything; null for never since the start.
              */
             lastSyncAt: string | null;
+            /**
+             * @description The right to write. lapsed: it could not be renewed in time. taken: another server has it. none: it could not be asked for since the start. off: no replica is configured.
+             * @enum {string}
+             */
+            lease: "off" | "held" | "lapsed" | "taken" | "none";
             /**
              * Format: int64
              * @description The newest that was taken from the database.
@@ -2758,6 +2768,8 @@ export interface components {
              * @description What is kept beside the database for the replica, its log included.
              */
             localBytes: number;
+            /** @description Whose the lease was when it was last seen: a machine, a URL or an id; null for nobody. */
+            owner: string | null;
             /**
              * Format: int64
              * @description Whole copies in the replica, one a day.
