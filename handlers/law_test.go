@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -214,10 +215,13 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/meetings/{meetingId}/rating": func(t *rapid.T, w *lawWorld) (string, string) {
 		return w.drawMeeting(t) + "/rating", fmt.Sprintf(`{"rating":%d}`, rapid.IntRange(1, 5).Draw(t, "rating"))
 	},
-	"POST /v1/meetings/{meetingId}/notes/ops":       lawNoteEdit,
-	"POST /v1/meetings/{meetingId}/notes/rollback":  lawNoteRollback,
-	"PUT /v1/meetings/{meetingId}/notes/lock":       lawNoteLock,
-	"POST /v1/meetings/{meetingId}/transcripts":     lawChunks,
+	"POST /v1/meetings/{meetingId}/notes/ops":      lawNoteEdit,
+	"POST /v1/meetings/{meetingId}/notes/rollback": lawNoteRollback,
+	"PUT /v1/meetings/{meetingId}/notes/lock":      lawNoteLock,
+	"POST /v1/meetings/{meetingId}/transcripts":    lawChunks,
+	"POST /v1/meetings/{meetingId}/audio": func(t *rapid.T, w *lawWorld) (string, string) {
+		return w.drawMeeting(t) + "/audio?startMs=" + rapid.SampledFrom([]string{"0", "1000"}).Draw(t, "start"), string(wav(time.Second))
+	},
 	"PUT /v1/meetings/{meetingId}/speakers/{label}": lawSpeaker,
 	"POST /v1/meetings/{meetingId}/messages":        lawMessage,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": func(t *rapid.T, w *lawWorld) (string, string) {

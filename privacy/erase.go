@@ -1,6 +1,7 @@
 package privacy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -127,7 +128,7 @@ func eraseRows(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err
 			if err != nil {
 				return err
 			}
-			if n >= portion {
+			if n >= cmp.Or(r.most, portion) {
 				over = false
 				return nil
 			}

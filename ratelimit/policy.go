@@ -13,6 +13,7 @@ const (
 	Notes                       // a request of a user that changes notes
 	Chunks                      // a chunk of a transcript that a user sends
 	MeetingChunks               // a chunk of the transcript of a meeting, whoever sends it
+	Audio                       // a piece of speech of a user
 	Meetings                    // a new meeting of a user
 	Search                      // a search of a user
 	Strangers                   // a request of an address that authenticates nobody
@@ -38,11 +39,13 @@ var rules = [...]rule{
 	Chunks:   {name: "chunks", burst: 200, window: 4 * time.Second},
 	// It is counted by the id of the meeting, which is none of a user.
 	MeetingChunks: {name: "meeting-chunks", burst: 200, window: 2 * time.Second},
-	Meetings:      {name: "meetings", burst: 20, window: time.Minute},
-	Search:        {name: "search", burst: 100, window: time.Minute},
-	Strangers:     {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
-	SignIn:        {name: "sign-in", burst: 10, window: time.Minute, address: true},
-	Session:       {name: "session", burst: 60, window: time.Minute, address: true},
+	// Who speaks without a pause in pieces of a second; what a break has held up.
+	Audio:     {name: "audio", burst: 30, window: 30 * time.Second},
+	Meetings:  {name: "meetings", burst: 20, window: time.Minute},
+	Search:    {name: "search", burst: 100, window: time.Minute},
+	Strangers: {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
+	SignIn:    {name: "sign-in", burst: 10, window: time.Minute, address: true},
+	Session:   {name: "session", burst: 60, window: time.Minute, address: true},
 }
 
 // each is the time in which one more comes back.
