@@ -576,7 +576,7 @@ CREATE TABLE audio (
   duration_ms INTEGER NOT NULL CHECK (duration_ms > 0),
   format      TEXT NOT NULL CHECK (format IN ('wav', 'webm')),
   size        INTEGER NOT NULL,
-  sound       BLOB NOT NULL CHECK (length(sound) = size)
+  sound       BLOB NOT NULL
 ) STRICT;
 CREATE INDEX audio_by_meeting ON audio (meeting_id, size);
 CREATE INDEX audio_by_user ON audio (user_id);
