@@ -57,6 +57,7 @@ var apart = map[string][]string{
 var testFloors = map[string]string{
 	"db/dbtest":       "db",
 	"auth/workostest": "domain",
+	"ai/aitest":       "domain",
 }
 
 func TestHouseImportsPointDown(t *testing.T) {

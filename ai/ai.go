@@ -23,15 +23,15 @@ const OpenAI = "https://api.openai.com/v1"
 
 // The bounds of asking.
 const (
-	// brokenAfter failures in a row nothing is tried for brokenFor.
+	// brokenAfter failures in a row nothing is tried for brokenFor, in seconds.
 	brokenAfter = 5
-	brokenFor   = 30 * time.Second
+	brokenFor   = 30
 	// maxAnswer is how much of an answer is read: words, with figures for each.
 	maxAnswer = 1 << 20
-	// askedAgain is the wait where the endpoint is asked too often and does not say
-	// when to come again; it is waited for maxAsked at most.
-	askedAgain = 5 * time.Second
-	maxAsked   = 5 * time.Minute
+	// askedAgain is the wait, in seconds, where the endpoint is asked too often and does
+	// not say when to come again; it is waited for maxAsked at most.
+	askedAgain = 5
+	maxAsked   = 300
 	// maxIdle is how many connections are kept, as many as are needed at a time.
 	maxIdle = 16
 )
@@ -57,6 +57,8 @@ type Endpoint struct {
 	// Key is sent to the endpoint and nowhere else, and is in no error; "" where none
 	// is needed.
 	Key string
+	// Second is the unit of waits, a second when 0; tests shorten it.
+	Second time.Duration
 }
 
 // CheckURL refuses what is no base URL. Its error does not show it: a password may
@@ -75,12 +77,14 @@ type client struct {
 	key     string
 	http    *http.Client
 	breaker circuitbreaker.CircuitBreaker[any]
+	second  time.Duration
 }
 
 func newClient(e Endpoint, path string) (*client, error) {
 	if err := CheckURL(e.BaseURL); err != nil {
 		return nil, err
 	}
+	second := cmp.Or(e.Second, time.Second)
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxIdle
 	return &client{
@@ -91,7 +95,8 @@ func newClient(e Endpoint, path string) (*client, error) {
 			// The key, and what people say, are for no other place.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		breaker: circuitbreaker.NewBuilder[any]().WithFailureThreshold(brokenAfter).WithSuccessThreshold(1).WithDelay(brokenFor).Build(),
+		breaker: circuitbreaker.NewBuilder[any]().WithFailureThreshold(brokenAfter).WithSuccessThreshold(1).WithDelay(brokenFor * second).Build(),
+		second:  second,
 	}, nil
 }
 
@@ -100,7 +105,7 @@ func newClient(e Endpoint, path string) (*client, error) {
 // Errors: *Later; ErrRefused; another for what may pass.
 func (c *client) post(ctx context.Context, contentType string, body io.Reader, into any) error {
 	if !c.breaker.TryAcquirePermit() {
-		return &Later{max(c.breaker.RemainingDelay(), time.Second), "not tried: the last attempts have all failed"}
+		return &Later{max(c.breaker.RemainingDelay(), c.second), "not tried: the last attempts have all failed"}
 	}
 	err := c.send(ctx, contentType, body, into)
 	switch {
@@ -132,7 +137,7 @@ func (c *client) send(ctx context.Context, contentType string, body io.Reader, i
 	case err != nil:
 		return err
 	case answer.StatusCode != http.StatusOK:
-		return problem(answer, text)
+		return c.problem(answer, text)
 	case len(text) > maxAnswer:
 		return fmt.Errorf("its answer has more than %d bytes", maxAnswer)
 	}
@@ -143,7 +148,7 @@ func (c *client) send(ctx context.Context, contentType string, body io.Reader, i
 }
 
 // problem returns the error that an answer stands for.
-func problem(answer *http.Response, text []byte) error {
+func (c *client) problem(answer *http.Response, text []byte) error {
 	var body struct {
 		Error struct{ Type, Code, Param any }
 	}
@@ -154,27 +159,27 @@ func problem(answer *http.Response, text []byte) error {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return fmt.Errorf("%w: %s", ErrRefused, what)
 	case http.StatusTooManyRequests:
-		wait := waitOf(answer)
+		wait := cmp.Or(c.waitOf(answer), askedAgain*c.second)
 		if body.Error.Type == "insufficient_quota" {
-			wait = maxAsked // until somebody has paid
+			wait = maxAsked * c.second // until somebody has paid
 		}
-		return &Later{min(cmp.Or(wait, askedAgain), maxAsked), what}
+		return &Later{min(wait, maxAsked*c.second), what}
 	case http.StatusServiceUnavailable:
-		if wait := waitOf(answer); wait > 0 {
-			return &Later{min(wait, maxAsked), what}
+		if wait := c.waitOf(answer); wait > 0 {
+			return &Later{min(wait, maxAsked*c.second), what}
 		}
 	}
 	return errors.New(what)
 }
 
 // waitOf returns how long the answer asks to wait, 0 where it does not say.
-func waitOf(answer *http.Response) time.Duration {
+func (c *client) waitOf(answer *http.Response) time.Duration {
 	if ms, err := strconv.ParseInt(answer.Header.Get("Retry-After-Ms"), 10, 32); err == nil && ms > 0 {
-		return time.Duration(ms) * time.Millisecond
+		return time.Duration(ms) * c.second / 1000
 	}
 	after := answer.Header.Get("Retry-After")
 	if s, err := strconv.ParseInt(after, 10, 32); err == nil && s > 0 {
-		return time.Duration(s) * time.Second
+		return time.Duration(s) * c.second
 	}
 	if at, err := http.ParseTime(after); err == nil {
 		return max(0, time.Until(at))

@@ -17,8 +17,8 @@ import (
 const Whisper = "whisper-1"
 
 const (
-	// transcribeTimeout bounds one transcription, of some seconds of speech.
-	transcribeTimeout = 30 * time.Second
+	// transcribeTimeout bounds one transcription, of some seconds of speech, in seconds.
+	transcribeTimeout = 30
 	// Unsure is the confidence where the endpoint does not tell it.
 	Unsure = 0.5
 	// A segment is no speech where both are so: the thresholds of Whisper itself.
@@ -66,7 +66,7 @@ func (t *Transcriber) Transcribe(ctx context.Context, r Recording) (Speech, erro
 	if err != nil {
 		return Speech{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, transcribeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, transcribeTimeout*t.client.second)
 	defer cancel()
 	var told transcription
 	if err := t.client.post(ctx, contentType, body, &told); err != nil {
@@ -81,7 +81,7 @@ func (t *Transcriber) form(r Recording) (body *bytes.Buffer, contentType string,
 	fields := [][2]string{{"model", t.model}, {"response_format", "verbose_json"}}
 	if strings.HasPrefix(t.model, "gpt-") {
 		fields[1][1] = "json"
-		if !strings.Contains(t.model, "diarize") && strings.HasPrefix(t.model, "gpt-4o-") {
+		if t.model == "gpt-4o-transcribe" || t.model == "gpt-4o-mini-transcribe" {
 			fields = append(fields, [2]string{"include[]", "logprobs"})
 		}
 	}

@@ -20,14 +20,13 @@ const (
 	// maxCalls is how many pieces are transcribed at once: each call keeps up with
 	// somebody who speaks without a pause, as long as it takes no longer than its piece.
 	maxCalls = 8
-	// maxTries is how often a piece is tried; with the waits between, for nine minutes
+	// maxTries is how often a piece is tried; with the waits between, for eight minutes
 	// at least. What the endpoint puts off, and what is not even tried, counts for none.
-	maxTries   = 10
-	firstRetry = time.Second
-	maxRetry   = 5 * time.Minute
-	// troublePause is how long the database is left alone that could not be read, or
-	// not store what was said.
-	troublePause = 5 * time.Second
+	maxTries = 10
+	maxRetry = 300 // the longest wait after a try, in seconds
+	// troublePause is how many seconds the database is left alone that could not be
+	// read, or not store what was said.
+	troublePause = 5
 )
 
 // The outcomes of a call, for Config.Called.
@@ -42,7 +41,7 @@ const (
 // Outcomes are all of them.
 var Outcomes = []string{Words, Silence, Refused, Limited, Failed}
 
-// Config is what a Scribe is made of. All fields are required.
+// Config is what a Scribe is made of. All fields but Second are required.
 type Config struct {
 	DB  *db.DB
 	Log *slog.Logger
@@ -51,6 +50,8 @@ type Config struct {
 	// piece that was not transcribed in its time or its tries.
 	Called  func(took time.Duration, outcome string)
 	GivenUp func()
+	// Second is the unit of waits, a second when 0; tests shorten it.
+	Second time.Duration
 }
 
 // Scribe has the pieces of audio that wait transcribed: some at once, but of one
@@ -101,6 +102,7 @@ func New(c Config) *Scribe {
 		Config: c, wake: make(chan struct{}, 1), done: make(chan ended, maxCalls), stopping: make(chan struct{}),
 		busy: map[lane]bool{}, failed: map[int64]failure{},
 	}
+	s.Second = cmp.Or(c.Second, time.Second)
 	s.cut, s.cutOff = context.WithCancel(context.Background())
 	c.DB.OnCommit(func(set db.ChangeSet) {
 		if !set.Has("audio") {
@@ -146,7 +148,7 @@ func (s *Scribe) serve() {
 		switch {
 		case err != nil:
 			s.Log.Error("look for audio", "error", err)
-			timer.Reset(troublePause)
+			timer.Reset(troublePause * s.Second)
 		case waits:
 			timer.Reset(wait)
 		default:
@@ -187,7 +189,7 @@ func (s *Scribe) note(e ended) {
 		s.rest = now.Add(e.rest)
 	default:
 		f := s.failed[e.piece.Number]
-		f.until = now.Add(min(firstRetry<<f.tries, maxRetry)) // f.tries is below maxTries
+		f.until = now.Add(min(time.Duration(1)<<f.tries, maxRetry) * s.Second) // f.tries is below maxTries
 		f.tries++
 		s.failed[e.piece.Number] = f
 	}

@@ -44,7 +44,7 @@ func (s *Scribe) write(p audio.Piece, tries int) (e ended) {
 	case Silence:
 		e = s.drop(e)
 	case Refused:
-		log.Warn("a piece of audio was refused for good", "error", err)
+		log.Warn("a piece of audio is dropped", "error", err)
 		e = s.drop(e)
 	case Limited:
 		later, _ := errors.AsType[*ai.Later](err)
@@ -58,7 +58,7 @@ func (s *Scribe) write(p audio.Piece, tries int) (e ended) {
 		}
 	default:
 		log.Error("read a piece of audio", "error", err)
-		e.rest = troublePause
+		e.rest = troublePause * s.Second
 		return e
 	}
 	s.Called(took, outcome)
@@ -125,7 +125,7 @@ func (s *Scribe) drop(e ended) ended {
 func (s *Scribe) store(e ended, f func(tx *db.WriteTx) error) ended {
 	if err := s.DB.WriteBackground(context.WithoutCancel(s.cut), f); err != nil {
 		s.Log.Error("store what has become of a piece of audio", "audio", e.piece.ID(), "error", err)
-		e.rest = troublePause
+		e.rest = troublePause * s.Second
 		return e
 	}
 	e.over = true
