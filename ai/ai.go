@@ -32,7 +32,7 @@ const (
 	// not say when to come again; it is waited for maxAsked at most.
 	askedAgain = 5
 	maxAsked   = 300
-	// maxIdle is how many connections are kept, as many as are needed at a time.
+	// maxIdle is how many connections are kept, more than are used at a time.
 	maxIdle = 16
 )
 

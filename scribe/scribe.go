@@ -24,6 +24,9 @@ const (
 	// at least. What the endpoint puts off, and what is not even tried, counts for none.
 	maxTries = 10
 	maxRetry = 300 // the longest wait after a try, in seconds
+	// maxWait is how long a piece waits: less than audio.Lifetime, so that it is given
+	// up, which the log tells, before it is swept away.
+	maxWait = 50 * time.Minute
 	// troublePause is how many seconds the database is left alone that could not be
 	// read, or not store what was said.
 	troublePause = 5

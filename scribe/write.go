@@ -23,7 +23,7 @@ func (s *Scribe) write(p audio.Piece, tries int) (e ended) {
 			e = ended{piece: p}
 		}
 	}()
-	if s.DB.Now().Sub(p.CreatedAt) >= audio.Lifetime {
+	if s.DB.Now().Sub(p.CreatedAt) >= maxWait {
 		log.Error("a piece of audio is given up: it has waited for too long", "tries", tries)
 		return s.giveUp(e)
 	}

@@ -19,7 +19,7 @@ const (
 	maxAllBytes      = 256 << 20 // in all: what the database grows by
 )
 
-// Lifetime is how long a piece waits at most.
+// Lifetime is how long a piece is kept at most: the scribe gives it up before.
 const Lifetime = time.Hour
 
 // deleted is how many pieces Delete deletes at once: each is up to 256 pages.
