@@ -8,34 +8,29 @@ import (
 type erasable struct {
 	query string
 	key   func(users.Identified) string // "" where the person has none
-	most  int64                         // rows that it deletes at once, portion when 0
 }
-
-// audioPortion is how many pieces of audio are deleted at once: each is up to 256 pages.
-const audioPortion = 4
 
 // rows are deleted in this order, each up to portion at once.
 var rows = []erasable{
-	{deleteSessions, byUser, 0},
-	{deleteNotifications, byUser, 0},
-	{deleteMarks, byUser, 0},
-	{deleteAudio, byUser, audioPortion},
-	{deleteTheirConnections, byUser, 0},
-	{deleteConnections, byUser, 0},
-	{deleteRequests, byUser, 0},
-	{deleteTheirBlocks, byUser, 0},
-	{deleteBlocks, byUser, 0},
-	{deleteInterests, byUser, 0},
-	{deleteOnboarding, byUser, 0},
-	{deleteProfile, byUser, 0},
-	{deleteSettings, byUser, 0},
-	{deleteToldProfile, byUser, 0},
-	{deleteSeen, byUser, 0},
-	{deleteLimits, byUser, 0},
-	{updateComments, byUser, 0},
-	{deleteInvitations, byAddress, 0},
-	{deleteMemberships, bySubject, 0},
-	{deleteDevUser, bySubject, 0},
+	{deleteSessions, byUser},
+	{deleteNotifications, byUser},
+	{deleteMarks, byUser},
+	{deleteTheirConnections, byUser},
+	{deleteConnections, byUser},
+	{deleteRequests, byUser},
+	{deleteTheirBlocks, byUser},
+	{deleteBlocks, byUser},
+	{deleteInterests, byUser},
+	{deleteOnboarding, byUser},
+	{deleteProfile, byUser},
+	{deleteSettings, byUser},
+	{deleteToldProfile, byUser},
+	{deleteSeen, byUser},
+	{deleteLimits, byUser},
+	{updateComments, byUser},
+	{deleteInvitations, byAddress},
+	{deleteMemberships, bySubject},
+	{deleteDevUser, bySubject},
 }
 
 func byUser(who users.Identified) string    { return string(who.User) }
@@ -47,7 +42,6 @@ const deleteSessions = `
 DELETE FROM sessions
 WHERE user_id = ?1`
 
-// deleteAudio deletes audioPortion at once.
 const deleteAudio = `
 DELETE FROM audio
 WHERE number IN (

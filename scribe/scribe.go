@@ -41,9 +41,6 @@ const (
 	Failed  = "failed"  // it will be tried again
 )
 
-// Outcomes are all of them.
-var Outcomes = []string{Words, Silence, Refused, Limited, Failed}
-
 // Config is what a Scribe is made of. All fields but Second are required.
 type Config struct {
 	DB  *db.DB
@@ -189,7 +186,9 @@ func (s *Scribe) note(e ended) {
 	case e.over:
 		delete(s.failed, e.piece.Number)
 	case e.rest > 0:
-		s.rest = now.Add(e.rest)
+		if until := now.Add(e.rest); until.After(s.rest) {
+			s.rest = until
+		}
 	default:
 		f := s.failed[e.piece.Number]
 		f.until = now.Add(min(time.Duration(1)<<f.tries, maxRetry) * s.Second) // f.tries is below maxTries

@@ -72,14 +72,20 @@ func (s *Store) Accept(ctx context.Context, who domain.Actor, m domain.MeetingID
 
 // startOf returns where in the meeting a piece begins.
 func startOf(tx *db.WriteTx, m domain.MeetingID, sent *time.Duration, lasts time.Duration) (time.Duration, error) {
-	if sent == nil {
+	var start time.Duration
+	if sent != nil {
+		start = *sent
+	} else {
 		ago, err := db.One(tx, db.Int, selectSinceStart, m, tx.Now.UnixMilli())
-		return max(0, time.Duration(ago)*time.Millisecond-lasts), err
+		if err != nil {
+			return 0, err
+		}
+		start = max(0, time.Duration(ago)*time.Millisecond-lasts)
 	}
-	if *sent+lasts > transcripts.MaxOffset {
+	if start+lasts > transcripts.MaxOffset {
 		return 0, domain.FailField("query.startMs", "must be at most %d for a piece that lasts so long", (transcripts.MaxOffset - lasts).Milliseconds())
 	}
-	return *sent, nil
+	return start, nil
 }
 
 // checkRoom refuses a piece of so many bytes where no more may wait.

@@ -183,7 +183,11 @@ func TestPieceBeginsWhereItIsSaid(t *testing.T) {
 	if got := r.starts(); !slices.IsSorted(got) || len(got) != 3 {
 		t.Errorf("they are in the order of %v", got)
 	}
-	r.now = r.now.Add(-time.Minute + time.Second)
+	r.now = r.now.Add(transcripts.MaxOffset)
+	if _, err := r.say(r.ada); domain.KindOf(err) != domain.Invalid {
+		t.Errorf("it ends now, in a meeting that goes on for too long: %v", err)
+	}
+	r.now = r.now.Add(-transcripts.MaxOffset - time.Minute + time.Second)
 	if p, err := r.say(r.ada); err != nil || p.Start != 0 {
 		t.Errorf("before it was opened: %v, %v", p.Start, err)
 	}
