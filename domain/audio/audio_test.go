@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // room is a meeting that has started, with ada as its host, grace in it as a
 // participant and vera as an observer; linus is invited, and has not come.
 type room struct {
-	t                       *testing.T
+	t                       testing.TB
 	db                      *db.DB
 	store                   *audio.Store
 	meets                   *meetings.Store
@@ -34,7 +34,7 @@ type room struct {
 	now                     time.Time
 }
 
-func newRoom(t *testing.T) *room {
+func newRoom(t testing.TB) *room {
 	t.Helper()
 	r := &room{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	r.db = dbtest.Open(t, func(o *db.Options) { o.Now = func() time.Time { return r.now } })
