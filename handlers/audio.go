@@ -25,7 +25,7 @@ var audioMedia = []string{"audio/wav", "audio/webm", "audio/x-wav", "audio/wave"
 type audioPiece struct {
 	MeetingParam
 	StartMs optionalInt `query:"startMs" minimum:"0" maximum:"604800000" doc:"At which it begins, since the start of the meeting; left out, it ends now."`
-	RawBody []byte      `contentType:"audio/wav" maxLength:"1048576"`
+	RawBody []byte      `contentType:"audio/wav"`
 
 	sound audio.Sound // what RawBody was found to be
 }

@@ -27,14 +27,13 @@ const (
 	// maxWait is how long a piece waits: less than audio.Lifetime, so that it is given
 	// up, which the log tells, before it is swept away.
 	maxWait = 50 * time.Minute
-	// troublePause is how many seconds the database is left alone that could not be
-	// read, or not store what was said.
+	// troublePause is how many seconds the database is left alone that could not be read.
 	troublePause = 5
 )
 
 // The outcomes of a call, for Config.Called.
 const (
-	Words   = "words"   // it was text, which is in the transcript
+	Words   = "words"   // it was text
 	Silence = "silence" // nobody spoke
 	Refused = "refused" // for good
 	Limited = "limited" // the endpoint is to be asked later, or was not asked
@@ -191,7 +190,7 @@ func (s *Scribe) note(e ended) {
 		}
 	default:
 		f := s.failed[e.piece.Number]
-		f.until = now.Add(min(time.Duration(1)<<f.tries, maxRetry) * s.Second) // f.tries is below maxTries
+		f.until = now.Add(min(time.Duration(1)<<min(f.tries, maxTries), maxRetry) * s.Second)
 		f.tries++
 		s.failed[e.piece.Number] = f
 	}

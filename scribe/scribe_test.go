@@ -196,6 +196,30 @@ func TestPieceThatHasWaitedForTooLongIsGivenUp(t *testing.T) {
 	}
 }
 
+// Words that cannot be stored are transcribed again once they can be, however often that
+// takes.
+func TestWordsThatCannotBeStoredAreTranscribedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, 1, echo)
+	exec := func(query string) {
+		r.must(r.db.Write(t.Context(), func(tx *db.WriteTx) error {
+			_, err := tx.Exec(query)
+			return err
+		}))
+	}
+	exec(`CREATE TRIGGER full BEFORE INSERT ON transcripts BEGIN SELECT RAISE(ABORT, 'full'); END`)
+	r.say(0, 0, "hello")
+	r.start()
+	r.await(scribe.Words, 3)
+	exec(`DROP TRIGGER full`)
+	for len(r.transcript()) == 0 {
+		r.await(scribe.Words, 1)
+	}
+	if got := r.texts(); len(got) != 1 || r.waiting() != 0 || !strings.Contains(r.said(), "store what has become") {
+		t.Errorf("%v is said; %d wait; %s", got, r.waiting(), r.said())
+	}
+}
+
 // Who is erased while their words are being transcribed has said nothing.
 func TestWordsOfTheErasedAreNotStored(t *testing.T) {
 	t.Parallel()

@@ -120,12 +120,12 @@ func (s *Scribe) drop(e ended) ended {
 	})
 }
 
-// store stores what has become of the piece; where that fails, it is done again. It is
-// not cut off: the call has been made.
+// store stores what has become of the piece. Where that fails, all of it is done again,
+// as after a call that has failed, so that a database in trouble does not cost a call
+// every few seconds. It is not cut off: the call has been made.
 func (s *Scribe) store(e ended, f func(tx *db.WriteTx) error) ended {
 	if err := s.DB.WriteBackground(context.WithoutCancel(s.cut), f); err != nil {
 		s.Log.Error("store what has become of a piece of audio", "audio", e.piece.ID(), "error", err)
-		e.rest = troublePause * s.Second
 		return e
 	}
 	e.over = true
