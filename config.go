@@ -47,6 +47,9 @@ type serveCommand struct {
 	SMTPURL          string        `name:"smtp-url" env:"CONNVO_SMTP_URL" help:"The SMTP server by which notifications leave: smtp://name:password@host:587?from=address, or smtps://."`
 	NotifyWebhook    string        `env:"CONNVO_NOTIFY_WEBHOOK" help:"The URL that is told of notifications to be pushed or sent as short messages, and as mail where there is no SMTP server."`
 	NotifyHookSecret string        `name:"notify-webhook-secret" env:"CONNVO_NOTIFY_WEBHOOK_SECRET" help:"What the requests to the webhook are signed with."`
+	OpenAIAPIKey     string        `name:"openai-api-key" env:"OPENAI_API_KEY" help:"The key of the OpenAI-compatible endpoint that transcribes speech; with it, or a model, POST /v1/meetings/{id}/audio is on."`
+	OpenAIBaseURL    string        `name:"openai-base-url" env:"OPENAI_BASE_URL" default:"https://api.openai.com/v1" help:"Where that endpoint is, its paths without what they have in common."`
+	TranscriptModel  string        `name:"transcription-model" env:"CONNVO_TRANSCRIPTION_MODEL" help:"The model that transcribes speech; whisper-1 where a key is set."`
 	MetricsListen    string        `name:"metrics-listen" env:"CONNVO_METRICS_LISTEN" help:"Where Prometheus asks for GET /metrics, or off; 127.0.0.1:9090 when left out, and off where the development identity provider is on."`
 	LogFormat        string        `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string        `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
@@ -103,6 +106,7 @@ func (c *serveCommand) check() error {
 		}
 	}
 	c.checkBrowsers(refuse)
+	c.checkTranscription(refuse)
 	if c.RateLimits != "on" && c.RateLimits != "off" {
 		refuse("--rate-limits %q: on or off", c.RateLimits)
 	} else if c.RateLimits == "off" && c.WorkOSClientID != "" {

@@ -15,6 +15,10 @@ import (
 // unscoped are the statements of domains that read a watched table without a
 // scope, each with the reason why no live query runs it, or why it may.
 var unscoped = map[string]string{
+	"domain/audio.selectBacklog":                "read by writes and for figures only: how much waits",
+	"domain/audio.selectOldest":                 "read by a job only: when the first falls due",
+	"domain/audio.selectPieces":                 "read by the scribe only: what it does next, of all meetings",
+	"domain/audio.selectSound":                  "read by the scribe only: what it sends",
 	"domain/events.selectOldest":                "read by a job only: when the first falls due",
 	"domain/interests.selectCounts":             "the same for everybody: a live answer is read once for all, whoever's interests have changed",
 	"domain/meetings.selectConcluded":           "read by a job only: when the first falls due",

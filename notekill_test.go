@@ -22,6 +22,8 @@ import (
 type killed struct {
 	t       *testing.T
 	file    string
+	flags   []string // besides those that all have
+	said    *spoken  // since the last start
 	url     string
 	token   string
 	process *exec.Cmd
@@ -30,14 +32,14 @@ type killed struct {
 
 func (k *killed) start() {
 	k.t.Helper()
-	said := &spoken{more: make(chan struct{}, 1)}
-	k.process = exec.Command("connvo", "serve", "--db", k.file, "--listen", "127.0.0.1:0", "--no-demo", "--rate-limits", "off", "--log-level", "warn", "--log-format", "json")
-	k.process.Stdout, k.process.Stderr = said, said
+	k.said = &spoken{more: make(chan struct{}, 1)}
+	k.process = exec.Command("connvo", append([]string{"serve", "--db", k.file, "--listen", "127.0.0.1:0", "--no-demo", "--rate-limits", "off", "--log-level", "warn", "--log-format", "json"}, k.flags...)...)
+	k.process.Stdout, k.process.Stderr = k.said, k.said
 	k.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := k.process.Start(); err != nil {
 		k.t.Fatal(err)
 	}
-	_, k.url, _ = strings.Cut(said.await(k.t, `"listening","url":"http://127\.0\.0\.1:\d+`), `"url":"`)
+	_, k.url, _ = strings.Cut(k.said.await(k.t, `"listening","url":"http://127\.0\.0\.1:\d+`), `"url":"`)
 }
 
 func (k *killed) kill() {
@@ -50,12 +52,18 @@ func (k *killed) kill() {
 
 func (k *killed) do(method, path, body string, into any) {
 	k.t.Helper()
+	k.send(method, path, "application/json", body, into)
+}
+
+// send is do with a body of a type.
+func (k *killed) send(method, path, media, body string, into any) {
+	k.t.Helper()
 	r, err := http.NewRequestWithContext(k.t.Context(), method, k.url+path, strings.NewReader(body))
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+k.token)
-	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Type", media)
 	answer, err := k.client.Do(r)
 	if err != nil {
 		k.t.Fatal(err)

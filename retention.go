@@ -9,6 +9,7 @@ import (
 	"connvo/audit"
 	"connvo/db"
 	"connvo/domain/analytics"
+	"connvo/domain/audio"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
 	"connvo/domain/insights"
@@ -29,6 +30,7 @@ func collections() []retention.Collection {
 	return []retention.Collection{
 		{Name: "messages", Lifetime: retention.Policy.Messages, NextOrg: messages.NextOrg, Oldest: messages.Oldest, Delete: messages.Delete, Swept: purgeLater(purgeWords)},
 		{Name: "transcripts", Lifetime: retention.Policy.Transcripts, NextOrg: transcripts.NextOrg, Oldest: transcripts.Oldest, Delete: transcripts.Delete, Swept: purgeLater(purgeTranscripts)},
+		retention.Fixed("audio", audio.Lifetime, audio.Oldest, audio.Delete),
 		retention.Fixed("events", events.Lifetime, events.Oldest, events.Delete),
 		retention.Fixed("audit", audit.Lifetime, audit.Oldest, audit.Delete),
 		retention.Fixed("notifications", notifications.Lifetime, notifications.Oldest, notifications.Delete),

@@ -564,6 +564,23 @@ CREATE TABLE utterances (
   PRIMARY KEY (meeting_id, utterance)
 ) STRICT, WITHOUT ROWID;
 
+-- Pieces of speech, each a file of a megabyte at most, from their being taken in until
+-- they are in the transcript: number tells the order in which they came. What is looked
+-- at stands before what is large.
+CREATE TABLE audio (
+  number      INTEGER PRIMARY KEY,
+  meeting_id  TEXT NOT NULL REFERENCES meetings (id),
+  user_id     TEXT NOT NULL REFERENCES users (id),
+  created_at  INTEGER NOT NULL,
+  start_ms    INTEGER NOT NULL CHECK (start_ms >= 0),
+  duration_ms INTEGER NOT NULL CHECK (duration_ms > 0),
+  format      TEXT NOT NULL CHECK (format IN ('wav', 'webm')),
+  size        INTEGER NOT NULL,
+  sound       BLOB NOT NULL
+) STRICT;
+CREATE INDEX audio_by_meeting ON audio (meeting_id, size);
+CREATE INDEX audio_by_user ON audio (user_id);
+
 -- Whom the labels of a meeting stand for; user_id is null until somebody has said so.
 -- How much was said until then is what becomes theirs.
 CREATE TABLE speakers (

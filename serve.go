@@ -114,6 +114,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	s.jobs.Start()
+	s.dictation.start()
 	return s.serve(ctx, front, func(url string) {
 		startup.Info("listening", "url", url, "version", version)
 		if isTerminal(t.err) {
@@ -165,6 +166,7 @@ type service struct {
 	inbox     *auth.Inbox
 	limits    *ratelimit.Limits // nil where there are none
 	letters   *delivery
+	dictation *dictation
 	taken     <-chan struct{} // closed when another server has the lease
 	drainedAt time.Time       // when it was told to stop
 }
@@ -204,6 +206,11 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	config := stores(d, happened)
 	metrics := telemetry.New()
 	config.Metrics = metrics
+	speech, err := c.dictation(d, metrics, log)
+	if err != nil {
+		return nil, err
+	}
+	config.Audio = speech.pieces
 	config.Log, config.Version, config.Origins, config.StreamAdmissions = log, version, c.CORSOrigins, c.StreamAdmissions
 	config.Auth, config.Browsers, config.Dev, config.Demo = in.tokens, in.browsers, in.dev, demo
 	config.Secure, config.AddressHeader, config.Limits = strings.HasPrefix(origin, "https:"), c.addressHeader(), limits
@@ -214,7 +221,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	if err != nil {
 		return nil, err
 	}
-	s := &service{log: log, api: api, audit: record, jobs: runner, metrics: metrics, door: in, inbox: inbox, limits: limits, letters: letters}
+	s := &service{log: log, api: api, audit: record, jobs: runner, metrics: metrics, door: in, inbox: inbox, limits: limits, letters: letters, dictation: speech}
 	s.figures(metrics, d)
 	if r != nil {
 		s.taken = r.Taken()
@@ -334,6 +341,7 @@ func (s *service) close() error {
 	if err := s.jobs.Stop(working); err != nil {
 		s.log.Warn("jobs were cut off; they run again at the next start", "error", err)
 	}
+	s.dictation.close(working)
 	writing, cancel := context.WithTimeout(context.Background(), recordTime)
 	defer cancel()
 	if err := s.audit.Close(writing); err != nil {

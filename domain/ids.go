@@ -21,6 +21,10 @@ type MessageID string
 // starts and by the number of that, in base 32.
 type SegmentID string
 
+// AudioID names a piece of audio that is transcribed, "aud_" followed by its number in
+// base 32.
+type AudioID string
+
 // ConnectionID names a connection of two people, or a request for one, "con_"
 // followed by a ULID.
 type ConnectionID string
@@ -36,6 +40,7 @@ const (
 	InvitationPrefix = "inv_"
 	MessagePrefix    = "msg_"
 	SegmentPrefix    = "seg_"
+	AudioPrefix      = "aud_"
 	ConnectionPrefix = "con_"
 	InsightPrefix    = "ins_"
 )
@@ -82,6 +87,10 @@ func NewMessageID(seq int64) MessageID {
 func NewSegmentID(start, position int64) SegmentID {
 	return SegmentID(SegmentPrefix + base32(start, startDigits) + base32(position, messageDigits))
 }
+
+// NewAudioID returns the id of the piece that number took in. It is that of no other
+// piece.
+func NewAudioID(number int64) AudioID { return AudioID(AudioPrefix + base32(number, messageDigits)) }
 
 // base32 returns the last n digits of a number in base 32.
 func base32(number int64, n int) string {

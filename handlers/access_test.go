@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"connvo/domain"
 )
@@ -117,6 +118,7 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/segments":           {"members 200", "joined 200", "members 200", "members 200"},
 	"GET /v1/meetings/{meetingId}/speakers":           {"members 200", "joined 200", "members 200", "members 200"},
 	"POST /v1/meetings/{meetingId}/transcripts":       {"writers 409 meeting_not_active", "joined-writers 200", "writers 409 meeting_not_active", "writers 409 meeting_not_active"},
+	"POST /v1/meetings/{meetingId}/audio":             {"writers 409 meeting_not_active", "joined-writers 202", "writers 409 meeting_not_active", "writers 409 meeting_not_active"},
 	"PUT /v1/meetings/{meetingId}/speakers/{label}":   {"writers 409 meeting_not_active", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"}, // themselves; whom else is in testdata/transcripts.txt
 
 	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
@@ -150,6 +152,7 @@ var bodies = map[string]string{
 	"POST /v1/insights/{insightId}/feedback":               `{"helpful":true}`,
 	"POST /v1/meetings/{meetingId}/messages":               `{"content":"Hello"}`,
 	"POST /v1/meetings/{meetingId}/transcripts":            `{"chunks":[{"text":"Hello","confidence":1,"startMs":0,"endMs":900}]}`,
+	"POST /v1/meetings/{meetingId}/audio":                  string(wav(time.Second)),
 	"PUT /v1/meetings/{meetingId}/speakers/{label}":        `{"userId":"$caller"}`,
 	"POST /v1/meetings/{meetingId}/notes/ops":              `{"clientId":"$client","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"Hello"}]}]}`,
 	"POST /v1/meetings/{meetingId}/notes/rollback":         `{"version":0,"reason":"a mistake"}`,

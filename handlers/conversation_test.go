@@ -30,7 +30,7 @@ import (
 //	insights $id                               the job that the end of the meeting starts
 //
 // People are signed in where they first appear, and $ada is the id of ada;
-// nobody has no token. $x9 is nine times x. What patterns are is told at match.
+// nobody has no token. $x9 is nine times x, $wav a second of silence. What patterns are is told at match.
 func TestConversations(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < 7 {
@@ -43,7 +43,7 @@ func TestConversations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &conversation{t: t, s: newServer(t), people: map[string]*person{}, streams: map[string]*stream{}, known: map[string]string{}}
+			c := &conversation{t: t, s: newServer(t), people: map[string]*person{}, streams: map[string]*stream{}, known: map[string]string{"wav": string(wav(time.Second))}}
 			c.people["nobody"] = c.s.nobody()
 			var at step
 			defer func() {

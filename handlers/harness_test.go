@@ -27,6 +27,7 @@ import (
 	"connvo/db/dbtest"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/audio"
 	"connvo/domain/connections"
 	talk "connvo/domain/conversation"
 	"connvo/domain/events"
@@ -149,6 +150,7 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		Notes:            notes.NewStore(s.DB, happened),
 		Conversation:     talk.NewStore(s.DB),
 		Transcripts:      transcripts.NewStore(s.DB, happened),
+		Audio:            audio.NewStore(s.DB),
 		Analytics:        analytics.NewStore(s.DB),
 		Insights:         insights.NewStore(s.DB, flags.NewStore(s.DB, "test"), profiles.NewStore(s.DB, interests.NewStore(s.DB))),
 		Notifications:    notifications.NewStore(s.DB),
@@ -257,7 +259,7 @@ func (s *server) rows() string {
 		`SELECT count(*) FROM users`, `SELECT count(*) FROM dev_users`, `SELECT count(*) FROM meetings`, `SELECT count(*) FROM participants`,
 		`SELECT count(*) FROM invitations`, `SELECT count(*) FROM ratings`, `SELECT count(*) FROM notifications`, `SELECT count(*) FROM notification_marks`,
 		`SELECT count(*) FROM connections`, `SELECT count(*) FROM ended_requests`, `SELECT count(*) FROM blocks`,
-		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM note_ops`, `SELECT count(*) FROM transcripts`, `SELECT count(*) FROM speakers`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
+		`SELECT count(*) FROM events`, `SELECT count(*) FROM messages`, `SELECT count(*) FROM note_ops`, `SELECT count(*) FROM transcripts`, `SELECT count(*) FROM audio`, `SELECT count(*) FROM speakers`, `SELECT count(*) FROM jobs`, `SELECT count(*) FROM flag_changes`, `SELECT count(*) FROM idempotency`,
 	} {
 		fmt.Fprintf(&b, "%s %d, ", strings.TrimPrefix(query, "SELECT count(*) FROM "), s.number(query))
 	}
@@ -327,6 +329,8 @@ func (p *person) request(ctx context.Context, method, path string, body any, hea
 	case nil:
 	case string:
 		content = strings.NewReader(b)
+	case []byte:
+		content = bytes.NewReader(b)
 	case io.Reader:
 		content = b
 	default:
@@ -341,7 +345,7 @@ func (p *person) request(ctx context.Context, method, path string, body any, hea
 		p.s.t.Fatal(err)
 	}
 	if content != nil {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", mediaFor(path))
 	}
 	if p.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+p.Token)

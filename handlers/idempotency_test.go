@@ -139,6 +139,7 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"PATCH " + one + "/messages/{messageId}":   {left + "/messages/" + edited.ID, `{"content":"Changed"}`},
 		"DELETE " + one + "/messages/{messageId}":  {left + "/messages/" + deleted.ID, nil},
 		"POST " + one + "/transcripts":             {left + "/transcripts", `{"chunks":[{"text":"Hello","confidence":1,"startMs":0,"endMs":900}]}`},
+		"POST " + one + "/audio":                   {left + "/audio?startMs=0", wav(time.Second)},
 		"PUT " + one + "/speakers/{label}":         {left + "/speakers/A", `{"userId":"` + string(ada.ID) + `"}`},
 		"POST " + one + "/notes/ops":               {left + "/notes/ops", `{"clientId":"ada","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"Hello"}]}]}`},
 		"POST " + one + "/notes/rollback":          {left + "/notes/rollback", `{"version":0,"reason":"a mistake"}`},

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -222,10 +223,13 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"DELETE /v1/insights/{insightId}": func(t *rapid.T, w *lawWorld) (string, string) {
 		return "/v1/insights/" + rapid.SampledFrom(append(w.insights, "ins_none")).Draw(t, "insights"), ""
 	},
-	"POST /v1/meetings/{meetingId}/notes/ops":       lawNoteEdit,
-	"POST /v1/meetings/{meetingId}/notes/rollback":  lawNoteRollback,
-	"PUT /v1/meetings/{meetingId}/notes/lock":       lawNoteLock,
-	"POST /v1/meetings/{meetingId}/transcripts":     lawChunks,
+	"POST /v1/meetings/{meetingId}/notes/ops":      lawNoteEdit,
+	"POST /v1/meetings/{meetingId}/notes/rollback": lawNoteRollback,
+	"PUT /v1/meetings/{meetingId}/notes/lock":      lawNoteLock,
+	"POST /v1/meetings/{meetingId}/transcripts":    lawChunks,
+	"POST /v1/meetings/{meetingId}/audio": func(t *rapid.T, w *lawWorld) (string, string) {
+		return w.drawMeeting(t) + "/audio?startMs=" + rapid.SampledFrom([]string{"0", "1000"}).Draw(t, "start"), string(wav(time.Second))
+	},
 	"PUT /v1/meetings/{meetingId}/speakers/{label}": lawSpeaker,
 	"POST /v1/meetings/{meetingId}/messages":        lawMessage,
 	"PATCH /v1/meetings/{meetingId}/messages/{messageId}": func(t *rapid.T, w *lawWorld) (string, string) {

@@ -53,7 +53,7 @@ func (s *lawServer) do(t *rapid.T, token, method, path, body string) lawAnswer {
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", mediaFor(path))
 	}
 	answer, err := s.client.Do(r)
 	if err != nil {

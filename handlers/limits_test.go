@@ -119,6 +119,10 @@ func TestChunksOfATranscriptAreLimited(t *testing.T) {
 		t.Errorf("%d chunks are stored", n)
 	}
 	s.passes(time.Second)
+	// More than a request may have is no matter of how often, and uses up nothing.
+	if a := send(grace, meeting, 201); a.Status != http.StatusUnprocessableEntity || !strings.Contains(string(a.Body), `"location":"body.chunks"`) {
+		t.Errorf("201 chunks: %d %s", a.Status, a.Body)
+	}
 	if a := send(grace, meeting, 150); a.Status != http.StatusOK {
 		t.Errorf("a second later: %d %s", a.Status, a.Body)
 	}

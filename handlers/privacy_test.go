@@ -71,7 +71,7 @@ func (s *server) file() []byte {
 var planted = map[string]string{
 	"email": "aqorwimail", "name": "bumzelname", "avatar": "cytrofavatar", "bio": "dwexabbio", "goals": "ekpyrogoals", "company": "fjoldecompany",
 	"job": "ghastujob", "request": "hrimnirequest", "message": "ixtlamessage", "edited": "jofkuredited", "attachment": "kvelpoattachment",
-	"comment": "lundvycomment", "agent": "mzuriagent", "label": "nwibralabel",
+	"comment": "lundvycomment", "agent": "mzuriagent", "label": "nwibralabel", "sound": "oxpledsound",
 }
 
 // settle lets happen what follows from what was said.
@@ -111,6 +111,7 @@ func plantEverywhere(s *server) (*person, *person, string) {
 	ada.must("POST", meeting+"/join", nil, agent...)
 	grace.must("POST", meeting+"/transcripts", `{"chunks":[{"speakerLabel":"`+planted["label"]+`","text":"pear plum","confidence":1,"startMs":0,"endMs":900},
 		{"speakerLabel":"G","text":"of nobody's concern","confidence":1,"startMs":0,"endMs":900}]}`, key(10)...)
+	ada.must("POST", meeting+"/audio?startMs=0", append(wav(time.Second)[:44+8000-len(planted["sound"])], planted["sound"]...), key(11)...)
 	s.settle()
 	ada.must("PUT", meeting+"/speakers/"+planted["label"], `{"userId":"`+string(ada.ID)+`"}`, agent...)
 	grace.must("POST", meeting+"/end", nil)
@@ -315,8 +316,8 @@ func TestExportHoldsWhatIsStored(t *testing.T) {
 		SELECT ?1 + i, ?2, 'meeting.started', i, 'mtg_x', '', '', 0 FROM n`, many+1000, ada.ID)
 	files := unzip(t, ada.must("GET", "/v1/me/export", nil).Body)
 	for what, word := range planted {
-		if what == "edited" {
-			continue // what was edited away is only in the log, until that begins anew
+		if what == "edited" || what == "sound" {
+			continue // what was edited away is only in the log, until that begins anew; what waits to be transcribed is told of
 		}
 		if !slices.ContainsFunc(files["all"], func(f string) bool { return strings.Contains(f, word) }) {
 			t.Errorf("%s is not in the export", what)
@@ -330,6 +331,9 @@ func TestExportHoldsWhatIsStored(t *testing.T) {
 	}
 	if got := files["insights.json"][0]; !strings.Contains(got, `"lines":[{"part":`) {
 		t.Errorf("the insights are %s", got)
+	}
+	if got := files["audio.json"][0]; !strings.Contains(got, `"durationMs":1000,"format":"wav","bytes":8044}`) {
+		t.Errorf("it tells of audio: %s", got)
 	}
 	if got := strings.TrimSpace(files["blocks.json"][0]); got != "[]" {
 		t.Errorf("it tells who blocks: %s", got)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,8 @@ func bearer(r *http.Request) (string, error) {
 }
 
 // readBody reads the whole body, so that the same bytes can be compared with an
-// earlier request, and checks its size and type.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// earlier request, and checks its size, and that its type is one of media.
+func readBody(w http.ResponseWriter, r *http.Request, media []string) ([]byte, error) {
 	if r.ContentLength == 0 || r.Body == http.NoBody {
 		return nil, nil
 	}
@@ -96,9 +97,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case len(body) == 0:
 		return nil, nil
 	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
-		return nil, newProblem(http.StatusUnsupportedMediaType, "the body must be application/json")
+	sent, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(media, sent) {
+		return nil, newProblem(http.StatusUnsupportedMediaType, "the body must be "+strings.Join(media, " or "))
 	}
 	return body, nil
 }

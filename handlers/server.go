@@ -20,6 +20,7 @@ import (
 	"connvo/db"
 	"connvo/domain"
 	"connvo/domain/analytics"
+	"connvo/domain/audio"
 	"connvo/domain/connections"
 	"connvo/domain/conversation"
 	"connvo/domain/insights"
@@ -70,6 +71,8 @@ type Config struct {
 	Transcripts *transcripts.Store
 	// Insights is what people are told about meetings that are over.
 	Insights *insights.Store
+	// Audio takes in what is to be transcribed; nil where nothing is.
+	Audio *audio.Store
 	// Retention is how long organizations keep things.
 	Retention *retention.Store
 	// Privacy is what people are told that is stored about them.
@@ -164,6 +167,7 @@ func New(c Config) (*Server, error) {
 	s.messageRoutes()
 	s.noteRoutes()
 	s.transcriptRoutes()
+	s.audioRoutes()
 	s.segmentRoutes()
 	s.conversationRoutes()
 	s.analyticsRoutes()
@@ -319,7 +323,7 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request, c *call, patter
 	if takesLines(r, pattern) {
 		return checkQuery(r.URL)
 	}
-	if c.body, err = readBody(w, r); err != nil {
+	if c.body, err = readBody(w, r, mediaOf(pattern)); err != nil {
 		return err
 	}
 	withBody(r, c.body)

@@ -28,7 +28,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Inbox.Configured(); err != nil {
 		return err
 	}
-	body, err := readBody(w, r)
+	body, err := readBody(w, r, jsonMedia)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 		r.status = http.StatusOK
 	}
 	_, takesBody := reflect.TypeFor[In]().FieldByName("Body")
+	_, takesFile := reflect.TypeFor[In]().FieldByName("RawBody")
 	s.routes = append(s.routes, Route{Method: r.method, Path: r.path})
 	s.audited[r.method+" "+r.path] = r.audits
 	op := s.operation(r, reflect.TypeFor[Out](), "")
@@ -83,7 +84,7 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 	huma.Register(s.api, op,
 		func(ctx context.Context, in *In) (*huma.StreamResponse, error) {
 			c := callOf(ctx)
-			if !takesBody && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
+			if !takesBody && !takesFile && len(c.body) > 0 && strings.TrimSpace(string(c.body)) != "{}" {
 				return nil, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{"body", "the request takes no body"})
 			}
 			if at := nullIn(c.body, r.clears); at != "" && r.method == http.MethodPatch {

@@ -45,7 +45,7 @@ type stage func(ctx context.Context, d *db.DB, p *users.Progress) (over bool, er
 
 // stages are what there is to do, in order. The account is last, because it tells by
 // what else the person is found.
-var stages = []stage{eraseRows, eraseAnswers, eraseMessages, eraseLabels, eraseSegments, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
+var stages = []stage{eraseRows, eraseAudio, eraseAnswers, eraseMessages, eraseLabels, eraseSegments, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
 
 // Erase is the handler of users.Erased.
 func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
@@ -133,6 +133,16 @@ func eraseRows(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err
 			}
 		}
 		return nil
+	})
+	return over, err
+}
+
+// eraseAudio deletes a few pieces at once: each is up to 256 pages.
+func eraseAudio(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		n, err := tx.Exec(deleteAudio, p.User)
+		over = n == 0
+		return err
 	})
 	return over, err
 }

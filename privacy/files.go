@@ -34,6 +34,7 @@ var files = []file{
 	{name: "insights.json", query: exportInsights, columns: []string{"id", "meetingId", "createdAt", "generatedBy", "helpful", "lines{}"}},
 	{name: "messages.json", query: exportMessages, columns: []string{"seq", "meetingId", "createdAt", "editedAt", "deletedAt", "attachments{}", "content"}, first: int64(0), numbered: true},
 	{name: "transcripts.json", query: exportTranscripts, columns: []string{"position", "meetingId", "createdAt", "startMs", "endMs", "label", "language", "text"}, first: int64(0), numbered: true},
+	{name: "audio.json", query: exportAudio, columns: []string{"number", "meetingId", "createdAt", "startMs", "durationMs", "format", "bytes"}, first: int64(0)},
 	{name: "audit.json", query: exportRecord, columns: []string{"position", "at", "action", "resource", "outcome", "session", "request", "address", "agent", "detail{}"}, first: int64(0), numbered: true},
 }
 
@@ -172,6 +173,15 @@ FROM transcripts AS t
 LEFT JOIN speakers AS s ON s.meeting_id = t.meeting_id AND s.label = t.label
 WHERE t.position > ?2 AND t.position <= ?3 AND (t.speaker_id = ?1 OR s.user_id = ?1)
 ORDER BY t.position`
+
+// exportAudio tells of pieces that wait to be transcribed, without their sound: a page
+// of it would be a gigabyte, and within the hour it is text or gone.
+const exportAudio = `
+SELECT number, number, meeting_id, created_at, start_ms, duration_ms, format, size
+FROM audio
+WHERE user_id = ?1 AND number > ?2
+ORDER BY number
+LIMIT ?3`
 
 const exportRecord = `
 SELECT position, position, at, action, resource, outcome, session, request, address, agent, detail

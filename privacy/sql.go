@@ -46,6 +46,15 @@ const deleteSessions = `
 DELETE FROM sessions
 WHERE user_id = ?1`
 
+const deleteAudio = `
+DELETE FROM audio
+WHERE number IN (
+  SELECT number
+  FROM audio
+  WHERE user_id = ?1
+  LIMIT 4
+)`
+
 const deleteNotifications = `
 DELETE FROM notifications
 WHERE position IN (

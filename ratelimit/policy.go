@@ -13,6 +13,7 @@ const (
 	Notes                       // a request of a user that changes notes
 	Chunks                      // a chunk of a transcript that a user sends
 	MeetingChunks               // a chunk of the transcript of a meeting, whoever sends it
+	Audio                       // a piece of speech of a user
 	Meetings                    // a new meeting of a user
 	Search                      // a search of a user
 	Generation                  // something that a user has made of the content of a meeting
@@ -45,6 +46,8 @@ var rules = [...]rule{
 	Strangers:     {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
 	SignIn:        {name: "sign-in", burst: 10, window: time.Minute, address: true},
 	Session:       {name: "session", burst: 60, window: time.Minute, address: true},
+	// Who speaks without a pause in pieces of a second; what a break has held up.
+	Audio: {name: "audio", burst: 30, window: 30 * time.Second},
 }
 
 // each is the time in which one more comes back.

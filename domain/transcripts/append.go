@@ -109,7 +109,7 @@ func (s *Store) Append(ctx context.Context, who domain.Actor, m domain.MeetingID
 	}
 	err = s.db.Write(ctx, func(tx *db.WriteTx) error {
 		a = Appended{Positions: make([]int64, len(drafts))}
-		if err := requireHeard(tx, who, m); err != nil {
+		if err := RequireHeard(tx, who, m); err != nil {
 			return err
 		}
 		if err := checkSpeakers(tx, m, drafts); err != nil {
@@ -139,15 +139,38 @@ func (a *Appended) store(tx *db.WriteTx, m domain.MeetingID, drafts []Draft) err
 			continue
 		}
 		fresh = true
-		_, err = tx.Exec(insertChunk, position, m, tx.Now.UnixMilli(), d.Start.Milliseconds(), d.End.Milliseconds(),
-			d.Confidence, d.Speaker, d.Label, d.Language, d.Utterance, d.Text)
-		if err != nil {
+		if err := insert(tx, m, position, d); err != nil {
 			return err
 		}
 	}
 	if !fresh {
 		return nil
 	}
+	return settleSoon(tx)
+}
+
+// Add stores what a member was heard to say while the meeting ran, also if it has
+// ended since, or they are members no more: that they might say it was decided when it
+// was taken in. It is not looked for whether its utterance was stored before. It joins
+// the caller's transaction. Errors: those of Draft.Check.
+func Add(tx *db.WriteTx, m domain.MeetingID, d Draft) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	if err := insert(tx, m, tx.Next(), d); err != nil {
+		return err
+	}
+	return settleSoon(tx)
+}
+
+func insert(tx *db.WriteTx, m domain.MeetingID, position int64, d Draft) error {
+	_, err := tx.Exec(insertChunk, position, m, tx.Now.UnixMilli(), d.Start.Milliseconds(), d.End.Milliseconds(),
+		d.Confidence, d.Speaker, d.Label, d.Language, d.Utterance, d.Text)
+	return err
+}
+
+// settleSoon arranges that what is new is settled.
+func settleSoon(tx *db.WriteTx) error {
 	waits, err := jobs.Waits(tx, Settle)
 	if err != nil || waits {
 		return err
@@ -195,11 +218,12 @@ func claim(tx *db.WriteTx, m domain.MeetingID, utterance string) (position int64
 
 // May refuses whoever may not say what is said in the meeting now, as Append does.
 func (s *Store) May(ctx context.Context, who domain.Actor, m domain.MeetingID) error {
-	return s.db.Read(ctx, func(tx db.Reader) error { return requireHeard(tx, who, m) })
+	return s.db.Read(ctx, func(tx db.Reader) error { return RequireHeard(tx, who, m) })
 }
 
-// requireHeard refuses whoever may not say what is said in the meeting now.
-func requireHeard(tx db.Reader, who domain.Actor, m domain.MeetingID) error {
+// RequireHeard refuses whoever may not say what is said in the meeting now, with the
+// errors of Append. It joins the caller's transaction.
+func RequireHeard(tx db.Reader, who domain.Actor, m domain.MeetingID) error {
 	viewer, err := participants.Require(tx, who, m, participants.WriteContent)
 	if err != nil {
 		return err

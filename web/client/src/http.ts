@@ -56,8 +56,11 @@ export class Http {
   async request<T>(call: Call, read: (answer: Response) => T | Promise<T>): Promise<T> {
     const headers: Record<string, string> = { Accept: "application/json", ...call.headers };
     if (call.method !== "GET" && call.key !== false) headers["Idempotency-Key"] ??= newId();
-    let body: string | undefined;
-    if (call.body !== undefined) {
+    let body: string | Blob | undefined;
+    if (call.body instanceof Blob) {
+      headers["Content-Type"] ??= call.body.type;
+      body = call.body;
+    } else if (call.body !== undefined) {
       headers["Content-Type"] = "application/json";
       body = JSON.stringify(call.body);
     }

@@ -756,6 +756,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/meetings/{meetingId}/audio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say something, to be transcribed
+         * @description A file of 1 to 15 seconds of the caller's speech, WAV with PCM or WebM with Opus, while the meeting is active, for those who have joined and are no observers. It is kept until it is in the transcript, for an hour at most; what one person says in a meeting comes there in order. Of silence comes nothing. 503 where the server knows no endpoint that transcribes.
+         */
+        post: operations["sendAudio"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/meetings/{meetingId}/cancel": {
         parameters: {
             query?: never;
@@ -1608,6 +1628,10 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcceptedAudio: {
+            /** @description The utteranceId of its chunk in the transcript. */
+            id: string;
+        };
         AcceptedEdit: {
             /** Format: int64 */
             clientSeq: number;
@@ -5381,6 +5405,57 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sendAudio: {
+        parameters: {
+            query?: {
+                /** @description At which it begins, since the start of the meeting; left out, it ends now. */
+                startMs?: number;
+            };
+            header?: {
+                /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
+                "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "audio/wav": string;
+                "audio/webm": string;
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The number of the write; a stream whose heartbeat has a commit as great has considered it. */
+                    "Connvo-Commit"?: string;
+                    /** @description true when this is the answer of an earlier request with the same key. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedAudio"];
+                };
             };
             /** @description A problem document; its code says what went wrong. */
             default: {

@@ -20,6 +20,7 @@ type QueryParams<O> = O extends { parameters: { query?: infer T } } ? Known<Omit
 /** No member at all is another thing than any. */
 type Known<T> = [keyof T] extends [never] ? Record<string, never> : T;
 type BodyOf<O> = O extends { requestBody: { content: { "application/json": infer T } } } ? T
+  : O extends { requestBody: { content: { "audio/webm": unknown } } } ? Blob
   : O extends { requestBody?: { content: { "application/json": infer T } } } ? T | undefined : undefined;
 
 type AnswerOf<R> = R extends { content: { "application/json": infer T } } ? T : undefined;

@@ -42,6 +42,14 @@ test("a write that was not answered is sent again with its key", async (t) => {
   assert.equal(s.asked[0].headers.authorization, "Bearer x");
 });
 
+test("a file is sent as it is, also again", async (t) => {
+  const s = await serve(t, problem(503, "unavailable"), [202, { id: "aud_1" }]);
+  const c = connect({ url: s.url, token: "x" });
+  const piece = await c.post("/v1/meetings/{meetingId}/audio", { path: { meetingId: "m" }, query: { startMs: 7 }, body: new Blob(["RIFF"], { type: "audio/wav" }) });
+  assert.equal(piece.id, "aud_1");
+  assert.deepEqual(s.asked.map((r) => [r.url, r.headers["content-type"], r.body]), Array(2).fill(["/v1/meetings/m/audio?startMs=7", "audio/wav", "RIFF"]));
+});
+
 test("two writes have two keys, and a GET none", async (t) => {
   const s = await serve(t, [201, {}], [201, {}], [200, {}]);
   const c = connect({ url: s.url, token: "x" });

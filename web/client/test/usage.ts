@@ -12,6 +12,9 @@ export async function usage(client: Client, meetingId: string): Promise<NotesDoc
   await client.patch("/v1/meetings/{meetingId}", { path, body: { title: "Plan" }, headers: { "If-Match": '"x"' } });
   await client.delete("/v1/meetings/{meetingId}/participants/{userId}", { path: { ...path, userId: "usr_1" } });
   await client.post("/v1/meetings/{meetingId}/start", { path });
+  const piece = await client.post("/v1/meetings/{meetingId}/audio", { path, query: { startMs: 0 }, body: new Blob([], { type: "audio/webm" }) });
+  const utterance: string = piece.id;
+  console.log(utterance);
   const file: Response = await client.raw("get", "/v1/meetings/{meetingId}/notes/export", { path, query: { format: "md" } });
   await file.text();
 
@@ -45,6 +48,8 @@ export async function usage(client: Client, meetingId: string): Promise<NotesDoc
   await client.post("/v1/me");
   // @ts-expect-error a meeting has a title
   await client.post("/v1/meetings", { body: {} });
+  // @ts-expect-error speech is a file
+  await client.post("/v1/meetings/{meetingId}/audio", { path, body: { text: "Hello" } });
   // @ts-expect-error it has no such parameter
   await client.get("/v1/meetings/{meetingId}/messages", { path, query: { until: 3 } });
   // @ts-expect-error a parameter of the connection is the client's business
