@@ -1,6 +1,7 @@
 package transcripts
 
 import (
+	"encoding/json"
 	"strings"
 	"sync"
 
@@ -15,9 +16,28 @@ const segmentTopics = 5
 // vader knows some 7,500 English words; reading them takes milliseconds.
 var vader = sync.OnceValue(govader.NewSentimentIntensityAnalyzer)
 
+// meaning is what is stored of a segment that nothing is added to any more.
+type meaning struct {
+	topics    string // a JSON array
+	sentiment *float64
+}
+
+// meaning returns what is to be stored of it.
+func (s Segment) meaning() (m meaning, err error) {
+	names, err := json.Marshal(s.Topics())
+	if compound, known := s.Sentiment(); known {
+		m.sentiment = &compound
+	}
+	m.topics = string(names)
+	return m, err
+}
+
 // Topics returns what the segment is about, the most important first; never nil.
 func (s Segment) Topics() []string {
 	names := []string{}
+	if s.stored != nil && json.Unmarshal([]byte(s.stored.topics), &names) == nil {
+		return names
+	}
 	for _, t := range topics.Of(texts(s.Chunks), segmentTopics) {
 		names = append(names, t.Text)
 	}
@@ -28,6 +48,12 @@ func (s Segment) Topics() []string {
 // A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014),
 // and false when none of it is said to be English, which is all that it knows.
 func (s Segment) Sentiment() (compound float64, known bool) {
+	if s.stored != nil {
+		if s.stored.sentiment == nil {
+			return 0, false
+		}
+		return *s.stored.sentiment, true
+	}
 	var b strings.Builder
 	for _, c := range s.Chunks {
 		if !english(c.Language) {
