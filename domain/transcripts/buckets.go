@@ -63,7 +63,7 @@ func (f Filter) until() time.Duration {
 
 // maxLooked is how many chunks of a stretch are looked at in one transaction for those
 // that a filter asks for, some milliseconds' work: a meeting may have a million.
-const maxLooked = 5000
+const maxLooked = 2000
 
 // part returns the part of the transcript that the filter leaves; what is rare is looked
 // for a part at a time, see domain.Part.Looked.
@@ -123,11 +123,11 @@ func (s stretch) within(span domain.Span) stretch {
 // bound leaves of the stretch what is looked at at once, and returns the position up
 // to which that is, 0 where it is all.
 func (s *stretch) bound(tx db.Reader, m domain.MeetingID, ascending bool) (end int64, err error) {
-	query := selectStretchEnd
-	if !ascending {
-		query = selectStretchBegin
+	if ascending {
+		end, err = db.One(tx, db.Int, selectStretchEnd, m, s.first, s.last, maxLooked-1)
+	} else {
+		end, err = db.One(tx, db.Int, selectStretchBegin, m, s.first, s.last, maxLooked-1)
 	}
-	end, err = db.One(tx, db.Int, query, m, s.first, s.last, maxLooked-1)
 	switch {
 	case errors.Is(err, db.ErrNone):
 		return 0, nil

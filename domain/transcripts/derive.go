@@ -1,6 +1,7 @@
 package transcripts
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -13,8 +14,13 @@ import (
 // Derive stores what follows from chunks of the meeting that are now settled: in order
 // of position, each once. It joins the caller's transaction.
 func Derive(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
+	return meanings{}.derive(tx, m, chunks)
+}
+
+// derive is Derive where it is known already what most segments mean.
+func (known meanings) derive(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 	chunks = unnamed(chunks)
-	if err := reviseStored(tx, m, chunks); err != nil {
+	if err := known.reviseStored(tx, m, chunks); err != nil {
 		return err
 	}
 	if err := count(tx, m, chunks); err != nil {
@@ -58,7 +64,7 @@ func maybe(s Segment, err error) (Segment, bool, error) {
 }
 
 // reviseStored stores what the chunks make of the segments.
-func reviseStored(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
+func (known meanings) reviseStored(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 	v, err := revise(inTx{tx, m}, chunks)
 	if err != nil {
 		return err
@@ -69,23 +75,25 @@ func reviseStored(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 		}
 	}
 	for _, s := range v.now {
-		if err := storeSegment(tx, m, s); err != nil {
+		if err := known.store(tx, m, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// storeSegment stores a segment, and what it means once nothing is added to it any more.
-func storeSegment(tx *db.WriteTx, m domain.MeetingID, s Segment) error {
+// store stores a segment, and what it means where another follows.
+func (known meanings) store(tx *db.WriteTx, m domain.MeetingID, s Segment) error {
 	var topics *string
 	var sentiment *float64
 	if s.closed {
-		meant, err := s.meaning()
+		meant := known.of(m, s)
+		names, err := json.Marshal(meant.topics)
 		if err != nil {
 			return err
 		}
-		topics, sentiment = &meant.topics, meant.sentiment
+		text := string(names)
+		topics, sentiment = &text, meant.sentiment
 	}
 	k := s.key()
 	_, err := tx.Exec(upsertSegment, m, k.start, k.position, s.End.Milliseconds(), s.Speaker, s.Label, topics, sentiment, pack(s.Chunks), s.Text())
@@ -228,7 +236,10 @@ func scanSegment(r db.Row) (s Segment, err error) {
 		return s, err
 	}
 	if topics != nil {
-		s.stored = &meaning{*topics, sentiment}
+		s.stored = &meaning{sentiment: sentiment}
+		if err := json.Unmarshal([]byte(*topics), &s.stored.topics); err != nil {
+			return s, err
+		}
 	}
 	s.Start, s.End = milliseconds(start), milliseconds(end)
 	return s, s.unpack(pieces, text)

@@ -10,10 +10,10 @@ import (
 // answer is that of all chunks, and both are done by the same functions.
 
 // maxFresh is how many chunks of a meeting a reader adds, and maxFreshText how much
-// text, some milliseconds' work: nearly a minute of the most that one may send. Where
+// text, some milliseconds' work: twenty seconds of the most that one may send. Where
 // more wait, those that came last are in no answer until they are settled.
 const (
-	maxFresh     = 5000
+	maxFresh     = 2000
 	maxFreshText = 4 << 20 // bytes
 	freshPage    = 500     // chunks that are read at once
 )

@@ -1,7 +1,6 @@
 package transcripts
 
 import (
-	"encoding/json"
 	"strings"
 	"sync"
 
@@ -16,28 +15,12 @@ const segmentTopics = 5
 // vader knows some 7,500 English words; reading them takes milliseconds.
 var vader = sync.OnceValue(govader.NewSentimentIntensityAnalyzer)
 
-// meaning is what is stored of a segment that nothing is added to any more.
-type meaning struct {
-	topics    string // a JSON array
-	sentiment *float64
-}
-
-// meaning returns what is to be stored of it.
-func (s Segment) meaning() (m meaning, err error) {
-	names, err := json.Marshal(s.Topics())
-	if compound, known := s.Sentiment(); known {
-		m.sentiment = &compound
-	}
-	m.topics = string(names)
-	return m, err
-}
-
 // Topics returns what the segment is about, the most important first; never nil.
 func (s Segment) Topics() []string {
-	names := []string{}
-	if s.stored != nil && json.Unmarshal([]byte(s.stored.topics), &names) == nil {
-		return names
+	if s.stored != nil {
+		return s.stored.topics
 	}
+	names := []string{}
 	for _, t := range topics.Of(texts(s.Chunks), segmentTopics) {
 		names = append(names, t.Text)
 	}

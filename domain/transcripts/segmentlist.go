@@ -54,7 +54,7 @@ type Place struct{ Start, Position int64 }
 
 // lookedSegments is how many stored segments a page of a list is looked for in, where
 // most of them may be left out: some milliseconds' work.
-const lookedSegments = 2000
+const lookedSegments = 1000
 
 // Segments returns the segments of all that was said in a meeting and that the filter
 // lets pass, in order of start, at most limit of them, and where to go on, zero when

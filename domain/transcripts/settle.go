@@ -49,7 +49,7 @@ type Settler struct {
 
 // NewSettler returns what keeps speaking, lulls, labels, segments, counts and words, and then takes the steps.
 func NewSettler(d *db.DB, steps ...Settled) *Settler {
-	return &Settler{db: d, steps: append([]Settled{begin, label, hear, endLull, Derive}, steps...)}
+	return &Settler{db: d, steps: steps}
 }
 
 // progress is the row of transcript_progress.
@@ -75,7 +75,11 @@ func (s *Settler) Settle(ctx context.Context, _ jobs.Task) (jobs.Effect, error) 
 			end := portion[len(portion)-1]
 			next = progress{settled: at.settled, until: at.until, meeting: end.meeting, position: end.last()}
 		}
-		if err := s.db.WriteBackground(ctx, func(tx *db.WriteTx) error { return s.settle(tx, at, next, portion) }); err != nil {
+		meant, err := s.understand(ctx, portion)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.db.WriteBackground(ctx, func(tx *db.WriteTx) error { return s.settle(tx, at, next, portion, meant) }); err != nil {
 			return nil, err
 		}
 		at = next
@@ -163,7 +167,7 @@ func cut(chunks []Chunk) (runs []run, n int) {
 }
 
 // settle settles a portion, if nobody else has since.
-func (s *Settler) settle(tx *db.WriteTx, at, next progress, portion []run) error {
+func (s *Settler) settle(tx *db.WriteTx, at, next progress, portion []run, meant meanings) error {
 	n, err := tx.Exec(updateProgress, at.settled, at.meeting, at.position, next.settled, next.until, next.meeting, next.position)
 	if err == nil && n == 0 {
 		err = errors.New("what was said is being settled by another job")
@@ -171,8 +175,9 @@ func (s *Settler) settle(tx *db.WriteTx, at, next progress, portion []run) error
 	if err != nil {
 		return err
 	}
+	steps := append([]Settled{begin, label, hear, endLull, meant.derive}, s.steps...)
 	for _, r := range portion {
-		for _, step := range s.steps {
+		for _, step := range steps {
 			if err := step(tx, r.meeting, r.chunks); err != nil {
 				return err
 			}
