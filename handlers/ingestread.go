@@ -110,4 +110,3 @@ func (in *intake) awaitLimits(ctx context.Context) error {
 	}
 	return nil
 }
-
