@@ -95,7 +95,7 @@ func (i *inlet) end(wait time.Duration) {
 		return
 	}
 	i.ended = true
-	deadline := time.Unix(1, 0) // long ago: some take the present for no deadline
+	deadline := time.Unix(1, 0) // long ago
 	if wait > 0 {
 		deadline = time.Now().Add(wait)
 	}
