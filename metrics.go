@@ -47,6 +47,14 @@ func (s *service) figures(m *telemetry.Metrics, d *db.DB) {
 	})
 	m.Counter("connvo_live_shared_total", "Deliveries that took what another stream had read.", func() float64 { return float64(engine.Stats().Shared) })
 
+	said := s.api.Pressure()
+	m.Gauge("connvo_transcript_meetings", "Meetings in which something was said in the last ten seconds.", func() float64 { return float64(said.Figures().Meetings) })
+	m.Gauge("connvo_transcript_chunks_waiting", "Chunks of transcripts that were taken in and are not durable yet.", func() float64 { return float64(said.Figures().UnderWay) })
+	m.Gauge("connvo_transcript_chunks_per_second", "Chunks that became durable in the last ten seconds.", func() float64 { return said.Figures().Rate })
+	m.Gauge("connvo_transcript_durable_seconds", "From taking a chunk in until it was durable, on average of the last ten seconds.", func() float64 { return said.Figures().Durable.Seconds() })
+	m.Counter("connvo_transcript_refused_total", "Times that chunks had no room among those that wait; lines are tried again.", func() float64 { return float64(said.Figures().Refused) })
+	m.Gauge("connvo_transcript_requests", "Requests that are open and send chunks in lines.", func() float64 { return float64(s.api.Intakes()) })
+
 	m.Gauges("connvo_jobs", "Jobs by state; those that run wait too.", "state", func() map[string]float64 { return s.jobFigures(d) })
 	m.Gauge("connvo_audit_waiting", "Entries of the record that wait to be stored.", func() float64 { return float64(s.audit.Figures().Waiting) })
 	m.Counter("connvo_audit_refused_total", "Entries for which the record had no room.", func() float64 { return float64(s.audit.Figures().Refused) })

@@ -121,6 +121,11 @@ func TestFiguresOfARunningServer(t *testing.T) {
 	s.ask("PATCH", "/v1/me", `{"displayName":"Countess"}`, ada...)
 	awaitEvent(t, events, "snapshot")
 
+	_, planned := s.ask("POST", "/v1/meetings", `{"title":"Plan"}`, ada...)
+	meeting := "/v1/meetings/" + regexp.MustCompile(`"id":"(mtg_[^"]+)"`).FindStringSubmatch(planned)[1]
+	s.ask("POST", meeting+"/start", "", ada...)
+	s.ask("POST", meeting+"/transcripts", `{"chunks":[{"text":"One","confidence":1,"startMs":0,"endMs":900},{"text":"Two","confidence":1,"startMs":900,"endMs":1800}]}`, ada...)
+
 	want := []string{
 		`connvo_http_request_duration_seconds_count{class="2xx",route="GET /v1/me"} 3`,
 		`connvo_http_request_duration_seconds_count{class="4xx",route="GET /v1/me"} 4`,
@@ -133,7 +138,8 @@ func TestFiguresOfARunningServer(t *testing.T) {
 		`connvo_redirects_refused_total 1`, `connvo_cross_site_refused_total 1`,
 		`connvo_live_streams 1`, `connvo_live_runs_total{outcome="first"} 1`, `connvo_live_runs_total{outcome="changed"} 1`,
 		`connvo_live_lag_seconds_count 1`, `connvo_db_writes_waiting 0`, `connvo_jobs{state="dead"} 0`,
-		`connvo_audit_refused_total 0`, `connvo_webhooks_total{outcome="unsigned"} 0`,
+		`connvo_transcript_meetings 1`, `connvo_transcript_chunks_waiting 0`, `connvo_transcript_chunks_per_second 0.2`, `connvo_transcript_refused_total 0`,
+		`connvo_transcript_requests 0`, `connvo_audit_refused_total 0`, `connvo_webhooks_total{outcome="unsigned"} 0`,
 	}
 	lacks := func(text string) []string {
 		return slices.DeleteFunc(slices.Clone(want), func(line string) bool { return strings.Contains(text, "\n"+line+"\n") })

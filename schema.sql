@@ -612,7 +612,8 @@ INSERT INTO transcript_progress (id, settled, until, meeting_id, position) VALUE
 -- What one speaker said without a long pause: a function of the meeting's chunks, which
 -- it outlives. first is the position of its first chunk; chunks are the places of all of
 -- them in the text, packed, so that it is taken apart when one comes that belongs in
--- between.
+-- between. topics, a JSON array, and sentiment are null while it is the last of its
+-- meeting, and may grow; sentiment also where it is not known.
 CREATE TABLE segments (
   meeting_id TEXT NOT NULL REFERENCES meetings (id),
   start_ms   INTEGER NOT NULL,
@@ -620,9 +621,12 @@ CREATE TABLE segments (
   end_ms     INTEGER NOT NULL,
   speaker_id TEXT NOT NULL,
   label      TEXT NOT NULL,
+  topics     TEXT,
+  sentiment  REAL,
   chunks     BLOB NOT NULL,
   text       TEXT NOT NULL,
-  PRIMARY KEY (meeting_id, start_ms, first)
+  PRIMARY KEY (meeting_id, start_ms, first),
+  CHECK (topics IS NOT NULL OR sentiment IS NULL)
 ) STRICT, WITHOUT ROWID;
 
 -- How much was said by whom in which language, up to the position settled: a transcript

@@ -1,6 +1,9 @@
 package handlers_test
 
 import (
+	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,6 +28,10 @@ import (
 //	ada FOLLOW /v1/meetings/$id/messages as chat    opens a live stream
 //	chat items {"items":[{"content":"Hello"}]}      its next event; also: chat
 //	                                                quiet, chat closes, chat ended
+//	ada LINES /v1/meetings/$id/transcripts as bot   opens a request that sends lines
+//	bot sends {"text":"Hello"}                      a line
+//	bot hears {"line":1}                            the next answer; also: bot closes
+//	                                                (its body), bot ended (the answer)
 //	sql UPDATE users SET active = 0 WHERE id = '$ada'
 //	clock 12h
 //	insights $id                               the job that the end of the meeting starts
@@ -43,7 +50,7 @@ func TestConversations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &conversation{t: t, s: newServer(t), people: map[string]*person{}, streams: map[string]*stream{}, known: map[string]string{"wav": string(wav(time.Second))}}
+			c := &conversation{t: t, s: newServer(t), people: map[string]*person{}, streams: map[string]*stream{}, intakes: map[string]*intake{}, known: map[string]string{"wav": string(wav(time.Second))}}
 			c.people["nobody"] = c.s.nobody()
 			var at step
 			defer func() {
@@ -92,11 +99,12 @@ type conversation struct {
 	s       *server
 	people  map[string]*person
 	streams map[string]*stream
+	intakes map[string]*intake
 	known   map[string]string // what $name stands for
 }
 
 var (
-	request = regexp.MustCompile(`^(\w+) (GET|HEAD|POST|PUT|PATCH|DELETE|FOLLOW) ([/$]\S*)(?: (.*))?$`)
+	request = regexp.MustCompile(`^(\w+) (GET|HEAD|POST|PUT|PATCH|DELETE|FOLLOW|LINES) ([/$]\S*)(?: (.*))?$`)
 	status  = regexp.MustCompile(`^([1-5]\d\d)(?: ([a-z_]+))?$`)
 	dollar  = regexp.MustCompile(`\$[A-Za-z]\w*`)
 )
@@ -107,6 +115,10 @@ func (c *conversation) play(st step) {
 		who := c.person(m[1])
 		if m[2] == "FOLLOW" {
 			c.follow(who, c.fill(m[3]), strings.TrimPrefix(m[4], "as "), st.lines[1:])
+			return
+		}
+		if m[2] == "LINES" {
+			c.intakes[strings.TrimPrefix(m[4], "as ")] = who.lines(strings.TrimSuffix(c.fill(m[3]), "/transcripts"))
 			return
 		}
 		c.ask(who, m[2], m[3], m[4], st.lines[1:])
@@ -128,6 +140,8 @@ func (c *conversation) play(st step) {
 		}
 	case c.streams[word] != nil:
 		c.hear(c.streams[word], rest)
+	case c.intakes[word] != nil:
+		c.speak(c.intakes[word], rest)
 	default:
 		c.t.Fatalf("nobody understands: %s", first)
 	}
@@ -221,6 +235,29 @@ func (c *conversation) follow(who *person, path, name string, lines []string) {
 		path += "?heartbeat=1"
 	}
 	c.streams[name] = who.follow(path, header...)
+}
+
+// speak does with a request that sends lines what the step says.
+func (c *conversation) speak(in *intake, what string) {
+	verb, rest, _ := strings.Cut(what, " ")
+	var answer json.RawMessage
+	switch verb {
+	case "sends":
+		in.send(c.fill(rest) + "\n")
+	case "closes":
+		_ = in.body.Close()
+	case "hears":
+		if err := in.answers.Decode(&answer); err != nil {
+			c.t.Fatal(err)
+		}
+		c.compare(rest, answer)
+	case "ended":
+		if err := in.answers.Decode(&answer); !errors.Is(err, io.EOF) {
+			c.t.Errorf("%s %v instead of the end", answer, err)
+		}
+	default:
+		c.t.Fatalf("nobody understands: %s", what)
+	}
 }
 
 // hear compares the next event of the stream with what is expected.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"connvo/domain"
 	"connvo/domain/transcripts"
 	"connvo/pressure"
-	"connvo/ratelimit"
 	"connvo/realtime"
 )
 
@@ -27,9 +25,11 @@ const (
 	maxUnansweredBytes = 256 << 10
 	// DefaultLineTimeout ends a request that sends no line; an empty one will do.
 	DefaultLineTimeout = 60 * time.Second
-	// lingerTime is how long net/http reads on what the client sends after the end of
-	// the answer: a connection that is closed at once may take the end with it.
-	lingerTime = 500 * time.Millisecond
+	// lingerTime is how long what the client sends after the last answer is read on, and
+	// lingerBytes how much of it, as by net/http: a connection that is closed while
+	// something of it is unread may take the answer with it.
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
 )
 
 // ndjson is the media type of chunks that come a line each.
@@ -121,42 +121,89 @@ func (in *intake) serve(ctx context.Context) {
 	_ = in.control.EnableFullDuplex() // HTTP/2 is anyway
 	in.begin()
 	read := make(chan struct{})
-	stop := context.AfterFunc(ctx, in.body.end)
-	defer stop()
+	stop := context.AfterFunc(ctx, func() {
+		if endOf(ctx) == nil {
+			in.body.end(0)
+		}
+	})
 	go func() {
 		defer close(read)
 		in.ended = in.read(ctx)
 		close(in.lines)
-	}()
-	defer func() {
-		cancel()
-		select {
-		case <-read:
-			in.body.await(lingerTime)
-		default:
-			in.body.end()
-			for range in.lines { // so that read ends
-			}
-			<-read
+		if ctx.Err() != nil {
+			_, _ = io.CopyN(io.Discard, in.r.Body, lingerBytes) // until there is no more, or its time is over
 		}
 	}()
-	for first := range in.lines {
+	taken := in.answerLines(ctx)
+	stop() // from here on reading ends in its own time
+	cancel()
+	select {
+	case <-read:
+		in.body.await(lingerTime)
+	default:
+		wait := lingerTime
+		if !taken || in.r.ProtoMajor > 1 { // HTTP/2 tells the end by itself
+			wait = 0
+		}
+		in.body.end(wait)
+		for range in.lines { // so that read ends
+		}
+		<-read
+	}
+}
+
+// answerLines stores and answers lines until there are no more, or ctx ends, and tells
+// why. It returns false where the client does not take the answers.
+func (in *intake) answerLines(ctx context.Context) (taken bool) {
+	for {
+		first, more := in.next(ctx)
+		if !more {
+			break
+		}
 		if in.s.pressure.Busy() {
 			db.Gather(ctx)
 		}
-		if !in.take(ctx, in.waiting(first)) {
-			return
+		if taken, goesOn := in.take(ctx, in.waiting(first)); !goesOn {
+			return taken
 		}
 	}
-	<-read
-	// A read that ends by its deadline ends the context of the request too, without
-	// a cause of its own.
+	err := endOf(ctx)
+	if err == nil {
+		err = in.ended
+	}
+	return err == nil || in.end(err)
+}
+
+// next returns the next line, and false when there are no more: none will come, or ctx
+// has ended and none waits.
+func (in *intake) next(ctx context.Context) (l line, more bool) {
+	told := ctx.Done()
+	if ctx.Err() != nil && endOf(ctx) == nil {
+		told = nil // reading is about to end, and knows why
+	}
+	select {
+	case l, more = <-in.lines:
+		return l, more
+	case <-told:
+	}
+	if endOf(ctx) == nil {
+		l, more = <-in.lines
+		return l, more
+	}
+	select {
+	case l, more = <-in.lines:
+	default:
+	}
+	return l, more
+}
+
+// endOf returns why the request must end, nil where it may go on, or the client has
+// gone: a read that ends by its deadline ends the context too, without a cause of its own.
+func endOf(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		in.ended = cause
+		return cause
 	}
-	if in.ended != nil {
-		in.end(in.ended)
-	}
+	return nil
 }
 
 // begin sends the head of the answer.
@@ -176,117 +223,22 @@ func (in *intake) begin() {
 	in.send(nil)
 }
 
-// read reads lines until there are no more, and returns why, nil at the end of the
-// body. It ends soon after ctx has.
-func (in *intake) read(ctx context.Context) error {
-	lines := newLineReader(in.r.Body)
-	var unanswered answered
-	settle := func(a answered) {
-		unanswered.lines, unanswered.bytes = unanswered.lines-a.lines, unanswered.bytes-a.bytes
-	}
-	for {
-		for unanswered.lines >= maxUnanswered || unanswered.bytes >= maxUnansweredBytes {
-			select {
-			case a := <-in.answered:
-				settle(a)
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		select {
-		case a := <-in.answered:
-			settle(a)
-		default:
-		}
-		if !in.body.await(in.s.LineTimeout) {
-			return context.Cause(ctx)
-		}
-		text, err := lines.next()
-		switch {
-		case errors.Is(err, io.EOF):
-			in.body.await(0) // else its deadline would end what is still to be answered
-			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return newProblem(http.StatusRequestTimeout, "no line came for "+in.s.LineTimeout.String()+"; an empty one keeps the request open")
-		case err != nil && !errors.Is(err, errLongLine):
-			return domain.Because(domain.Malformed, err, "the body stopped in the middle of a line, of which nothing is stored")
-		case err == nil && len(strings.TrimSpace(string(text))) == 0:
-			continue
-		}
-		l := line{number: lines.number, bytes: len(text)}
-		if l.draft, l.wrong = in.s.parseLine(text, err); errors.Is(l.wrong, errNoJSON) {
-			return domain.Fail(domain.Malformed, "line %d is not JSON; nothing of it or after it is stored", l.number)
-		}
-		if err := in.awaitLimits(ctx); err != nil {
-			return err
-		}
-		l.read = in.s.DB.Now()
-		unanswered.lines, unanswered.bytes = unanswered.lines+1, unanswered.bytes+l.bytes
-		in.lines <- l // there is room, since it counts
-	}
-}
-
-// waiting returns the line and those that have come since, as many as are stored
-// together.
-func (in *intake) waiting(first line) []line {
-	group := []line{first}
-	for len(group) < transcripts.MaxChunks {
-		select {
-		case l, more := <-in.lines:
-			if !more {
-				return group
-			}
-			group = append(group, l)
-		default:
-			return group
-		}
-	}
-	return group
-}
-
-// take stores the lines and answers them. It returns false where the request must
-// end.
-func (in *intake) take(ctx context.Context, group []line) bool {
+// take stores the lines and answers them. It reports whether the client took the
+// answers, and whether the request goes on.
+func (in *intake) take(ctx context.Context, group []line) (taken, goesOn bool) {
 	answers, err := in.store(ctx, group)
 	sum := answered{lines: len(group)}
 	for _, l := range group {
 		sum.bytes += l.bytes
 	}
 	if !in.answer(answers) {
-		return false
+		return false, false
 	}
 	in.answered <- sum // there is room for each line
 	if err != nil {
-		in.end(err)
+		return in.end(err), false
 	}
-	return err == nil
-}
-
-// awaitLimits waits until the user may say one more thing in the meeting. Reading
-// pauses meanwhile, so that nothing is refused.
-func (in *intake) awaitLimits(ctx context.Context) error {
-	if in.s.Limits == nil {
-		return nil
-	}
-	for _, limit := range []struct {
-		policy ratelimit.Policy
-		of     string
-	}{{ratelimit.Chunks, string(in.who.User)}, {ratelimit.MeetingChunks, string(in.meeting)}} {
-		for {
-			left := in.s.Limits.Take(limit.policy, limit.of)
-			if left.Allowed {
-				break
-			}
-			timer := time.NewTimer(left.Next)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return context.Cause(ctx)
-			}
-		}
-	}
-	return nil
+	return true, true
 }
 
 // answer sends the answers, and reports whether the client took them.
@@ -315,11 +267,11 @@ func (in *intake) send(b []byte) bool {
 	return in.control.Flush() == nil
 }
 
-// end sends the problem that ends the request.
-func (in *intake) end(err error) {
+// end sends the problem that ends the request, and reports whether the client took it.
+func (in *intake) end(err error) (taken bool) {
 	p := in.s.problem(in.r.Context(), err)
 	in.s.noteRefusal(in.r, err, p)
-	in.answer([]lineAnswer{{Problem: p}})
+	return in.answer([]lineAnswer{{Problem: p}})
 }
 
 // streamTimeout ends a stream of answers that nobody takes.

@@ -126,6 +126,13 @@ func TestChunksOfATranscriptAreLimited(t *testing.T) {
 	if a := send(grace, meeting, 150); a.Status != http.StatusOK {
 		t.Errorf("a second later: %d %s", a.Status, a.Body)
 	}
+	s.passes(time.Minute)
+	if a := send(ada, other, 201); a.Status != http.StatusUnprocessableEntity {
+		t.Errorf("201 chunks: %d %s", a.Status, a.Body)
+	}
+	if a := send(ada, other, 200); a.Status != http.StatusOK {
+		t.Errorf("what was refused has used up something: %d %s", a.Status, a.Body)
+	}
 }
 
 func TestPlansAndSearchesAreLimited(t *testing.T) {

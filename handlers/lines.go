@@ -87,10 +87,17 @@ func (i *inlet) await(wait time.Duration) bool {
 	return !i.ended
 }
 
-// end makes a read that goes on fail, and every further one.
-func (i *inlet) end() {
+// end makes a read that goes on fail after the wait, and has every further one fail then.
+func (i *inlet) end(wait time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.ended {
+		return
+	}
 	i.ended = true
-	_ = i.control.SetReadDeadline(time.Unix(1, 0)) // see await
+	deadline := time.Unix(1, 0) // long ago
+	if wait > 0 {
+		deadline = time.Now().Add(wait)
+	}
+	_ = i.control.SetReadDeadline(deadline) // see await
 }

@@ -60,13 +60,13 @@ type intake struct {
 }
 
 // sendLines opens the request to the server at url with the client.
-func (p *person) sendLines(client http.RoundTripper, url, meeting string) *intake {
+func (p *person) sendLines(client http.RoundTripper, url, meeting string, header ...string) *intake {
 	p.s.t.Helper()
 	ctx, cancel := context.WithTimeout(p.s.t.Context(), patience)
 	p.s.t.Cleanup(cancel)
 	read, write := io.Pipe()
 	p.s.t.Cleanup(func() { _ = write.Close() })
-	r := p.request(ctx, "POST", meeting+"/transcripts", read, "Content-Type", "application/x-ndjson")
+	r := p.request(ctx, "POST", meeting+"/transcripts", read, append([]string{"Content-Type", "application/x-ndjson"}, header...)...)
 	r.URL.Scheme, r.URL.Host, _ = strings.Cut(url, "://")
 	r.Host = ""
 	answer, err := client.RoundTrip(r)
@@ -222,6 +222,7 @@ func TestWhatEndsARequestOfLinesIsTold(t *testing.T) {
 		"drained":     {func(s *server, _, _ *person, _ string, _ *intake) { s.API.Drain() }, "shutting_down"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t)
 			ada, grace := s.signIn("ada"), s.signIn("grace")
 			meeting := joined(ada, grace)
@@ -235,6 +236,48 @@ func TestWhatEndsARequestOfLinesIsTold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who still sends when the server ends the request, and only then reads, is told why: what
+// they send meanwhile is taken, and thrown away.
+func TestWhoStillSendsIsToldTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	meeting := joined(ada, grace)
+	narrow := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetWriteBuffer(4 << 10) // else the kernel takes what the server does not
+		}
+		return conn, err
+	}}
+	t.Cleanup(narrow.CloseIdleConnections)
+	in := grace.sendLines(narrow, s.URL, meeting)
+	in.send(chunkLine("before"))
+	in.want("1 stored advised")
+	begun, sent := make(chan struct{}), make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for i := range 50 { // 200 KiB in a quarter of a second
+			<-tick.C
+			if _, err := io.WriteString(in.body, strings.Repeat("\n", 4<<10)); err != nil {
+				sent <- err
+				return
+			}
+			if i == 2 {
+				close(begun)
+			}
+		}
+		sent <- nil
+	}()
+	<-begun
+	ada.must("POST", meeting+"/end", nil)
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	in.wantEnd("meeting_not_active")
 }
 
 // A token that ends, ends what it has opened.

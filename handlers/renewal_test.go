@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -124,6 +125,34 @@ func TestStreamOfABrowserOutlivesItsTokens(t *testing.T) {
 	for _, st := range []*stream{st, many} {
 		st.endsWith("unauthenticated")
 	}
+}
+
+func TestLinesOfABrowserOutliveItsTokens(t *testing.T) {
+	s, e := newWorkOS(t)
+	b := s.browser()
+	b.signIn("ada@example.com")
+	ada := &person{s: s}
+	header := []string{"Cookie", b.cookie()}
+	meeting := ada.must("POST", "/v1/meetings", `{"title":"Plan"}`, header...).Header.Get("Location")
+	ada.must("POST", meeting+"/start", nil, header...)
+	in := ada.sendLines(s.transport, s.URL, meeting, header...)
+	for i, step := range []time.Duration{0, tokenTime - 10*time.Second, 3 * tokenTime, 20 * time.Second} {
+		asked := e.Count(authenticatePath)
+		s.advance(e, step)
+		s.exec(`UPDATE participants SET role = iif(role = 'host', 'cohost', 'host')`) // so that the clock is looked at
+		if step >= time.Minute {
+			until(t, "the request is renewed", func() bool {
+				return s.number(`SELECT token_ends_at FROM sessions`) > s.Clock.Now().Add(tokenTime/2).UnixMilli()
+			})
+		}
+		in.send(chunkLine("still here"))
+		in.want(fmt.Sprintf("%d stored advised", i+1))
+		if n := e.Count(authenticatePath) - asked; step >= time.Minute && n != 1 || step < time.Minute && n != 0 {
+			t.Errorf("step %d: WorkOS was asked %d times", i, n)
+		}
+	}
+	b.send(http.MethodPost, logoutPath)
+	in.wantEnd("unauthenticated")
 }
 
 func TestRefusedRenewalEndsTheSession(t *testing.T) {

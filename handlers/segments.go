@@ -26,7 +26,7 @@ type segment struct {
 
 type segmentList struct {
 	Items      []segment `json:"items"`
-	NextCursor *string   `json:"nextCursor"`
+	NextCursor *string   `json:"nextCursor" doc:"A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 1,000 segments."`
 }
 
 // SpokenParams say which part of what was said is asked for.
@@ -183,7 +183,7 @@ func (s *Server) transcriptStats(ctx context.Context, who domain.Actor, in *meet
 // the caller may; one who loses the right later gets no further page.
 func (s *Server) exportTranscript(w http.ResponseWriter, r *http.Request, c *call, in *transcriptExport) error {
 	export := s.Transcripts.Export(c.who, in.meeting())
-	page, err := export.Next(r.Context())
+	page, err := firstPage(r.Context(), export)
 	if err != nil {
 		return err
 	}
@@ -211,6 +211,32 @@ func (s *Server) exportTranscript(w http.ResponseWriter, r *http.Request, c *cal
 		}
 		if page, err = export.Next(r.Context()); err != nil {
 			return err
+		}
+	}
+}
+
+// The bounds of waiting for what was said at once to be settled, so that a file can
+// be made of all of it: what waits then is settled in a second or two.
+const (
+	exportWait  = 5 * time.Second
+	exportPause = 100 * time.Millisecond
+)
+
+// firstPage returns the first page of the export, as soon as there is one.
+func firstPage(ctx context.Context, export *transcripts.Export) (page []transcripts.Spoken, err error) {
+	again, enough := time.NewTicker(exportPause), time.After(exportWait)
+	defer again.Stop()
+	for {
+		page, err = export.Next(ctx)
+		if domain.KindOf(err) != domain.Unavailable {
+			return page, err
+		}
+		select {
+		case <-again.C:
+		case <-enough:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
 		}
 	}
 }

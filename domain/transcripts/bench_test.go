@@ -133,7 +133,7 @@ func (c *crowd) send(b *testing.B, requests, size, rate int) {
 				at := time.Duration(c.said.Add(1)/benchMeetings) * time.Second
 				for i := range drafts {
 					drafts[i] = says(benchText, min(at+time.Duration(i*100)*time.Millisecond, 50*time.Minute))
-					drafts[i].Speaker = c.host.User
+					drafts[i].Speaker, drafts[i].Language = c.host.User, "en"
 				}
 				db.Gather(b.Context())
 				if _, err := c.store.Append(b.Context(), c.host, c.meetings[n%benchMeetings], drafts); err != nil {

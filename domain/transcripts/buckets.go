@@ -1,6 +1,7 @@
 package transcripts
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -60,7 +61,12 @@ func (f Filter) until() time.Duration {
 	return f.To
 }
 
-// part returns the part of the transcript that the filter leaves.
+// maxLooked is how many chunks of a stretch are looked at in one transaction for those
+// that a filter asks for, some milliseconds' work: a meeting may have a million.
+const maxLooked = 2000
+
+// part returns the part of the transcript that the filter leaves; what is rare is looked
+// for a part at a time, see domain.Part.Looked.
 func (f Filter) part(tx db.Reader, m domain.MeetingID, span domain.Span) (part domain.Part[Chunk], err error) {
 	if f == (Filter{}) {
 		return db.Part(tx, span, scanChunk, db.Feed{After: selectAfter, Before: selectBefore}, m)
@@ -69,34 +75,68 @@ func (f Filter) part(tx db.Reader, m domain.MeetingID, span domain.Span) (part d
 	if err != nil {
 		return part, err
 	}
-	if span.After == nil {
+	ascending := span.After != nil
+	if !ascending {
 		slices.Reverse(where)
 	}
 	part.Items = []Chunk{}
 	for _, s := range where {
-		if span.After != nil {
-			s.first = max(s.first, *span.After+1)
-		}
-		if span.Before != nil {
-			s.last = min(s.last, *span.Before-1)
-		}
-		missing := span.Limit + 1 - len(part.Items)
-		if missing == 0 || s.first > s.last {
+		s = s.within(span)
+		if s.first > s.last {
 			continue
 		}
-		found, err := f.read(tx, m, s, span.After != nil, missing)
+		end, err := s.bound(tx, m, ascending)
+		if err != nil {
+			return part, err
+		}
+		found, err := f.read(tx, m, s, ascending, span.Limit+1-len(part.Items))
 		if err != nil {
 			return part, err
 		}
 		part.Items = append(part.Items, found...)
+		if part.More = len(part.Items) > span.Limit; part.More {
+			part.Items = part.Items[:span.Limit]
+			break
+		}
+		if end != 0 {
+			part.More, part.Looked = true, end
+			break
+		}
 	}
-	if part.More = len(part.Items) > span.Limit; part.More {
-		part.Items = part.Items[:span.Limit]
-	}
-	if span.After == nil {
+	if !ascending {
 		slices.Reverse(part.Items)
 	}
 	return part, nil
+}
+
+// within returns what of the stretch the span asks for.
+func (s stretch) within(span domain.Span) stretch {
+	if span.After != nil {
+		s.first = max(s.first, *span.After+1)
+	}
+	if span.Before != nil {
+		s.last = min(s.last, *span.Before-1)
+	}
+	return s
+}
+
+// bound leaves of the stretch what is looked at at once, and returns the position up
+// to which that is, 0 where it is all.
+func (s *stretch) bound(tx db.Reader, m domain.MeetingID, ascending bool) (end int64, err error) {
+	if ascending {
+		end, err = db.One(tx, db.Int, selectStretchEnd, m, s.first, s.last, maxLooked-1)
+	} else {
+		end, err = db.One(tx, db.Int, selectStretchBegin, m, s.first, s.last, maxLooked-1)
+	}
+	switch {
+	case errors.Is(err, db.ErrNone):
+		return 0, nil
+	case ascending:
+		s.last = end
+	default:
+		s.first = end
+	}
+	return end, err
 }
 
 // read returns the first chunks of the stretch that the filter leaves, or the last ones,
@@ -126,6 +166,25 @@ INSERT INTO transcript_buckets (meeting_id, bucket_ms, end_ms, first, last)
 VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (meeting_id, bucket_ms) DO UPDATE
 SET end_ms = max(end_ms, excluded.end_ms), last = excluded.last`
+
+// The chunk with which so many of a stretch are looked at, and the same from its end.
+const selectStretchEnd = `
+SELECT position
+FROM transcripts
+WHERE meeting_id = ?1 AND position BETWEEN ?2 AND ?3
+ORDER BY position
+LIMIT 1
+OFFSET ?4
+-- scope: transcripts.meeting_id=?1`
+
+const selectStretchBegin = `
+SELECT position
+FROM transcripts
+WHERE meeting_id = ?1 AND position BETWEEN ?2 AND ?3
+ORDER BY position DESC
+LIMIT 1
+OFFSET ?4
+-- scope: transcripts.meeting_id=?1`
 
 // selectReach reads a row for each five minutes of the meeting.
 const selectReach = `

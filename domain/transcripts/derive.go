@@ -1,6 +1,7 @@
 package transcripts
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -10,22 +11,16 @@ import (
 	"connvo/domain"
 )
 
-// What follows from chunks is stored a second or two after them: segments, counts and
-// words. Whoever reads it adds the chunks that are not in there yet, so that every
-// answer is that of all chunks, and both are done by the same functions.
-
-// maxFresh is how many chunks of a meeting a reader adds: ten seconds of the most that
-// one may send. Where more wait, those that came last are in no answer until they
-// are settled.
-const maxFresh = 1000
-
-var errUnsettled = domain.Fail(domain.Unavailable, "more was said than is stored yet: ask again in some seconds")
-
 // Derive stores what follows from chunks of the meeting that are now settled: in order
 // of position, each once. It joins the caller's transaction.
 func Derive(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
+	return meanings{}.derive(tx, m, chunks)
+}
+
+// derive is Derive where it is known already what most segments mean.
+func (known meanings) derive(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 	chunks = unnamed(chunks)
-	if err := reviseStored(tx, m, chunks); err != nil {
+	if err := known.reviseStored(tx, m, chunks); err != nil {
 		return err
 	}
 	if err := count(tx, m, chunks); err != nil {
@@ -44,15 +39,6 @@ func unnamed(chunks []Chunk) []Chunk {
 		}
 	}
 	return chunks
-}
-
-// fresh returns the meeting's chunks that are not settled, in order of position.
-func fresh(tx db.Reader, m domain.MeetingID) ([]Chunk, error) {
-	all, err := db.One(tx, scanSettled, selectSettled, m)
-	if err != nil {
-		return nil, err
-	}
-	return db.All(tx, scanFresh, selectFresh, m, all.settled, maxFresh)
 }
 
 // inTx is the stored segments of a meeting, as a transaction sees them.
@@ -78,7 +64,7 @@ func maybe(s Segment, err error) (Segment, bool, error) {
 }
 
 // reviseStored stores what the chunks make of the segments.
-func reviseStored(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
+func (known meanings) reviseStored(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 	v, err := revise(inTx{tx, m}, chunks)
 	if err != nil {
 		return err
@@ -89,12 +75,29 @@ func reviseStored(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 		}
 	}
 	for _, s := range v.now {
-		k := s.key()
-		if _, err := tx.Exec(upsertSegment, m, k.start, k.position, s.End.Milliseconds(), s.Speaker, s.Label, pack(s.Chunks), s.Text()); err != nil {
+		if err := known.store(tx, m, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// store stores a segment, and what it means where another follows.
+func (known meanings) store(tx *db.WriteTx, m domain.MeetingID, s Segment) error {
+	var topics *string
+	var sentiment *float64
+	if s.closed {
+		meant := known.of(m, s)
+		names, err := json.Marshal(meant.topics)
+		if err != nil {
+			return err
+		}
+		text := string(names)
+		topics, sentiment = &text, meant.sentiment
+	}
+	k := s.key()
+	_, err := tx.Exec(upsertSegment, m, k.start, k.position, s.End.Milliseconds(), s.Speaker, s.Label, topics, sentiment, pack(s.Chunks), s.Text())
+	return err
 }
 
 // maxCounted is how many speakers and languages of a meeting are counted apart: the
@@ -179,22 +182,8 @@ func count(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-const selectSettled = `
-SELECT coalesce(max(settled), 0), coalesce(max(longest_ms), 0)
-FROM transcript_counts
-WHERE meeting_id = ?1
--- scope: transcript_counts.meeting_id=?1`
-
-const selectFresh = `
-SELECT position, start_ms, end_ms, confidence, speaker_id, label, language, text
-FROM transcripts
-WHERE meeting_id = ?1 AND position > ?2
-ORDER BY position
-LIMIT ?3
--- scope: transcripts.meeting_id=?1`
-
 const selectSegmentUpTo = `
-SELECT first, end_ms, start_ms, speaker_id, label, chunks, text
+SELECT first, end_ms, start_ms, speaker_id, label, topics, sentiment, chunks, text
 FROM segments
 WHERE meeting_id = ?1 AND (start_ms, first) <= (?2, ?3)
 ORDER BY start_ms DESC, first DESC
@@ -202,7 +191,7 @@ LIMIT 1
 -- scope: segments.meeting_id=?1`
 
 const selectSegmentAfter = `
-SELECT first, end_ms, start_ms, speaker_id, label, chunks, text
+SELECT first, end_ms, start_ms, speaker_id, label, topics, sentiment, chunks, text
 FROM segments
 WHERE meeting_id = ?1 AND (start_ms, first) > (?2, ?3)
 ORDER BY start_ms, first
@@ -214,10 +203,11 @@ DELETE FROM segments
 WHERE meeting_id = ?1 AND start_ms = ?2 AND first = ?3`
 
 const upsertSegment = `
-INSERT INTO segments (meeting_id, start_ms, first, end_ms, speaker_id, label, chunks, text)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO segments (meeting_id, start_ms, first, end_ms, speaker_id, label, topics, sentiment, chunks, text)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (meeting_id, start_ms, first) DO UPDATE
-SET end_ms = excluded.end_ms, speaker_id = excluded.speaker_id, label = excluded.label, chunks = excluded.chunks, text = excluded.text`
+SET end_ms = excluded.end_ms, speaker_id = excluded.speaker_id, label = excluded.label,
+  topics = excluded.topics, sentiment = excluded.sentiment, chunks = excluded.chunks, text = excluded.text`
 
 const selectTallies = `
 SELECT speaker_id, label, language, settled, chunks, words, confidence, spoken_ms, start_ms, end_ms, longest_ms
@@ -236,27 +226,23 @@ SET settled = max(settled, excluded.settled), chunks = chunks + excluded.chunks,
   start_ms = min(start_ms, excluded.start_ms), end_ms = max(end_ms, excluded.end_ms),
   longest_ms = max(longest_ms, excluded.longest_ms)`
 
-func scanFresh(r db.Row) (c Chunk, err error) {
-	var start, end int64
-	err = r.Scan(&c.Position, &start, &end, &c.Confidence, &c.Speaker, &c.Label, &c.Language, &c.Text)
-	c.Start, c.End = milliseconds(start), milliseconds(end)
-	return c, err
-}
-
 func scanSegment(r db.Row) (s Segment, err error) {
 	var first, start, end int64
 	var pieces []byte
 	var text string
-	if err := r.Scan(&first, &end, &start, &s.Speaker, &s.Label, &pieces, &text); err != nil {
+	var topics *string
+	var sentiment *float64
+	if err := r.Scan(&first, &end, &start, &s.Speaker, &s.Label, &topics, &sentiment, &pieces, &text); err != nil {
 		return s, err
+	}
+	if topics != nil {
+		s.stored = &meaning{sentiment: sentiment}
+		if err := json.Unmarshal([]byte(*topics), &s.stored.topics); err != nil {
+			return s, err
+		}
 	}
 	s.Start, s.End = milliseconds(start), milliseconds(end)
 	return s, s.unpack(pieces, text)
-}
-
-func scanSettled(r db.Row) (t tally, err error) {
-	err = r.Scan(&t.settled, &t.longest)
-	return t, err
 }
 
 func scanTally(r db.Row) (t tally, err error) {

@@ -58,8 +58,22 @@ func TestAnswersAreThoseOfAllChunks(t *testing.T) {
 		r.checkSearch(rt, all, f, rapid.SampledFrom([]string{"the", "budget", "bud", "launch THE", "会", "x", "b", "ne", "xthe"}).Draw(rt, "query"))
 		r.checkStats(rt, all)
 		r.checkExport(rt, all)
+		if n := r.number(selectMeantWrongly, r.id); n != 0 {
+			rt.Fatalf("of %d segments it is not stored what they are about, or of the last it is", n)
+		}
 	})
 }
+
+// selectMeantWrongly counts the segments that others follow without knowing what they
+// are about, and the last where that is stored.
+const selectMeantWrongly = `
+SELECT count(*)
+FROM segments AS g
+WHERE meeting_id = ?1 AND (topics IS NOT NULL) <> EXISTS (
+  SELECT 1
+  FROM segments AS n
+  WHERE n.meeting_id = g.meeting_id AND (n.start_ms, n.first) > (g.start_ms, g.first)
+)`
 
 func passes(f transcripts.Filter, c transcripts.Chunk, start, end time.Duration) bool {
 	return (f.Speaker == "" || string(c.Speaker) == f.Speaker || c.Label == f.Speaker) && end > f.From && (f.To == 0 || start < f.To)
@@ -69,7 +83,7 @@ func (r *room) checkSegments(t *rapid.T, all []transcripts.Chunk, f transcripts.
 	var want, got []string
 	for _, s := range transcripts.Segments(all) {
 		if passes(f, s.Chunks[0], s.Start, s.End) {
-			want = append(want, fmt.Sprint(s.ID(), s.Speaker, s.Label, s.Start, s.End, s.Text(), s.Topics()))
+			want = append(want, told(s))
 		}
 	}
 	var next transcripts.Place
@@ -77,7 +91,7 @@ func (r *room) checkSegments(t *rapid.T, all []transcripts.Chunk, f transcripts.
 		page, after, err := r.store.Segments(r.t.Context(), r.ada, r.id, f, next, limit)
 		r.must(err)
 		for _, s := range page {
-			got = append(got, fmt.Sprint(s.ID(), s.Speaker, s.Label, s.Start, s.End, s.Text(), s.Topics()))
+			got = append(got, told(s))
 		}
 		if next = after; next == (transcripts.Place{}) {
 			break
@@ -86,6 +100,12 @@ func (r *room) checkSegments(t *rapid.T, all []transcripts.Chunk, f transcripts.
 	if !slices.Equal(got, want) {
 		t.Fatalf("segments %+v\n%v\nwant\n%v", f, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// told is everything that is answered of a segment.
+func told(s transcripts.Segment) string {
+	sentiment, known := s.Sentiment()
+	return fmt.Sprint(s.ID(), s.Speaker, s.Label, s.Start, s.End, s.Text(), s.Topics(), sentiment, known)
 }
 
 // fold is a simple account of how the words of the test are compared.

@@ -66,11 +66,11 @@ func (e *Export) begin(tx db.Reader) error {
 	if e.begun {
 		return nil
 	}
-	unsettled, err := fresh(tx, e.id)
+	unsettled, all, err := fresh(tx, e.id)
 	if err != nil {
 		return err
 	}
-	if len(unsettled) == maxFresh {
+	if !all {
 		return errUnsettled
 	}
 	e.begun = true
@@ -167,7 +167,7 @@ func named(tx db.Reader, m domain.MeetingID, chunks []Chunk) ([]Spoken, error) {
 }
 
 const selectSegmentsFrom = `
-SELECT first, end_ms, start_ms, speaker_id, label, chunks, text
+SELECT first, end_ms, start_ms, speaker_id, label, topics, sentiment, chunks, text
 FROM segments
 WHERE meeting_id = ?1 AND (start_ms, first) >= (?2, ?3)
 ORDER BY start_ms, first

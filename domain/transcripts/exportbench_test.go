@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"connvo/domain"
 	"connvo/domain/transcripts"
 )
 
@@ -46,20 +47,38 @@ func BenchmarkExport(b *testing.B) {
 	b.ReportMetric(float64(most)/(1<<20), "most-MiB")
 }
 
-// BenchmarkSegments reads the newest page of segments of a long meeting, as everybody
-// does who follows it.
+// BenchmarkSegments reads a page of segments of a long meeting.
 func BenchmarkSegments(b *testing.B) {
 	r := newRoom(b)
 	r.talk(b, benchExported)
-	last := transcripts.Filter{From: benchExported*time.Second/2 - time.Minute}
 	for b.Loop() {
-		page, _, err := r.store.Segments(b.Context(), r.ada, r.id, last, transcripts.Place{}, 20)
+		page, _, err := r.store.Segments(b.Context(), r.ada, r.id, transcripts.Filter{}, transcripts.Place{}, domain.MaxPage)
 		r.must(err)
 		for _, s := range page {
 			s.Topics()
 			s.Sentiment()
 		}
 	}
+}
+
+// BenchmarkRareSpeaker asks a long meeting for what somebody said who said nothing: a
+// page of chunks, and one of segments.
+func BenchmarkRareSpeaker(b *testing.B) {
+	r := newRoom(b)
+	r.talk(b, benchExported)
+	nobody := transcripts.Filter{Speaker: "Nobody"}
+	b.Run("chunks", func(b *testing.B) {
+		for b.Loop() {
+			_, err := r.store.Feed(b.Context(), r.ada, r.id, nobody, domain.Span{Limit: domain.MaxFeedPage})
+			r.must(err)
+		}
+	})
+	b.Run("segments", func(b *testing.B) {
+		for b.Loop() {
+			_, _, err := r.store.Segments(b.Context(), r.ada, r.id, nobody, transcripts.Place{}, domain.MaxPage)
+			r.must(err)
+		}
+	})
 }
 
 // BenchmarkStats adds up those of a long meeting.

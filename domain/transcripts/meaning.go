@@ -17,6 +17,9 @@ var vader = sync.OnceValue(govader.NewSentimentIntensityAnalyzer)
 
 // Topics returns what the segment is about, the most important first; never nil.
 func (s Segment) Topics() []string {
+	if s.stored != nil {
+		return s.stored.topics
+	}
 	names := []string{}
 	for _, t := range topics.Of(texts(s.Chunks), segmentTopics) {
 		names = append(names, t.Text)
@@ -28,6 +31,12 @@ func (s Segment) Topics() []string {
 // A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text", 2014),
 // and false when none of it is said to be English, which is all that it knows.
 func (s Segment) Sentiment() (compound float64, known bool) {
+	if s.stored != nil {
+		if s.stored.sentiment == nil {
+			return 0, false
+		}
+		return *s.stored.sentiment, true
+	}
 	var b strings.Builder
 	for _, c := range s.Chunks {
 		if !english(c.Language) {

@@ -77,7 +77,7 @@ type looking struct {
 // look finds chunks below the position, and returns the one below which there may be
 // more, or 0.
 func (l *looking) look(below int64) (more int64, err error) {
-	unsettled, err := fresh(l.tx, l.meeting)
+	unsettled, _, err := fresh(l.tx, l.meeting)
 	if err != nil {
 		return 0, err
 	}

@@ -2,6 +2,8 @@ package transcripts
 
 import (
 	"context"
+	"errors"
+	"math"
 	"slices"
 
 	"connvo/db"
@@ -50,9 +52,14 @@ func (f Filter) to() int64 {
 // where it is zero.
 type Place struct{ Start, Position int64 }
 
+// lookedSegments is how many stored segments a page of a list is looked for in, where
+// most of them may be left out: some milliseconds' work.
+const lookedSegments = 1000
+
 // Segments returns the segments of all that was said in a meeting and that the filter
 // lets pass, in order of start, at most limit of them, and where to go on, zero when
-// there are no more. Who speaks under a label is answered as it is known now.
+// there are no more: where the filter leaves little, a page may be short, or empty, and
+// not the last. Who speaks under a label is answered as it is known now.
 func (s *Store) Segments(ctx context.Context, who domain.Actor, m domain.MeetingID, f Filter, after Place, limit int) (page []Segment, next Place, err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
 		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
@@ -62,17 +69,12 @@ func (s *Store) Segments(ctx context.Context, who domain.Actor, m domain.Meeting
 		if err != nil {
 			return err
 		}
-		page, err = segmentsAfter(tx, m, n, f, after.key(), limit+1)
+		page, next, err = segmentsAfter(tx, m, n, f, after.key(), limit)
 		for i := range page {
 			page[i].Speaker = n.of(page[i].Speaker, page[i].Label)
 		}
 		return err
 	})
-	if len(page) > limit {
-		page = page[:limit]
-		last := page[limit-1].key()
-		next = Place{last.start, last.position}
-	}
 	return page, next, err
 }
 
@@ -82,40 +84,34 @@ func (s *Store) Segments(ctx context.Context, who domain.Actor, m domain.Meeting
 //
 // Errors: Unavailable where so much was said at once that it is not settled yet.
 func Said(tx db.Reader, m domain.MeetingID, after Place, limit int) (page []Segment, next Place, err error) {
-	waiting, err := fresh(tx, m)
-	if err != nil {
+	if _, all, err := fresh(tx, m); err != nil {
 		return nil, next, err
-	}
-	if len(waiting) == maxFresh {
+	} else if !all {
 		return nil, next, errUnsettled
 	}
 	n, err := namesOf(tx, m)
 	if err != nil {
 		return nil, next, err
 	}
-	page, err = segmentsAfter(tx, m, n, Filter{}, after.key(), limit+1)
+	page, next, err = segmentsAfter(tx, m, n, Filter{}, after.key(), limit)
 	for i := range page {
 		page[i].Speaker = n.of(page[i].Speaker, page[i].Label)
-	}
-	if len(page) > limit {
-		page = page[:limit]
-		last := page[limit-1].key()
-		next = Place{last.start, last.position}
 	}
 	return page, next, err
 }
 
 func (p Place) key() key { return key{p.Start, p.Position} }
 
-// segmentsAfter returns segments of what is stored and of what is not settled yet.
-func segmentsAfter(tx db.Reader, m domain.MeetingID, n names, f Filter, after key, limit int) ([]Segment, error) {
-	unsettled, err := fresh(tx, m)
+// segmentsAfter returns segments of what is stored and of what is not settled yet, and
+// where to go on.
+func segmentsAfter(tx db.Reader, m domain.MeetingID, n names, f Filter, after key, limit int) (page []Segment, next Place, err error) {
+	unsettled, _, err := fresh(tx, m)
 	if err != nil {
-		return nil, err
+		return nil, next, err
 	}
 	v, err := revise(inTx{tx, m}, unsettled)
 	if err != nil {
-		return nil, err
+		return nil, next, err
 	}
 	changed := map[key]bool{}
 	for _, k := range v.gone {
@@ -124,33 +120,79 @@ func segmentsAfter(tx db.Reader, m domain.MeetingID, n names, f Filter, after ke
 	for _, s := range v.now {
 		changed[s.key()] = true
 	}
-	all, err := db.One(tx, scanSettled, selectSettled, m)
+	from, end, err := f.window(tx, m, after)
 	if err != nil {
-		return nil, err
+		return nil, next, err
 	}
-	// No segment that goes on after from begins before this.
-	from := maxKey(after, key{f.From.Milliseconds() - max(all.longest, maxSegment.Milliseconds()), 0})
-	page, err := db.All(tx, scanSegment, selectSegments, m, f.Speaker, f.From.Milliseconds(), f.to(), from.start, from.position, limit+len(changed))
+	page, err = db.All(tx, scanSegment, selectSegments, m, f.Speaker, f.From.Milliseconds(), f.to(), from.start, from.position, end.start, end.position, limit+1+len(changed))
 	if err != nil {
-		return nil, err
+		return nil, next, err
 	}
 	page = slices.DeleteFunc(page, func(s Segment) bool { return changed[s.key()] })
 	for _, s := range v.now {
-		if s.key().compare(after) > 0 && f.passes(n, s.Speaker, s.Label, s.Start.Milliseconds(), s.End.Milliseconds()) {
+		k := s.key()
+		if k.compare(after) > 0 && k.compare(end) <= 0 && f.passes(n, s.Speaker, s.Label, s.Start.Milliseconds(), s.End.Milliseconds()) {
 			page = append(page, s)
 		}
 	}
 	slices.SortFunc(page, func(a, b Segment) int { return a.key().compare(b.key()) })
-	return page[:min(limit, len(page))], nil
+	switch {
+	case len(page) > limit:
+		page = page[:limit]
+		last := page[limit-1].key()
+		next = Place{last.start, last.position}
+	case end != lastKey:
+		next = Place{end.start, end.position}
+	}
+	return page, next, nil
 }
 
+// lastKey is beyond every segment.
+var lastKey = key{math.MaxInt64, math.MaxInt64}
+
+// window returns between which keys a page of the list is looked for: after from, up
+// to end, which is lastKey where that is to the end.
+func (f Filter) window(tx db.Reader, m domain.MeetingID, after key) (from, end key, err error) {
+	if f == (Filter{}) {
+		return after, lastKey, nil
+	}
+	all, err := db.One(tx, scanSettled, selectSettled, m)
+	if err != nil {
+		return from, end, err
+	}
+	// No segment that goes on after From begins before this.
+	from = maxKey(after, key{f.From.Milliseconds() - max(all.longest, maxSegment.Milliseconds()), 0})
+	end, err = db.One(tx, scanKey, selectWindow, m, from.start, from.position, f.to(), lookedSegments-1)
+	if errors.Is(err, db.ErrNone) {
+		return from, lastKey, nil
+	}
+	return from, end, err
+}
+
+func scanKey(r db.Row) (k key, err error) {
+	err = r.Scan(&k.start, &k.position)
+	return k, err
+}
+
+// selectWindow is the segment so many after a place, of those that begin before an
+// instant.
+const selectWindow = `
+SELECT start_ms, first
+FROM segments
+WHERE meeting_id = ?1 AND (start_ms, first) > (?2, ?3) AND start_ms < ?4
+ORDER BY start_ms, first
+LIMIT 1
+OFFSET ?5
+-- scope: segments.meeting_id=?1`
+
 const selectSegments = `
-SELECT g.first, g.end_ms, g.start_ms, g.speaker_id, g.label, g.chunks, g.text
+SELECT g.first, g.end_ms, g.start_ms, g.speaker_id, g.label, g.topics, g.sentiment, g.chunks, g.text
 FROM segments AS g
 LEFT JOIN speakers AS s ON s.meeting_id = ?1 AND s.label = g.label
-WHERE g.meeting_id = ?1 AND (g.start_ms, g.first) > (?5, ?6) AND g.start_ms < ?4 AND g.end_ms > ?3
+WHERE g.meeting_id = ?1 AND (g.start_ms, g.first) > (?5, ?6) AND (g.start_ms, g.first) <= (?7, ?8)
+  AND g.start_ms < ?4 AND g.end_ms > ?3
   AND (?2 = '' OR g.speaker_id = ?2 OR g.label = ?2 OR s.user_id = ?2)
 ORDER BY g.start_ms, g.first
-LIMIT ?7
+LIMIT ?9
 -- scope: segments.meeting_id=?1
 -- scope: speakers.meeting_id=?1`

@@ -28,6 +28,8 @@ type Segment struct {
 	Start, End time.Duration
 	Chunks     []Chunk // in order of start and position, one at least
 	size       int     // of the text, in bytes
+	closed     bool    // another follows, so that nothing comes to its end any more
+	stored     *meaning
 }
 
 // Segments returns the segments of the chunks, in the order of their keys. In order of
@@ -42,6 +44,9 @@ func Segments(chunks []Chunk) []Segment {
 		if n := len(all); n > 0 && all[n-1].takes(c) {
 			all[n-1].add(c)
 		} else {
+			if n > 0 {
+				all[n-1].closed = true
+			}
 			all = append(all, newSegment(c))
 		}
 	}
@@ -162,6 +167,7 @@ func (r *reviser) span() error {
 			old = old[1:]
 		case len(old) == 0 && more && (len(r.fresh) == 0 || next.key().compare(keyOf(r.fresh[0])) < 0):
 			if !r.begun || !r.now[len(r.now)-1].takes(next.Chunks[0]) {
+				r.close()
 				return nil // from here on it is as it was
 			}
 			old, r.read = next.Chunks, append(r.read, next)
@@ -182,11 +188,19 @@ func (r *reviser) take(c Chunk) {
 		r.now[n-1].add(c)
 		return
 	}
+	r.close()
 	r.now = append(r.now, newSegment(c))
 	r.begun = true
 }
 
-// settle leaves out what is stored already.
+// close notes that another segment follows the last of now, where it is of this span.
+func (r *reviser) close() {
+	if r.begun {
+		r.now[len(r.now)-1].closed = true
+	}
+}
+
+// settle leaves out what is stored already, with what it means where that is known.
 func (r *reviser) settle() revision {
 	var v revision
 	before := make(map[key]Segment, len(r.read))
@@ -194,7 +208,7 @@ func (r *reviser) settle() revision {
 		before[s.key()] = s
 	}
 	for _, s := range r.now {
-		if old, found := before[s.key()]; !found || !old.same(s) {
+		if old, found := before[s.key()]; !found || !old.same(s) || s.closed && old.stored == nil {
 			v.now = append(v.now, s)
 		}
 		delete(before, s.key())

@@ -86,7 +86,7 @@ func TestRevisedSegmentsAreFreshOnes(t *testing.T) {
 			}
 		}
 		for _, s := range stored {
-			back := Segment{Speaker: s.Speaker, Label: s.Label, Start: s.Start, End: s.End}
+			back := Segment{Speaker: s.Speaker, Label: s.Label, Start: s.Start, End: s.End, closed: s.closed}
 			if err := back.unpack(pack(s.Chunks), s.Text()); err != nil || !reflect.DeepEqual(back, s) {
 				t.Fatalf("packed %+v, unpacked %+v: %v", s, back, err)
 			}

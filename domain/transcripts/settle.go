@@ -23,12 +23,17 @@ const (
 	settleEvery = time.Second
 	// settlePause is added for every meeting of the round before. A meeting costs
 	// some pages of the log each time, so the more there are, the more seldom it is:
-	// of a thousand each is settled every five seconds.
+	// of a thousand each is settled every five seconds, from beginning to beginning.
+	// A round that has left what was older than settleEvery is followed sooner.
 	settlePause = 4 * time.Millisecond
 	maxRound    = 50_000 // chunks of a round, which are in memory: some 15 MB
 	roundPage   = 1000   // chunks that one transaction reads
-	maxPortion  = 100    // chunks that one transaction settles, in a few milliseconds
-	maxMeetings = 20     // meetings that it settles
+	// maxPortion is how many chunks one transaction settles, in a few milliseconds: what
+	// it writes besides them is the same for one. The chunk with which they come to
+	// portionText is the last, so that it is not many milliseconds where they are long.
+	maxPortion  = 200
+	portionText = 16 << 10 // bytes
+	maxMeetings = 20       // meetings that it settles
 )
 
 // Settled is what else is done for chunks of one meeting, in order of position, once
@@ -44,7 +49,7 @@ type Settler struct {
 
 // NewSettler returns what keeps speaking, lulls, labels, segments, counts and words, and then takes the steps.
 func NewSettler(d *db.DB, steps ...Settled) *Settler {
-	return &Settler{db: d, steps: append([]Settled{begin, label, hear, endLull, Derive}, steps...)}
+	return &Settler{db: d, steps: steps}
 }
 
 // progress is the row of transcript_progress.
@@ -56,6 +61,7 @@ type progress struct {
 
 // Settle is the handler of the jobs of that kind: it settles a round.
 func (s *Settler) Settle(ctx context.Context, _ jobs.Task) (jobs.Effect, error) {
+	began := s.db.Now()
 	at, chunks, err := s.round(ctx)
 	if err != nil {
 		return nil, err
@@ -69,21 +75,28 @@ func (s *Settler) Settle(ctx context.Context, _ jobs.Task) (jobs.Effect, error) 
 			end := portion[len(portion)-1]
 			next = progress{settled: at.settled, until: at.until, meeting: end.meeting, position: end.last()}
 		}
-		if err := s.db.WriteBackground(ctx, func(tx *db.WriteTx) error { return s.settle(tx, at, next, portion) }); err != nil {
+		meant, err := s.understand(ctx, portion)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.db.WriteBackground(ctx, func(tx *db.WriteTx) error { return s.settle(tx, at, next, portion, meant) }); err != nil {
 			return nil, err
 		}
 		at = next
 	}
 	return func(tx *db.WriteTx) error {
-		_, err := db.One(tx, db.Int, selectUnsettled, at.settled)
+		ms, err := db.One(tx, db.Int, selectUnsettled, at.settled)
 		if errors.Is(err, db.ErrNone) {
 			return nil // whoever appends next finds no job that waits, and enqueues it
 		}
 		if err != nil {
 			return err
 		}
-		pause := settleEvery + time.Duration(meetings)*settlePause
-		return jobs.Enqueue(tx, jobs.Job{Kind: Settle, Name: Settle, RunAt: tx.Now.Add(pause)})
+		next := began.Add(settleEvery)
+		if behind := time.UnixMilli(ms).Before(began.Add(-settleEvery)); !behind {
+			next = next.Add(time.Duration(meetings) * settlePause)
+		}
+		return jobs.Enqueue(tx, jobs.Job{Kind: Settle, Name: Settle, RunAt: next})
 	}, nil
 }
 
@@ -135,9 +148,14 @@ func (r run) last() int64 { return r.chunks[len(r.chunks)-1].Position }
 
 // cut returns what one transaction settles of the chunks, and how many these are.
 func cut(chunks []Chunk) (runs []run, n int) {
-	for n < min(len(chunks), maxPortion) {
+	most, text := 0, 0
+	for most < min(len(chunks), maxPortion) && text < portionText {
+		text += len(chunks[most].Text)
+		most++
+	}
+	for n < most {
 		end := n + 1
-		for end < min(len(chunks), maxPortion) && chunks[end].Meeting == chunks[n].Meeting {
+		for end < most && chunks[end].Meeting == chunks[n].Meeting {
 			end++
 		}
 		runs = append(runs, run{chunks[n].Meeting, chunks[n:end]})
@@ -149,7 +167,7 @@ func cut(chunks []Chunk) (runs []run, n int) {
 }
 
 // settle settles a portion, if nobody else has since.
-func (s *Settler) settle(tx *db.WriteTx, at, next progress, portion []run) error {
+func (s *Settler) settle(tx *db.WriteTx, at, next progress, portion []run, meant meanings) error {
 	n, err := tx.Exec(updateProgress, at.settled, at.meeting, at.position, next.settled, next.until, next.meeting, next.position)
 	if err == nil && n == 0 {
 		err = errors.New("what was said is being settled by another job")
@@ -157,8 +175,9 @@ func (s *Settler) settle(tx *db.WriteTx, at, next progress, portion []run) error
 	if err != nil {
 		return err
 	}
+	steps := append([]Settled{begin, label, hear, endLull, meant.derive}, s.steps...)
 	for _, r := range portion {
-		for _, step := range s.steps {
+		for _, step := range steps {
 			if err := step(tx, r.meeting, r.chunks); err != nil {
 				return err
 			}
@@ -203,7 +222,7 @@ ORDER BY t.position
 LIMIT ?3`
 
 const selectUnsettled = `
-SELECT position
+SELECT created_at
 FROM transcripts
 WHERE position > ?1
 ORDER BY position

@@ -43,7 +43,7 @@ func TestSettlingGoesOnWhereItWasStopped(t *testing.T) {
 	for i := range 60 {
 		for j := range meetings {
 			r.id = meetings[j]
-			if i < 1 || j%8 == 0 {
+			if i < 1 || j%4 == 0 {
 				r.append(says("word", 0), says("word", time.Second))
 			}
 		}

@@ -42,7 +42,7 @@ func (s *Store) Stats(ctx context.Context, who domain.Actor, m domain.MeetingID)
 		if err != nil {
 			return err
 		}
-		unsettled, err := fresh(tx, m)
+		unsettled, _, err := fresh(tx, m)
 		stats = statsOf(append(rows, tallies(unsettled)...), n)
 		return err
 	})

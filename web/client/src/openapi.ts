@@ -2846,6 +2846,7 @@ export interface components {
         };
         SegmentList: {
             items: components["schemas"]["Segment"][] | null;
+            /** @description A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 1,000 segments. */
             nextCursor: string | null;
         };
         SentInvitation: {
