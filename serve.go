@@ -198,6 +198,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	config.Secure, config.AddressHeader, config.Limits = strings.HasPrefix(origin, "https:"), c.addressHeader(), limits
 	config.Audit, config.Users, config.Meetings, config.Analytics, config.Inbox = record, people, meets, figures, inbox
 	config.Flags, config.Jobs = flags.NewStore(d, c.Environment), jobs.NewBoard(d, runner.Running, users.RequireAdmin)
+	config.Regions = c.regions()
 	replicated(&config, r)
 	api, err := handlers.New(config)
 	if err != nil {

@@ -30,6 +30,7 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 				Description: "Meetings, matched and live. Every GET under /v1 can be followed: asked with Accept: text/event-stream " +
 					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem; of a transcript also interim) with the same answer, kept current. " +
 					"How often you may ask is told by RateLimit-Policy and RateLimit, and by Retry-After where it was too often (429). " +
+					"A meeting of another region, whose label its id has, is answered 307 with where it is, or 421 misdirected_region where that is not known. " +
 					"On a development server sign in on the first page, or authorize with what connvo token prints.",
 			},
 			Components: &huma.Components{

@@ -2504,6 +2504,8 @@ export interface components {
             errors?: components["schemas"]["FieldError"][] | null;
             /** @description The edit of notes that should come next. */
             expectedClientSeq?: number;
+            /** @description The label of the region where it is, as the ids of its meetings have it. */
+            region?: string;
             /**
              * Format: int64
              * @description The HTTP status.
