@@ -25,10 +25,10 @@ import (
 type serveCommand struct {
 	Listen string `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
 	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
-	place
-	New    bool   `env:"CONNVO_NEW" help:"Begin with an empty database where neither the file nor its replica has one."`
-	Region string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
 	elsewhere
+	place
+	New              bool     `env:"CONNVO_NEW" help:"Begin with an empty database where neither the file nor its replica has one."`
+	Region           string   `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of this region, in the ids of its meetings."`
 	Environment      string   `env:"CONNVO_ENVIRONMENT" default:"production" help:"The name of this deployment: a flag that was changed is as it was set where the name is the same."`
 	Demo             toggle   `env:"CONNVO_DEMO" negatable:"" help:"Seed people and a meeting once; on where the development identity provider is on."`
 	WorkOSClientID   string   `name:"workos-client-id" env:"WORKOS_CLIENT_ID" help:"The WorkOS client whose people sign in; without it the development identity provider is on."`

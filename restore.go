@@ -82,11 +82,13 @@ func removeDatabase(path string) {
 
 type snapshotsCommand struct {
 	place
-	DB string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is not read."`
+	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is not read."`
+	Region string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of the region whose replica it is, where the URL has {region}."`
 }
 
 // Run lists what can be restored.
 func (c *snapshotsCommand) Run(ctx context.Context, t terminal) error {
+	c.place = c.in(c.Region)
 	r, err := c.required(c.DB, commandLog(t))
 	if err != nil {
 		return err
@@ -109,6 +111,7 @@ func (c *snapshotsCommand) Run(ctx context.Context, t terminal) error {
 
 type restoreCommand struct {
 	place
+	Region string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of the region whose replica it is, where the URL has {region}."`
 	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file."`
 	At     string `env:"CONNVO_RESTORE_AT" help:"The moment, as in 2026-01-31T12:00:00Z; now when left out."`
 	TXID   uint64 `name:"txid" env:"CONNVO_RESTORE_TXID" help:"The transaction, as connvo snapshots and the server's log name it."`
@@ -117,6 +120,7 @@ type restoreCommand struct {
 
 // Run restores the database as it was, into a file that is not there yet.
 func (c *restoreCommand) Run(ctx context.Context, t terminal) error {
+	c.place = c.in(c.Region)
 	m := replica.Moment{Transaction: c.TXID}
 	if c.At != "" {
 		at, err := time.Parse(time.RFC3339Nano, c.At)

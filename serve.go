@@ -61,6 +61,7 @@ const (
 
 // Run serves until ctx ends, then drains and closes everything in reverse.
 func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
+	c.place = c.in(c.Region)
 	if err := c.check(); err != nil {
 		return err
 	}
