@@ -33,8 +33,8 @@ type liveInput struct {
 type liveChange struct {
 	ConnectionID string `path:"connectionId" maxLength:"64" doc:"What the connection's ready event has told."`
 	Body         struct {
-		Subscribe   []string `json:"subscribe,omitempty" maxItems:"100" maxLength:"2048" nullable:"false" doc:"Paths to follow as long as the connection lasts; a feed with after goes on from there."`
-		Unsubscribe []string `json:"unsubscribe,omitempty" maxItems:"100" maxLength:"2048" nullable:"false" doc:"Paths to follow no longer."`
+		Subscribe   []string `json:"subscribe,omitempty" maxItems:"100" maxLength:"2048" doc:"Paths to follow as long as the connection lasts; a feed with after goes on from there."`
+		Unsubscribe []string `json:"unsubscribe,omitempty" maxItems:"100" maxLength:"2048" doc:"Paths to follow no longer."`
 	}
 }
 

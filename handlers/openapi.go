@@ -11,15 +11,15 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-// strictNames makes huma refuse a member whose name differs in case from the one
-// that is known: decoding would take the value of {"title":"","TITLE":""} that
-// validation has not looked at. It is a setting of huma for the whole process.
-var strictNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+// settle sets what huma has for the whole process. A member whose name differs in case
+// from the one that is known is refused: decoding would take the value of
+// {"title":"","TITLE":""} that validation has not looked at. And an array is never null.
+var settle = sync.OnceFunc(func() { huma.ValidateStrictCasing, huma.DefaultArrayNullable = true, false })
 
 // newAPI returns the huma API on the mux: it parses, validates and describes;
 // everything else is ours.
 func newAPI(mux *http.ServeMux, version string) huma.API {
-	strictNames()
+	settle()
 	jsonFormat := huma.DefaultJSONFormat
 	return humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{

@@ -1521,7 +1521,7 @@ export interface components {
             version: number;
         };
         AcceptedEdits: {
-            edits: components["schemas"]["AcceptedEdit"][] | null;
+            edits: components["schemas"]["AcceptedEdit"][];
             /**
              * Format: int64
              * @description Of the notes afterwards.
@@ -1586,7 +1586,7 @@ export interface components {
             userId: string;
         };
         BlockList: {
-            items: components["schemas"]["Block"][] | null;
+            items: components["schemas"]["Block"][];
             nextCursor: string | null;
         };
         Card: {
@@ -1595,11 +1595,11 @@ export interface components {
             id: string;
         };
         Cards: {
-            items: components["schemas"]["Card"][] | null;
+            items: components["schemas"]["Card"][];
             nextCursor: string | null;
         };
         Catalogue: {
-            items: components["schemas"]["CountedInterest"][] | null;
+            items: components["schemas"]["CountedInterest"][];
             nextCursor: string | null;
         };
         Chunk: {
@@ -1682,7 +1682,7 @@ export interface components {
             userId: string;
         };
         ConnectionList: {
-            items: components["schemas"]["Connection"][] | null;
+            items: components["schemas"]["Connection"][];
             nextCursor: string | null;
         };
         CountedInterest: {
@@ -1738,7 +1738,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["AuditLine"][] | null;
+            items: components["schemas"]["AuditLine"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1755,7 +1755,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Chunk"][] | null;
+            items: components["schemas"]["Chunk"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1772,7 +1772,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Event"][] | null;
+            items: components["schemas"]["Event"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1789,7 +1789,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Message"][] | null;
+            items: components["schemas"]["Message"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1806,7 +1806,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["NoteRevision"][] | null;
+            items: components["schemas"]["NoteRevision"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1823,7 +1823,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Notification"][] | null;
+            items: components["schemas"]["Notification"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1846,10 +1846,10 @@ export interface components {
             /** @description The deployment that the setting is for; elsewhere a copy of the database has the defaults. */
             environment: string;
             /** @description The last 20 changes, the newest first. */
-            history: components["schemas"]["FlagChange"][] | null;
+            history: components["schemas"]["FlagChange"][];
             key: string;
             /** @description For whose people it is on, whatever the percentage. */
-            organizations: string[] | null;
+            organizations: string[];
             /**
              * Format: int64
              * @description How many of a hundred people have it, always the same ones. A greater one only adds people.
@@ -1859,7 +1859,7 @@ export interface components {
             updatedAt: string | null;
             updatedBy: string | null;
             /** @description For whom it is on, whatever the percentage. */
-            users: string[] | null;
+            users: string[];
             /**
              * Format: int64
              * @description The number of the last change; 0 when there was none.
@@ -1874,11 +1874,11 @@ export interface components {
             default: boolean;
             description: string;
             enabled: boolean;
-            organizations: string[] | null;
+            organizations: string[];
             /** Format: int64 */
             percentage: number;
             reason: string;
-            users: string[] | null;
+            users: string[];
             /** Format: int64 */
             version: number;
         };
@@ -1890,7 +1890,7 @@ export interface components {
             environment: string;
             key: string;
             /** @description For whose people it is on, whatever the percentage. */
-            organizations: string[] | null;
+            organizations: string[];
             /**
              * Format: int64
              * @description How many of a hundred people have it, always the same ones. A greater one only adds people.
@@ -1900,7 +1900,7 @@ export interface components {
             updatedAt: string | null;
             updatedBy: string | null;
             /** @description For whom it is on, whatever the percentage. */
-            users: string[] | null;
+            users: string[];
             /**
              * Format: int64
              * @description The number of the last change; 0 when there was none.
@@ -1908,7 +1908,7 @@ export interface components {
             version: number;
         };
         FlagSettings: {
-            items: components["schemas"]["FlagSetting"][] | null;
+            items: components["schemas"]["FlagSetting"][];
             nextCursor: string | null;
         };
         FlagState: {
@@ -1916,7 +1916,7 @@ export interface components {
             key: string;
         };
         FlagStates: {
-            items: components["schemas"]["FlagState"][] | null;
+            items: components["schemas"]["FlagState"][];
             nextCursor: string | null;
         };
         FlagUpdateBody: {
@@ -1948,7 +1948,7 @@ export interface components {
             text: string;
         };
         FoundChunks: {
-            items: components["schemas"]["FoundChunk"][] | null;
+            items: components["schemas"]["FoundChunk"][];
             /** @description A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 2,000 chunks with the words. */
             nextCursor: string | null;
         };
@@ -1967,7 +1967,7 @@ export interface components {
             snippet: string;
         };
         FoundLines: {
-            items: components["schemas"]["FoundLine"][] | null;
+            items: components["schemas"]["FoundLine"][];
             nextCursor: string | null;
             /**
              * Format: int64
@@ -1977,7 +1977,7 @@ export interface components {
         };
         FoundMessage: {
             /** @description Gone once the message is deleted. */
-            attachments?: components["schemas"]["Attachment"][] | null;
+            attachments?: components["schemas"]["Attachment"][];
             /** @description Empty once deleted. */
             content: string;
             /** Format: date-time */
@@ -2006,7 +2006,7 @@ export interface components {
             userId: string | null;
         };
         FoundMessages: {
-            items: components["schemas"]["FoundMessage"][] | null;
+            items: components["schemas"]["FoundMessage"][];
             nextCursor: string | null;
         };
         Interest: {
@@ -2028,7 +2028,7 @@ export interface components {
             userId?: string;
         };
         InvitationList: {
-            items: components["schemas"]["SentInvitation"][] | null;
+            items: components["schemas"]["SentInvitation"][];
             /** @description Always null: a meeting's invitations fit on one page. */
             nextCursor: string | null;
         };
@@ -2056,7 +2056,7 @@ export interface components {
             state: "waiting" | "running" | "dead";
         };
         JobList: {
-            items: components["schemas"]["Job"][] | null;
+            items: components["schemas"]["Job"][];
             nextCursor: string | null;
         };
         LagFigures: {
@@ -2099,7 +2099,7 @@ export interface components {
         LiveRound: {
             /** Format: int64 */
             commit: number;
-            results: components["schemas"]["LiveResult"][] | null;
+            results: components["schemas"]["LiveResult"][];
         };
         LogoutAnswer: {
             /** @description Send the browser there, to end the session at the identity provider too; it comes back to the first page. */
@@ -2254,7 +2254,7 @@ export interface components {
             transcription?: boolean;
         };
         MeetingList: {
-            items: components["schemas"]["Meeting"][] | null;
+            items: components["schemas"]["Meeting"][];
             nextCursor: string | null;
         };
         MeetingRatingBody: {
@@ -2291,7 +2291,7 @@ export interface components {
         };
         Message: {
             /** @description Gone once the message is deleted. */
-            attachments?: components["schemas"]["Attachment"][] | null;
+            attachments?: components["schemas"]["Attachment"][];
             /** @description Empty once deleted. */
             content: string;
             /** Format: date-time */
@@ -2458,7 +2458,7 @@ export interface components {
             role: "cohost" | "participant" | "observer";
         };
         ParticipantList: {
-            items: components["schemas"]["Participant"][] | null;
+            items: components["schemas"]["Participant"][];
             /** @description Always null: a meeting's members fit on one page. */
             nextCursor: string | null;
         };
@@ -2473,7 +2473,7 @@ export interface components {
         };
         PresenceList: {
             /** @description By userId. */
-            items: components["schemas"]["PresentPerson"][] | null;
+            items: components["schemas"]["PresentPerson"][];
         };
         PresenceSignBody: {
             /** @description A place in the notes; left out for none. */
@@ -2501,7 +2501,7 @@ export interface components {
             /** @description What went wrong, for people. */
             detail?: string;
             /** @description The values that are wrong. */
-            errors?: components["schemas"]["FieldError"][] | null;
+            errors?: components["schemas"]["FieldError"][];
             /** @description The edit of notes that should come next. */
             expectedClientSeq?: number;
             /** @description The label of the region where it is, as the ids of its meetings have it. */
@@ -2638,10 +2638,10 @@ export interface components {
             startMs: number;
             text: string;
             /** @description What it is about, the most important first; at most 5. Of languages whose stop words are not known, and of texts without spaces, they are worse, or none. */
-            topics: string[] | null;
+            topics: string[];
         };
         SegmentList: {
-            items: components["schemas"]["Segment"][] | null;
+            items: components["schemas"]["Segment"][];
             nextCursor: string | null;
         };
         SentInvitation: {
@@ -2685,7 +2685,7 @@ export interface components {
         };
         SpeakerList: {
             /** @description All of them, by label; at most 1000. */
-            items: components["schemas"]["Speaker"][] | null;
+            items: components["schemas"]["Speaker"][];
         };
         SpeakerNameBody: {
             /** @description A member of the meeting. */
@@ -2734,7 +2734,7 @@ export interface components {
             lagMs: number;
             /** Format: date-time */
             openedAt: string;
-            paths: string[] | null;
+            paths: string[];
             /** Format: int64 */
             reruns: number;
             /** Format: int64 */
@@ -2752,7 +2752,7 @@ export interface components {
              */
             connections: number;
             /** @description The connections, oldest first. */
-            items: components["schemas"]["StreamFigure"][] | null;
+            items: components["schemas"]["StreamFigure"][];
             /** @description From a commit to the connection, over the last delivery of each. */
             lagMs: components["schemas"]["LagFigures"];
             nextCursor: string | null;
@@ -2838,9 +2838,9 @@ export interface components {
              */
             durationMs: number;
             /** @description As the senders name them. */
-            languages: string[] | null;
+            languages: string[];
             /** @description Who spoke longest first; at most 1001. What is said by more speakers in more languages counts as said by nobody known. */
-            speakers: components["schemas"]["TranscriptSpeaker"][] | null;
+            speakers: components["schemas"]["TranscriptSpeaker"][];
             /** Format: int64 */
             words: number;
         };
@@ -4175,7 +4175,7 @@ export interface operations {
                 /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
                 ticket?: string;
                 /** @description A path to follow, such as /v1/me, percent-encoded; may be repeated. */
-                q?: string[] | null;
+                q?: string[];
             };
             header?: {
                 /** @description The ETag of an answer that is held already. */
