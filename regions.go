@@ -16,6 +16,18 @@ type elsewhere struct {
 	FlyApp     string   `name:"fly-app-name" env:"FLY_APP_NAME" help:"The app on Fly.io, which sets it: there requests for another region of Fly.io go to the app's machines in that region."`
 }
 
+// region is of what replica a command reads, as a flag.
+type region struct {
+	Region string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of the region whose replica it is, where the URL has {region}."`
+}
+
+// in returns the place of the region's replica: each has a database of its own, and
+// machines of one app on Fly.io have one configuration.
+func (p place) in(region string) place {
+	p.ReplicaURL = strings.ReplaceAll(p.ReplicaURL, "{region}", region)
+	return p
+}
+
 // maxRegions is more than there are.
 const maxRegions = 100
 

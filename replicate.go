@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"connvo/db"
@@ -29,13 +28,6 @@ const (
 // place is where a replica is, as a flag.
 type place struct {
 	ReplicaURL string `name:"replica-url" env:"CONNVO_REPLICA_URL" help:"Where a copy of the database is kept, up to the second: file:///directory, or s3://bucket/path?endpoint=…&region=… with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; {region} stands for the region's label."`
-}
-
-// in returns the place of the region's replica: each has a database of its own, and
-// machines of one app on Fly.io have one configuration.
-func (p place) in(region string) place {
-	p.ReplicaURL = strings.ReplaceAll(p.ReplicaURL, "{region}", region)
-	return p
 }
 
 // at returns the copy of the file that is kept at the place; nil where there is none.

@@ -81,15 +81,14 @@ func removeDatabase(path string) {
 }
 
 type snapshotsCommand struct {
+	region
 	place
-	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is not read."`
-	Region string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of the region whose replica it is, where the URL has {region}."`
+	DB string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is not read."`
 }
 
 // Run lists what can be restored.
 func (c *snapshotsCommand) Run(ctx context.Context, t terminal) error {
-	c.place = c.in(c.Region)
-	r, err := c.required(c.DB, commandLog(t))
+	r, err := c.in(c.Region).required(c.DB, commandLog(t))
 	if err != nil {
 		return err
 	}
@@ -110,8 +109,8 @@ func (c *snapshotsCommand) Run(ctx context.Context, t terminal) error {
 }
 
 type restoreCommand struct {
+	region
 	place
-	Region string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of the region whose replica it is, where the URL has {region}."`
 	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file."`
 	At     string `env:"CONNVO_RESTORE_AT" help:"The moment, as in 2026-01-31T12:00:00Z; now when left out."`
 	TXID   uint64 `name:"txid" env:"CONNVO_RESTORE_TXID" help:"The transaction, as connvo snapshots and the server's log name it."`
@@ -120,7 +119,6 @@ type restoreCommand struct {
 
 // Run restores the database as it was, into a file that is not there yet.
 func (c *restoreCommand) Run(ctx context.Context, t terminal) error {
-	c.place = c.in(c.Region)
 	m := replica.Moment{Transaction: c.TXID}
 	if c.At != "" {
 		at, err := time.Parse(time.RFC3339Nano, c.At)
@@ -138,7 +136,7 @@ func (c *restoreCommand) Run(ctx context.Context, t terminal) error {
 			return fmt.Errorf("%s is there already; move it away, or name another --output", output+left)
 		}
 	}
-	r, err := c.required(output, commandLog(t))
+	r, err := c.in(c.Region).required(output, commandLog(t))
 	if err != nil {
 		return err
 	}

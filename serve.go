@@ -193,13 +193,12 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	}
 	config := stores(d, happened)
 	metrics := telemetry.New()
-	config.Metrics = metrics
+	config.Metrics, config.Regions = metrics, c.regions()
 	config.Log, config.Version, config.Origins, config.StreamAdmissions = log, version, c.CORSOrigins, c.StreamAdmissions
 	config.Auth, config.Browsers, config.Dev, config.Demo = in.tokens, in.browsers, in.dev, demo
 	config.Secure, config.AddressHeader, config.Limits = strings.HasPrefix(origin, "https:"), c.addressHeader(), limits
 	config.Audit, config.Users, config.Meetings, config.Analytics, config.Inbox = record, people, meets, figures, inbox
 	config.Flags, config.Jobs = flags.NewStore(d, c.Environment), jobs.NewBoard(d, runner.Running, users.RequireAdmin)
-	config.Regions = c.regions()
 	replicated(&config, r)
 	api, err := handlers.New(config)
 	if err != nil {
