@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"connvo/auth"
+	"connvo/domain"
 	"connvo/handlers"
 	"connvo/replica"
 )
@@ -26,6 +26,7 @@ import (
 type serveCommand struct {
 	Listen string `env:"CONNVO_LISTEN" default:"127.0.0.1:8080" help:"Address and port to listen on; port 0 picks one."`
 	DB     string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is made when there is none."`
+	elsewhere
 	place
 	New              bool          `env:"CONNVO_NEW" help:"Begin with an empty database where neither the file nor its replica has one."`
 	Lease            string        `env:"CONNVO_LEASE" default:"warn" help:"What a server with a replica does whose lease cannot be renewed: warn goes on, for one machine; strict answers no write, and waits as a standby while another server has the lease."`
@@ -54,9 +55,6 @@ type serveCommand struct {
 	LogFormat        string        `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string        `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
-
-// regionLabel is short and needs no escaping in an id, a URL or a file's name.
-var regionLabel = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
 
 // What --lease may be.
 const (
@@ -91,10 +89,8 @@ func (c *serveCommand) check() error {
 		refuse("--demo %q: true or false", c.Demo)
 	}
 	c.checkDelivery(refuse)
-	if !regionLabel.MatchString(c.Region) {
-		refuse("--region %q: 1 to 16 lower-case letters and digits", c.Region)
-	}
-	if !regionLabel.MatchString(c.Environment) {
+	c.checkRegions(refuse)
+	if !domain.IsLabel(c.Environment) {
 		refuse("--environment %q: 1 to 16 lower-case letters and digits", c.Environment)
 	}
 	if c.StreamAdmissions < 1 || c.StreamAdmissions > maxStreamAdmissions {
@@ -186,8 +182,8 @@ func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
 		refuse("--public-url: needed with --cookie-password where others than this machine are served, such as https://connvo.example.com")
 	}
 	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
-		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		u, found := site(c.PublicURL)
+		if !found {
 			refuse("--public-url %q: write scheme and host, such as https://connvo.example.com", c.PublicURL)
 		} else if u.Scheme == "http" && signsIn && !auth.LocalHost(u.Host) {
 			refuse("--public-url %q: https, because the cookies of --cookie-password travel there; http is for this machine only", c.PublicURL)
@@ -201,6 +197,13 @@ func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
 	if len(c.CORSOrigins) > maxOrigins {
 		refuse("--cors-origins: %d origins, more than %d", len(c.CORSOrigins), maxOrigins)
 	}
+}
+
+// site reads a URL of scheme and host alone, and reports whether text is one.
+func site(text string) (u *url.URL, found bool) {
+	u, err := url.Parse(text)
+	return u, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") &&
+		u.User == nil && strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 // origin is where browsers reach the server, whose listener is at listening.

@@ -28,7 +28,7 @@ const (
 
 // place is where a replica is, as a flag.
 type place struct {
-	ReplicaURL string `name:"replica-url" env:"CONNVO_REPLICA_URL" help:"Where a copy of the database is kept, up to the second: file:///directory, or s3://bucket/path?endpoint=…&region=… with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."`
+	ReplicaURL string `name:"replica-url" env:"CONNVO_REPLICA_URL" help:"Where a copy of the database is kept, up to the second: file:///directory, or s3://bucket/path?endpoint=…&region=… with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; {region} stands for the region's label."`
 }
 
 // at returns the copy of the file that is kept at the place; nil where there is none.

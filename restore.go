@@ -84,13 +84,14 @@ func removeDatabase(path string) {
 }
 
 type snapshotsCommand struct {
+	region
 	place
 	DB string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file; it is not read."`
 }
 
 // Run lists what can be restored.
 func (c *snapshotsCommand) Run(ctx context.Context, t terminal) error {
-	r, err := c.required(c.DB, commandLog(t))
+	r, err := c.in(c.Region).required(c.DB, commandLog(t))
 	if err != nil {
 		return err
 	}
@@ -111,6 +112,7 @@ func (c *snapshotsCommand) Run(ctx context.Context, t terminal) error {
 }
 
 type restoreCommand struct {
+	region
 	place
 	DB         string `name:"db" env:"CONNVO_DB" default:"data/connvo.db" help:"The database file."`
 	At         string `env:"CONNVO_RESTORE_AT" help:"The moment, as in 2026-01-31T12:00:00Z; now when left out."`
@@ -141,7 +143,7 @@ func (c *restoreCommand) Run(ctx context.Context, t terminal) error {
 			return fmt.Errorf("%s is there already; move it away, or name another --output", output+left)
 		}
 	}
-	r, err := c.required(output, commandLog(t))
+	r, err := c.in(c.Region).required(output, commandLog(t))
 	if err != nil {
 		return err
 	}

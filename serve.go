@@ -62,6 +62,7 @@ const (
 
 // Run serves until ctx ends, then drains and closes everything in reverse.
 func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
+	c.place = c.in(c.Region)
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -205,7 +206,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	}
 	config := stores(d, happened)
 	metrics := telemetry.New()
-	config.Metrics = metrics
+	config.Metrics, config.Regions = metrics, c.regions()
 	speech, err := c.dictation(d, metrics, log)
 	if err != nil {
 		return nil, err

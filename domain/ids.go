@@ -55,14 +55,28 @@ func NewMeetingID(home, ulid string) MeetingID {
 // has none.
 func (m MeetingID) Home() string {
 	rest, found := strings.CutPrefix(string(m), MeetingPrefix)
-	if !found {
+	label, _, more := strings.Cut(rest, "_")
+	if !found || !more || !IsLabel(label) {
 		return ""
 	}
-	end := strings.LastIndexByte(rest, '_')
-	if end < 0 {
-		return ""
+	return label
+}
+
+// maxLabel is more than a region needs to be told from others.
+const maxLabel = 16
+
+// IsLabel reports whether s can be the label of a region: 1 to 16 lower-case letters
+// and digits, which mean nothing else in an id, a URL, a header or a file's name.
+func IsLabel(s string) bool {
+	if s == "" || len(s) > maxLabel {
+		return false
 	}
-	return rest[:end]
+	for i := range len(s) {
+		if (s[i] < 'a' || s[i] > 'z') && (s[i] < '0' || s[i] > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // crockford is Douglas Crockford's base 32 alphabet, the one ULIDs use. Its

@@ -78,10 +78,17 @@ func FuzzMessageID(f *testing.F) {
 func TestHomeOfAMeeting(t *testing.T) {
 	for id, home := range map[domain.MeetingID]string{
 		domain.NewMeetingID("loc", "01M8326TVXVQGRYEANGM6T87RK"): "loc",
-		"mtg_a_b_01": "a_b",
-		"mtg_":       "",
-		"usr_loc_01": "",
-		"":           "",
+		"mtg_a_b_01":               "a",
+		"mtg_":                     "",
+		"mtg_01":                   "",
+		"mtg__01":                  "",
+		"mtg_FRA_01":               "",
+		"mtg_fra;app=x_01":         "",
+		"mtg_fra\r\n_01":           "",
+		"mtg_abcdefghijklmnop_01":  "abcdefghijklmnop",
+		"mtg_abcdefghijklmnopq_01": "",
+		"usr_loc_01":               "",
+		"":                         "",
 	} {
 		if got := id.Home(); got != home {
 			t.Errorf("%q is at home in %q, want %q", id, got, home)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 // act registers an operation that changes nothing in the database.
@@ -24,8 +23,7 @@ func act[In, Out any](s *Server, r route, do func(*http.Request, *call, *In) (Ou
 	op.Parameters = nil
 	op.Responses[strconv.Itoa(r.status)].Headers = nil
 	huma.Register(s.api, op, func(_ context.Context, in *In) (*huma.StreamResponse, error) {
-		return &huma.StreamResponse{Body: func(hc huma.Context) {
-			request, w := humago.Unwrap(hc)
+		return s.atHome(func(w http.ResponseWriter, request *http.Request) {
 			out, err := do(request, callOf(request.Context()), in)
 			if err != nil {
 				s.refuse(w, request, err)
@@ -38,6 +36,6 @@ func act[In, Out any](s *Server, r route, do func(*http.Request, *call, *In) (Ou
 			}
 			body, _ := json.Marshal(out) // strings and numbers always encode
 			writeJSON(w, r.status, body)
-		}}, nil
+		}), nil
 	})
 }

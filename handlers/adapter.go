@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"connvo/audit"
 	"connvo/domain"
@@ -204,8 +203,7 @@ func encodeItems[Item feedItem](items []Item) ([]realtime.Item, error) {
 
 // answerGet answers a GET whose input is valid, plain or live.
 func (s *Server) answerGet(in any, f followed) *huma.StreamResponse {
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		r, w := humago.Unwrap(hc)
+	return s.atHome(func(w http.ResponseWriter, r *http.Request) {
 		c := callOf(r.Context())
 		if !wantsStream(r) && c.resolves == nil {
 			s.answerPlain(w, r, f.query)
@@ -220,7 +218,7 @@ func (s *Server) answerGet(in any, f followed) *huma.StreamResponse {
 		default:
 			s.serve(w, r, any(in).(interface{ live() *LiveParams }).live(), realtime.Request{Paths: []realtime.Path{p}})
 		}
-	}}
+	})
 }
 
 // path returns what a live GET of the URL follows.

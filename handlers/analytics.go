@@ -14,7 +14,7 @@ type meetingAnalytics struct {
 	Messages       int64                     `json:"messages" doc:"How many people posted before its end."`
 	Edits          int64                     `json:"edits" doc:"How often before its end somebody changed what they had written."`
 	WordsPerMinute float64                   `json:"wordsPerMinute" doc:"In the minutes in which somebody spoke; 0 when nobody did."`
-	Topics         []string                  `json:"topics" nullable:"false"`
+	Topics         []string                  `json:"topics"`
 	AverageRating  *float64                  `json:"averageRating" doc:"1 to 5; null while nobody has rated it."`
 }
 

@@ -14,7 +14,7 @@ type meetingState struct {
 	EndedAt       *string       `json:"endedAt" format:"date-time"`
 	SpeakingStats speakingStats `json:"speakingStats"`
 	Lull          lull          `json:"lull"`
-	Topics        []string      `json:"topics" nullable:"false" doc:"What it is about at present, the most important first."`
+	Topics        []string      `json:"topics" doc:"What it is about at present, the most important first."`
 	ShiftedAt     *string       `json:"topicsShiftedAt" format:"date-time" doc:"When it last came to be about something else; null until then."`
 	Recording     bool          `json:"recording" doc:"It is being recorded."`
 	Transcription bool          `json:"transcription" doc:"Its plan is that what is said is written down."`

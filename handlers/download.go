@@ -6,7 +6,6 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 // download registers a GET whose answer is a file, which is not live. send
@@ -24,8 +23,7 @@ func download[In any](s *Server, r route, media []string, send func(w http.Respo
 		ok.Content[m] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	huma.Register(s.api, op, func(_ context.Context, in *In) (*huma.StreamResponse, error) {
-		return &huma.StreamResponse{Body: func(hc huma.Context) {
-			request, w := humago.Unwrap(hc)
+		return s.atHome(func(w http.ResponseWriter, request *http.Request) {
 			c := callOf(request.Context())
 			if c.resolves != nil || wantsStream(request) {
 				s.refuse(w, request, newProblem(http.StatusNotAcceptable, "this is a file; it cannot be followed"))
@@ -41,6 +39,6 @@ func download[In any](s *Server, r route, media []string, send func(w http.Respo
 				s.Log.Warn("a download was cut", "request", c.id, "error", err)
 				panic(http.ErrAbortHandler)
 			}
-		}}, nil
+		}), nil
 	})
 }

@@ -79,8 +79,8 @@ type flagUpdate struct {
 	Body struct {
 		Enabled       bool     `json:"enabled"`
 		Percentage    int      `json:"percentage" minimum:"0" maximum:"100"`
-		Organizations []string `json:"organizations" maxItems:"1" maxLength:"128" nullable:"false" doc:"Your own, or none: with it everybody in it has the flag."`
-		Users         []string `json:"users" maxItems:"200" maxLength:"128" nullable:"false"`
+		Organizations []string `json:"organizations" maxItems:"1" maxLength:"128" doc:"Your own, or none: with it everybody in it has the flag."`
+		Users         []string `json:"users" maxItems:"200" maxLength:"128"`
 		Description   string   `json:"description,omitempty" maxLength:"500" doc:"What the program says when left out."`
 		Reason        string   `json:"reason" minLength:"1" maxLength:"500" doc:"Why, for the history."`
 	}

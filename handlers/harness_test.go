@@ -165,6 +165,7 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		Inbox:            s.Inbox,
 		Version:          "test",
 		Dev:              s.Dev,
+		Regions:          handlers.Regions{Home: []string{"loc"}},
 		Second:           second,
 		BodyTimeout:      bodyTime,
 		StreamAdmissions: admissions,

@@ -98,7 +98,10 @@ func (s *Server) takeLines(w http.ResponseWriter, r *http.Request, c *call) {
 		lines: make(chan line, maxUnanswered), answered: make(chan answered, maxUnanswered),
 	}
 	in.body.control = in.control
-	err := s.intakes.begin(c.who.User)
+	err := s.misdirected(r)
+	if err == nil {
+		err = s.intakes.begin(c.who.User)
+	}
 	if err == nil {
 		defer s.intakes.end(c.who.User)
 		g := realtime.Guarded{Actor: c.who, May: func(ctx context.Context) error { return s.Transcripts.May(ctx, c.who, in.meeting) }}

@@ -33,8 +33,8 @@ type liveInput struct {
 type liveChange struct {
 	ConnectionID string `path:"connectionId" maxLength:"64" doc:"What the connection's ready event has told."`
 	Body         struct {
-		Subscribe   []string `json:"subscribe,omitempty" maxItems:"100" maxLength:"2048" nullable:"false" doc:"Paths to follow as long as the connection lasts; a feed with after goes on from there."`
-		Unsubscribe []string `json:"unsubscribe,omitempty" maxItems:"100" maxLength:"2048" nullable:"false" doc:"Paths to follow no longer."`
+		Subscribe   []string `json:"subscribe,omitempty" maxItems:"100" maxLength:"2048" doc:"Paths to follow as long as the connection lasts; a feed with after goes on from there."`
+		Unsubscribe []string `json:"unsubscribe,omitempty" maxItems:"100" maxLength:"2048" doc:"Paths to follow no longer."`
 	}
 }
 
@@ -96,6 +96,9 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, in *liveInput) {
 	}
 	// As they were sent: an empty one would be left out of in.Q.
 	paths, err := s.resolveAll(r, r.URL.Query()["q"], "query.q")
+	if err == nil && resolves == nil {
+		err = s.misdirected(r)
+	}
 	switch {
 	case err != nil:
 		s.refuse(w, r, err)
@@ -108,6 +111,9 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, in *liveInput) {
 
 func (s *Server) changeFollowed(r *http.Request, c *call, in *liveChange) (nothing, error) {
 	paths, err := s.resolveAll(r, in.Body.Subscribe, "body.subscribe")
+	if err == nil {
+		err = s.misdirectedChange(r, in.ConnectionID, paths)
+	}
 	if err != nil {
 		return nothing{}, err
 	}

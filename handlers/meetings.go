@@ -89,7 +89,7 @@ type meetingDraft struct {
 		MaxParticipants int          `json:"maxParticipants,omitempty" minimum:"1" maximum:"1000" doc:"How many may be in it at once; 10 when left out."`
 		Recording       bool         `json:"recording,omitempty"`
 		Transcription   bool         `json:"transcription,omitempty"`
-		Participants    []invitation `json:"participants,omitempty" maxItems:"100" nullable:"false"`
+		Participants    []invitation `json:"participants,omitempty" maxItems:"100"`
 	}
 }
 

@@ -44,7 +44,7 @@ type messageDraft struct {
 	Body struct {
 		Content     string       `json:"content" minLength:"1" maxLength:"4000" doc:"Not only white space, also when there are attachments."`
 		ReplyTo     string       `json:"replyTo,omitempty" maxLength:"32" doc:"The id of the message of this meeting that it answers."`
-		Attachments []attachment `json:"attachments,omitempty" maxItems:"10" nullable:"false"`
+		Attachments []attachment `json:"attachments,omitempty" maxItems:"10"`
 	}
 }
 

@@ -69,7 +69,7 @@ type noteEdits struct {
 	Body struct {
 		ClientID    string     `json:"clientId" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9_-]{1,64}$" doc:"Of one open document: it belongs to the user and the meeting that first used it."`
 		BaseVersion int64      `json:"baseVersion" minimum:"0" maximum:"9007199254740991" doc:"The version of the notes that the client has, with its own edits done after it."`
-		Edits       []noteEdit `json:"edits" minItems:"1" maxItems:"500" nullable:"false" doc:"They follow one another on the client's own document."`
+		Edits       []noteEdit `json:"edits" minItems:"1" maxItems:"500" doc:"They follow one another on the client's own document."`
 	}
 	edits []notes.Edit
 }

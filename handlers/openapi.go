@@ -11,15 +11,15 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-// strictNames makes huma refuse a member whose name differs in case from the one
-// that is known: decoding would take the value of {"title":"","TITLE":""} that
-// validation has not looked at. It is a setting of huma for the whole process.
-var strictNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+// settle sets what huma has for the whole process. A member whose name differs in case
+// from the one that is known is refused: decoding would take the value of
+// {"title":"","TITLE":""} that validation has not looked at. And an array is never null.
+var settle = sync.OnceFunc(func() { huma.ValidateStrictCasing, huma.DefaultArrayNullable = true, false })
 
 // newAPI returns the huma API on the mux: it parses, validates and describes;
 // everything else is ours.
 func newAPI(mux *http.ServeMux, version string) huma.API {
-	strictNames()
+	settle()
 	jsonFormat := huma.DefaultJSONFormat
 	return humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -30,6 +30,7 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 				Description: "Meetings, matched and live. Every GET under /v1 can be followed: asked with Accept: text/event-stream " +
 					"it is a stream of server-sent events (ready, snapshot or items, heartbeat, problem; of a transcript also interim) with the same answer, kept current. " +
 					"How often you may ask is told by RateLimit-Policy and RateLimit, and by Retry-After where it was too often (429). " +
+					"A meeting of another region, whose label its id has, is answered 307 with where it is, or 421 misdirected_region where that is not known. " +
 					"On a development server sign in on the first page, or authorize with what connvo token prints.",
 			},
 			Components: &huma.Components{

@@ -272,3 +272,59 @@ func described(t *testing.T, d object, name string, schema, value any) {
 		}
 	}
 }
+
+// TestArraysAreNeverNull reads everything there is to read where there is little, and
+// looks for a null that the document calls an array.
+func TestArraysAreNeverNull(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	d := s.document()
+	organizer, host, guest := s.signIn("organizer"), s.signInAs("host", "org_1", "admin"), s.signIn("guest")
+	kind := callerKind{"host", "host", "joined"}
+	arrays := 0
+	for _, r := range s.API.Routes() {
+		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
+			continue
+		}
+		schema := part(d, "paths", r.Path, "get", "responses", "200", "content", "application/json", "schema")
+		for _, state := range []string{"active", "concluded"} {
+			path := organizer.meetingOf(r.Path, state, kind, host, guest, map[string]string{}) + queries[r.Method+" "+r.Path]
+			a := host.do("GET", path, nil)
+			if a.Status != http.StatusOK {
+				continue
+			}
+			var v any
+			a.into(t, &v)
+			for _, at := range nulls(d, schema, v, r.Path, &arrays) {
+				t.Errorf("%s is null: %s", at, a.Body)
+			}
+		}
+	}
+	if arrays < 40 {
+		t.Errorf("only %d arrays were seen", arrays)
+	}
+}
+
+// nulls returns where in v there is none of the arrays that the schema has.
+func nulls(document, schema, v any, at string, arrays *int) (found []string) {
+	if ref, ok := part(schema, "$ref").(string); ok {
+		schema = part(document, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+	}
+	switch part(schema, "type") {
+	case "array":
+		*arrays++
+		items, ok := v.([]any)
+		if !ok {
+			return []string{at}
+		}
+		for _, one := range items {
+			found = append(found, nulls(document, part(schema, "items"), one, at+"[]", arrays)...)
+		}
+	case "object":
+		members, _ := v.(object)
+		for name, one := range members {
+			found = append(found, nulls(document, part(schema, "properties", name), one, at+"."+name, arrays)...)
+		}
+	}
+	return found
+}

@@ -20,7 +20,7 @@ func TestFirstFaultWins(t *testing.T) {
 	cancelled := ada.plan("Cancelled", grace, "participant", vera, "observer")
 	ada.must("POST", cancelled+"/messages", `{"content":"Hello"}`, "Idempotency-Key", "used")
 	s.exec(`UPDATE meetings SET state = 'cancelled' WHERE id = ?`, strings.TrimPrefix(cancelled, "/v1/meetings/"))
-	const large = 2 << 20
+	const large, foreign = 2 << 20, "/v1/meetings/mtg_ams_none"
 
 	for _, c := range []struct {
 		faults string
@@ -51,6 +51,13 @@ func TestFirstFaultWins(t *testing.T) {
 		{"unknown parameter, membership", ada, "GET", "/v1/meetings/mtg_loc_none?colour=red", nil, nil, 422, "validation_failed"},
 		{"shape, role", vera, "POST", meeting + "/messages", `{"content":7}`, nil, 422, "validation_failed"},
 		{"blank content, membership", ada, "POST", "/v1/meetings/mtg_loc_none/messages", `{"content":" "}`, nil, 422, "validation_failed"},
+		{"size, region", ada, "POST", foreign + "/messages", strings.Repeat(" ", large), nil, 413, "payload_too_large"},
+		{"shape, region", ada, "POST", foreign + "/messages", `{"content":7}`, nil, 422, "validation_failed"},
+		{"unknown parameter, region", ada, "GET", foreign + "?colour=red", nil, nil, 422, "validation_failed"},
+		{"authentication, region", s.nobody(), "GET", foreign, nil, nil, 401, "unauthenticated"},
+		{"active user, region", gone, "GET", foreign, nil, nil, 403, "forbidden"},
+		{"region, membership", grace, "POST", foreign + "/messages", `{"content":"Hello"}`, nil, 421, "misdirected_region"},
+		{"region, key", grace, "POST", foreign + "/join", nil, []string{"Idempotency-Key", "a b"}, 421, "misdirected_region"},
 		{"membership, state", s.signIn("stranger"), "POST", ended + "/join", nil, nil, 404, "not_found"},
 		{"membership, idempotency", s.signIn("stranger"), "POST", ended + "/end", nil, []string{"Idempotency-Key", "end"}, 404, "not_found"},
 		{"role, state", vera, "POST", cancelled + "/messages", `{"content":"Hello"}`, nil, 403, "forbidden"},

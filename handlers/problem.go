@@ -26,6 +26,8 @@ type problem struct {
 	Retry  time.Duration `json:"-"` // when to try again, 0 for no advice
 	// members are what a program needs to go on, of those in problemMembers.
 	members map[string]any
+	// fields are of the header of the answer, by name; nil for none but those of every problem.
+	fields map[string]string
 }
 
 // problemMembers are what a problem document may have beside the members of
@@ -35,6 +37,7 @@ var problemMembers = map[string]problemMember{
 	"version":           {huma.TypeInteger, "The version of the notes up to which the client must read before it sends again."},
 	"applied":           {huma.TypeBoolean, "The write is done and durable here; only what was asked beyond that has failed."},
 	"commit":            {huma.TypeInteger, "The number of the write that is applied."},
+	"region":            {huma.TypeString, "The label of the region where it is, as the ids of its meetings have it."},
 }
 
 // problemMember is one of them, as the document of the API describes it.
@@ -92,6 +95,7 @@ var codes = map[int]string{
 	http.StatusRequestTimeout:        "validation_failed",
 	http.StatusRequestEntityTooLarge: "payload_too_large",
 	http.StatusUnsupportedMediaType:  "unsupported_media_type",
+	http.StatusMisdirectedRequest:    "misdirected_region",
 	http.StatusUnprocessableEntity:   "validation_failed",
 }
 
@@ -164,6 +168,9 @@ func (p *problem) header(set func(name, value string)) {
 	set("Cache-Control", "no-store")
 	if p.Status == http.StatusUnauthorized {
 		set("WWW-Authenticate", "Bearer")
+	}
+	for name, value := range p.fields {
+		set(name, value)
 	}
 	if p.Retry > 0 {
 		set("Retry-After", strconv.Itoa(max(1, int(p.Retry.Seconds()))))

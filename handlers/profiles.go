@@ -20,8 +20,8 @@ type ShownProfile struct {
 	Field      *string  `json:"field"`
 	JobTitle   *string  `json:"jobTitle"`
 	Company    *string  `json:"company"`
-	Languages  []string `json:"languages" nullable:"false" doc:"Tags of BCP 47."`
-	Skills     []string `json:"skills" nullable:"false"`
+	Languages  []string `json:"languages" doc:"Tags of BCP 47."`
+	Skills     []string `json:"skills"`
 	TimeZone   *string  `json:"timeZone" doc:"A name of the IANA database."`
 }
 
@@ -40,7 +40,7 @@ type userProfile struct {
 	DisplayName string        `json:"displayName"`
 	AvatarURL   *string       `json:"avatarUrl"`
 	ShownProfile
-	Interests []interest `json:"interests" nullable:"false"`
+	Interests []interest `json:"interests"`
 }
 
 // interest is an entry of the catalogue.
@@ -63,7 +63,7 @@ type catalogue struct {
 }
 
 type myInterests struct {
-	Interests []interest `json:"interests" nullable:"false" doc:"By key."`
+	Interests []interest `json:"interests" doc:"By key."`
 }
 
 // onboarding is what the caller has told before they begin.
@@ -73,7 +73,7 @@ type onboarding struct {
 	DisplayName string     `json:"displayName"`
 	Profile     profile    `json:"profile"`
 	Settings    preference `json:"settings"`
-	Interests   []interest `json:"interests" nullable:"false"`
+	Interests   []interest `json:"interests"`
 }
 
 // ProfileChange is what is to be told anew.
@@ -84,8 +84,8 @@ type ProfileChange struct {
 	Field       *string          `json:"field,omitempty" maxLength:"100" doc:"Of work or study."`
 	JobTitle    *string          `json:"jobTitle,omitempty" maxLength:"100"`
 	Company     *string          `json:"company,omitempty" maxLength:"100"`
-	Languages   *[]string        `json:"languages,omitempty" maxItems:"20" maxLength:"35" nullable:"false" doc:"Tags of BCP 47, such as en or pt-BR."`
-	Skills      *[]string        `json:"skills,omitempty" maxItems:"50" maxLength:"60" nullable:"false"`
+	Languages   *[]string        `json:"languages,omitempty" maxItems:"20" maxLength:"35" doc:"Tags of BCP 47, such as en or pt-BR."`
+	Skills      *[]string        `json:"skills,omitempty" maxItems:"50" maxLength:"60"`
 	TimeZone    *string          `json:"timeZone,omitempty" maxLength:"64" doc:"A name of the IANA database, such as Europe/Berlin."`
 	Age         *int             `json:"age,omitempty" minimum:"0" maximum:"120" doc:"From 13; 0 takes it back. Others are not told."`
 	Gender      *profiles.Gender `json:"gender,omitempty" enum:"male,female,non-binary,prefer-not-to-say," doc:"Others are not told."`
@@ -108,7 +108,7 @@ type interestsInput struct {
 
 type interestsSet struct {
 	Body struct {
-		Interests []string `json:"interests" maxItems:"30" maxLength:"64" nullable:"false" doc:"Keys of GET /v1/interests, in any order."`
+		Interests []string `json:"interests" maxItems:"30" maxLength:"64" doc:"Keys of GET /v1/interests, in any order."`
 	}
 }
 
@@ -117,7 +117,7 @@ type onboard struct {
 		DisplayName string        `json:"displayName" minLength:"1" maxLength:"100"`
 		Profile     ProfileChange `json:"profile"`
 		Settings    SettingsSet   `json:"settings,omitempty"`
-		Interests   []string      `json:"interests" maxItems:"30" maxLength:"64" nullable:"false" doc:"Keys of GET /v1/interests."`
+		Interests   []string      `json:"interests" maxItems:"30" maxLength:"64" doc:"Keys of GET /v1/interests."`
 	}
 }
 

@@ -81,7 +81,9 @@ func readBody(w http.ResponseWriter, r *http.Request, media []string) ([]byte, e
 	}
 	tooLarge := newProblem(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB")
 	if r.ContentLength > MaxBody {
-		w.Header().Set("Connection", "close") // rather than read what is refused
+		if r.ProtoMajor == 1 { // that of HTTP/2 has other requests
+			w.Header().Set("Connection", "close") // rather than read what is refused
+		}
 		return nil, tooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))

@@ -91,6 +91,8 @@ type Config struct {
 	Inbox *auth.Inbox
 	// Dev is the development identity provider, nil in production.
 	Dev *auth.DevProvider
+	// Regions is where the meetings of other regions are.
+	Regions Regions
 	// Demo is the meeting that the first page shows, "" for none.
 	Demo domain.MeetingID
 	// Metrics take the figures of requests; nil for nobody.
@@ -197,7 +199,7 @@ func New(c Config) (*Server, error) {
 	s.webhookRoutes()
 	s.docsRoutes()
 	s.engine = realtime.New(realtime.Config{
-		DB: c.DB, Problem: s.streamProblem, Standing: c.Users.Standing, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
+		DB: c.DB, Region: c.Regions.here(), Problem: s.streamProblem, Standing: c.Users.Standing, Log: c.Log, Second: c.Second, Admissions: c.StreamAdmissions, WriteTimeout: c.StreamTimeout,
 		Delivered: func(lag time.Duration) {
 			s.meter.delivered(lag)
 			s.pressure.Delivered(lag)
@@ -339,6 +341,10 @@ func (s *Server) authenticate(r *http.Request, c *call) (err error) {
 	if id := ticketOf(r); id != "" {
 		if !wantsStream(r) {
 			return domain.Fail(domain.Unauthenticated, "a ticket opens a live stream only: ask with Accept: text/event-stream")
+		}
+		// Before the ticket, which only that region knows: here it would seem spent.
+		if err := s.misdirected(r); err != nil {
+			return err
 		}
 		c.who, err = s.tickets.redeem(id, targetOf(r.URL))
 		return err

@@ -136,6 +136,9 @@ func (s *Server) createTicket(r *http.Request, c *call, in *ticketRequest) (tick
 	if err != nil {
 		return ticketGrant{}, newProblem(http.StatusUnprocessableEntity, "validation failed", fieldError{Location: "body.path", Message: sentence(err)})
 	}
+	if err := s.misdirectedTo(r, u); err != nil {
+		return ticketGrant{}, err
+	}
 	id, err := s.tickets.issue(c.who, targetOf(u))
 	return ticketGrant{Ticket: id, ExpiresIn: int64(ticketTime.Seconds())}, err
 }

@@ -55,7 +55,7 @@ func (d chunkDraft) draft() transcripts.Draft {
 type chunkDrafts struct {
 	MeetingParam
 	Body struct {
-		Chunks []chunkDraft `json:"chunks" minItems:"1" maxItems:"200" nullable:"false"`
+		Chunks []chunkDraft `json:"chunks" minItems:"1" maxItems:"200"`
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"connvo/db"
 	"connvo/domain"
@@ -110,10 +109,7 @@ func register[In, Out any](s *Server, r route, o operation[In, Out]) {
 				a.Body, err = json.Marshal(out)
 				return out, a, err
 			}
-			return &huma.StreamResponse{Body: func(hc huma.Context) {
-				request, answer := humago.Unwrap(hc)
-				s.answerWrite(answer, request, c, w)
-			}}, nil
+			return s.atHome(func(answer http.ResponseWriter, request *http.Request) { s.answerWrite(answer, request, c, w) }), nil
 		})
 }
 

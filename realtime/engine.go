@@ -51,6 +51,9 @@ type Problem struct {
 // Config is what an Engine needs. DB and Problem are required.
 type Config struct {
 	DB *db.DB
+	// Region is the label of this region, which the ids of connections begin with; ""
+	// where there is only one.
+	Region string
 	// Problem describes to the client the error that ends a stream, and logs what
 	// the client is not told. ctx is the request's.
 	Problem func(ctx context.Context, err error) Problem
@@ -75,6 +78,7 @@ type Config struct {
 // Engine serves live queries. Its methods are safe for concurrent use.
 type Engine struct {
 	db           *db.DB
+	region       string
 	problem      func(context.Context, error) Problem
 	standing     func(context.Context, domain.Actor) error
 	delivered    func(time.Duration)
@@ -124,7 +128,7 @@ func New(c Config) *Engine {
 		c.Admissions = DefaultAdmissions
 	}
 	e := &Engine{
-		db: c.DB, problem: c.Problem, standing: c.Standing, delivered: c.Delivered, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
+		db: c.DB, region: c.Region, problem: c.Problem, standing: c.Standing, delivered: c.Delivered, log: c.Log, second: c.Second, writeTimeout: c.WriteTimeout,
 		admissions: c.Admissions,
 		hub:        newHub(c.DB.Committed()),
 		arrivals:   rate.NewLimiter(rate.Limit(c.Admissions), c.Admissions),

@@ -48,7 +48,7 @@ type Request struct {
 // in the stream itself, so that an EventSource comes again.
 func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) error {
 	s := &stream{
-		engine: e, id: rand.Text(), actor: r.Actor, multiplexed: r.Multiplexed, opened: e.db.Now(),
+		engine: e, id: e.connectionID(), actor: r.Actor, multiplexed: r.Multiplexed, opened: e.db.Now(),
 		bell: newBell(), out: w, control: http.NewResponseController(w), heartbeat: DefaultHeartbeat,
 		names: map[string]struct{}{}, added: r.Added, refused: r.Refused,
 	}
@@ -77,6 +77,15 @@ func (e *Engine) Serve(ctx context.Context, w http.ResponseWriter, r Request) er
 	defer cancel()
 	s.run(ctx)
 	return nil
+}
+
+// connectionID returns the id of a new connection. It is known in its region alone,
+// which it therefore names.
+func (e *Engine) connectionID() string {
+	if e.region == "" {
+		return rand.Text()
+	}
+	return e.region + "_" + rand.Text()
 }
 
 // Refuse answers a live GET that err keeps from beginning. What passes is told

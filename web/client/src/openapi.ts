@@ -1645,7 +1645,7 @@ export interface components {
             version: number;
         };
         AcceptedEdits: {
-            edits: components["schemas"]["AcceptedEdit"][] | null;
+            edits: components["schemas"]["AcceptedEdit"][];
             /**
              * Format: int64
              * @description Of the notes afterwards.
@@ -1710,7 +1710,7 @@ export interface components {
             userId: string;
         };
         BlockList: {
-            items: components["schemas"]["Block"][] | null;
+            items: components["schemas"]["Block"][];
             nextCursor: string | null;
         };
         Card: {
@@ -1719,11 +1719,11 @@ export interface components {
             id: string;
         };
         Cards: {
-            items: components["schemas"]["Card"][] | null;
+            items: components["schemas"]["Card"][];
             nextCursor: string | null;
         };
         Catalogue: {
-            items: components["schemas"]["CountedInterest"][] | null;
+            items: components["schemas"]["CountedInterest"][];
             nextCursor: string | null;
         };
         Chunk: {
@@ -1806,7 +1806,7 @@ export interface components {
             userId: string;
         };
         ConnectionList: {
-            items: components["schemas"]["Connection"][] | null;
+            items: components["schemas"]["Connection"][];
             nextCursor: string | null;
         };
         CountedInterest: {
@@ -1862,7 +1862,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["AuditLine"][] | null;
+            items: components["schemas"]["AuditLine"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1879,7 +1879,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Chunk"][] | null;
+            items: components["schemas"]["Chunk"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1896,7 +1896,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Event"][] | null;
+            items: components["schemas"]["Event"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1913,7 +1913,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Message"][] | null;
+            items: components["schemas"]["Message"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1930,7 +1930,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["NoteRevision"][] | null;
+            items: components["schemas"]["NoteRevision"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1947,7 +1947,7 @@ export interface components {
              * @description What to pass as before for the page before; 0 when there is none.
              */
             first: number;
-            items: components["schemas"]["Notification"][] | null;
+            items: components["schemas"]["Notification"][];
             /**
              * Format: int64
              * @description What to pass as after next, also when the page is empty.
@@ -1970,10 +1970,10 @@ export interface components {
             /** @description The deployment that the setting is for; elsewhere a copy of the database has the defaults. */
             environment: string;
             /** @description The last 20 changes, the newest first. */
-            history: components["schemas"]["FlagChange"][] | null;
+            history: components["schemas"]["FlagChange"][];
             key: string;
             /** @description For whose people it is on, whatever the percentage. */
-            organizations: string[] | null;
+            organizations: string[];
             /**
              * Format: int64
              * @description How many of a hundred people have it, always the same ones. A greater one only adds people.
@@ -1983,7 +1983,7 @@ export interface components {
             updatedAt: string | null;
             updatedBy: string | null;
             /** @description For whom it is on, whatever the percentage. */
-            users: string[] | null;
+            users: string[];
             /**
              * Format: int64
              * @description The number of the last change; 0 when there was none.
@@ -1998,11 +1998,11 @@ export interface components {
             default: boolean;
             description: string;
             enabled: boolean;
-            organizations: string[] | null;
+            organizations: string[];
             /** Format: int64 */
             percentage: number;
             reason: string;
-            users: string[] | null;
+            users: string[];
             /** Format: int64 */
             version: number;
         };
@@ -2014,7 +2014,7 @@ export interface components {
             environment: string;
             key: string;
             /** @description For whose people it is on, whatever the percentage. */
-            organizations: string[] | null;
+            organizations: string[];
             /**
              * Format: int64
              * @description How many of a hundred people have it, always the same ones. A greater one only adds people.
@@ -2024,7 +2024,7 @@ export interface components {
             updatedAt: string | null;
             updatedBy: string | null;
             /** @description For whom it is on, whatever the percentage. */
-            users: string[] | null;
+            users: string[];
             /**
              * Format: int64
              * @description The number of the last change; 0 when there was none.
@@ -2032,7 +2032,7 @@ export interface components {
             version: number;
         };
         FlagSettings: {
-            items: components["schemas"]["FlagSetting"][] | null;
+            items: components["schemas"]["FlagSetting"][];
             nextCursor: string | null;
         };
         FlagState: {
@@ -2040,7 +2040,7 @@ export interface components {
             key: string;
         };
         FlagStates: {
-            items: components["schemas"]["FlagState"][] | null;
+            items: components["schemas"]["FlagState"][];
             nextCursor: string | null;
         };
         FlagUpdateBody: {
@@ -2072,7 +2072,7 @@ export interface components {
             text: string;
         };
         FoundChunks: {
-            items: components["schemas"]["FoundChunk"][] | null;
+            items: components["schemas"]["FoundChunk"][];
             /** @description A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 2,000 chunks with the words. */
             nextCursor: string | null;
         };
@@ -2091,7 +2091,7 @@ export interface components {
             snippet: string;
         };
         FoundLines: {
-            items: components["schemas"]["FoundLine"][] | null;
+            items: components["schemas"]["FoundLine"][];
             nextCursor: string | null;
             /**
              * Format: int64
@@ -2101,7 +2101,7 @@ export interface components {
         };
         FoundMessage: {
             /** @description Gone once the message is deleted. */
-            attachments?: components["schemas"]["Attachment"][] | null;
+            attachments?: components["schemas"]["Attachment"][];
             /** @description Empty once deleted. */
             content: string;
             /** Format: date-time */
@@ -2130,7 +2130,7 @@ export interface components {
             userId: string | null;
         };
         FoundMessages: {
-            items: components["schemas"]["FoundMessage"][] | null;
+            items: components["schemas"]["FoundMessage"][];
             nextCursor: string | null;
         };
         Generating: {
@@ -2222,7 +2222,7 @@ export interface components {
             userId?: string;
         };
         InvitationList: {
-            items: components["schemas"]["SentInvitation"][] | null;
+            items: components["schemas"]["SentInvitation"][];
             /** @description Always null: a meeting's invitations fit on one page. */
             nextCursor: string | null;
         };
@@ -2250,7 +2250,7 @@ export interface components {
             state: "waiting" | "running" | "dead";
         };
         JobList: {
-            items: components["schemas"]["Job"][] | null;
+            items: components["schemas"]["Job"][];
             nextCursor: string | null;
         };
         LagFigures: {
@@ -2293,7 +2293,7 @@ export interface components {
         LiveRound: {
             /** Format: int64 */
             commit: number;
-            results: components["schemas"]["LiveResult"][] | null;
+            results: components["schemas"]["LiveResult"][];
         };
         LogoutAnswer: {
             /** @description Send the browser there, to end the session at the identity provider too; it comes back to the first page. */
@@ -2448,7 +2448,7 @@ export interface components {
             transcription?: boolean;
         };
         MeetingList: {
-            items: components["schemas"]["Meeting"][] | null;
+            items: components["schemas"]["Meeting"][];
             nextCursor: string | null;
         };
         MeetingRatingBody: {
@@ -2485,7 +2485,7 @@ export interface components {
         };
         Message: {
             /** @description Gone once the message is deleted. */
-            attachments?: components["schemas"]["Attachment"][] | null;
+            attachments?: components["schemas"]["Attachment"][];
             /** @description Empty once deleted. */
             content: string;
             /** Format: date-time */
@@ -2652,7 +2652,7 @@ export interface components {
             role: "cohost" | "participant" | "observer";
         };
         ParticipantList: {
-            items: components["schemas"]["Participant"][] | null;
+            items: components["schemas"]["Participant"][];
             /** @description Always null: a meeting's members fit on one page. */
             nextCursor: string | null;
         };
@@ -2667,7 +2667,7 @@ export interface components {
         };
         PresenceList: {
             /** @description By userId. */
-            items: components["schemas"]["PresentPerson"][] | null;
+            items: components["schemas"]["PresentPerson"][];
         };
         PresenceSignBody: {
             /** @description A place in the notes; left out for none. */
@@ -2695,9 +2695,11 @@ export interface components {
             /** @description What went wrong, for people. */
             detail?: string;
             /** @description The values that are wrong. */
-            errors?: components["schemas"]["FieldError"][] | null;
+            errors?: components["schemas"]["FieldError"][];
             /** @description The edit of notes that should come next. */
             expectedClientSeq?: number;
+            /** @description The label of the region where it is, as the ids of its meetings have it. */
+            region?: string;
             /**
              * Format: int64
              * @description The HTTP status.
@@ -2842,11 +2844,10 @@ export interface components {
             startMs: number;
             text: string;
             /** @description What it is about, the most important first; at most 5. Of languages whose stop words are not known, and of texts without spaces, they are worse, or none. */
-            topics: string[] | null;
+            topics: string[];
         };
         SegmentList: {
-            items: components["schemas"]["Segment"][] | null;
-            /** @description A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 1,000 segments. */
+            items: components["schemas"]["Segment"][];
             nextCursor: string | null;
         };
         SentInvitation: {
@@ -2890,7 +2891,7 @@ export interface components {
         };
         SpeakerList: {
             /** @description All of them, by label; at most 1000. */
-            items: components["schemas"]["Speaker"][] | null;
+            items: components["schemas"]["Speaker"][];
         };
         SpeakerNameBody: {
             /** @description A member of the meeting. */
@@ -2939,7 +2940,7 @@ export interface components {
             lagMs: number;
             /** Format: date-time */
             openedAt: string;
-            paths: string[] | null;
+            paths: string[];
             /** Format: int64 */
             reruns: number;
             /** Format: int64 */
@@ -2957,7 +2958,7 @@ export interface components {
              */
             connections: number;
             /** @description The connections, oldest first. */
-            items: components["schemas"]["StreamFigure"][] | null;
+            items: components["schemas"]["StreamFigure"][];
             /** @description From a commit to the connection, over the last delivery of each. */
             lagMs: components["schemas"]["LagFigures"];
             nextCursor: string | null;
@@ -3043,9 +3044,9 @@ export interface components {
              */
             durationMs: number;
             /** @description As the senders name them. */
-            languages: string[] | null;
+            languages: string[];
             /** @description Who spoke longest first; at most 1001. What is said by more speakers in more languages counts as said by nobody known. */
-            speakers: components["schemas"]["TranscriptSpeaker"][] | null;
+            speakers: components["schemas"]["TranscriptSpeaker"][];
             /** Format: int64 */
             words: number;
         };
@@ -4521,7 +4522,7 @@ export interface operations {
                 /** @description Opens a live stream without a token, where a header cannot be sent: what POST /v1/stream-tickets gives. */
                 ticket?: string;
                 /** @description A path to follow, such as /v1/me, percent-encoded; may be repeated. */
-                q?: string[] | null;
+                q?: string[];
             };
             header?: {
                 /** @description The ETag of an answer that is held already. */

@@ -74,7 +74,7 @@ export interface Reset {
   type: "reset";
 }
 
-type Feed<Item> = { items: Item[] | null; first: number; last: number; more: boolean };
+type Feed<Item> = { items: Item[]; first: number; last: number; more: boolean };
 
 /** What following a path brings, by the body of its plain answer. */
 export type LiveEvent<Body> = Body extends Feed<infer Item>
