@@ -12,6 +12,7 @@ import (
 	"connvo/domain"
 	"connvo/handlers"
 	"connvo/replica"
+	"connvo/telemetry"
 )
 
 // The bounds of a server with a replica.
@@ -68,7 +69,10 @@ func (c *serveCommand) open(ctx context.Context, log *slog.Logger) (*db.DB, *rep
 	}
 	i, err := d.Identity(ctx)
 	if err == nil {
-		err = r.Start(ctx, replica.Source{ID: i.ID, Restored: i.Restored, Committed: d.Committed, Attach: d.Replicate})
+		err = r.Start(ctx, replica.Source{
+			ID: i.ID, Restored: i.Restored, Committed: d.Committed, Pages: d.Pages, Attach: d.Replicate,
+			Check: func(ctx context.Context, path string) ([]string, error) { return db.Check(ctx, path, schema) },
+		})
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, d.Close())
@@ -141,6 +145,27 @@ func replicated(config *handlers.Config, r *replica.Replica) {
 		return handlers.Replication{
 			State: string(s.State), Since: s.Since, LastSync: s.LastSync, Transaction: s.Transaction, Local: s.Local,
 			Snapshots: s.Snapshots, LocalBytes: s.LocalBytes, DiskPercent: s.DiskPercent,
+			Verified: s.Verified.At, Problem: s.Verified.Problem,
 		}
 	}
+	replicaFigures(config.Metrics, r)
+}
+
+// replicaFigures registers what the replica tells of itself.
+func replicaFigures(m *telemetry.Metrics, r *replica.Replica) {
+	m.Gauge("connvo_replica_behind_seconds", "For how long there is something that the replica may not hold; 0 while it is within a second.", func() float64 {
+		if since := r.Status().Since; !since.IsZero() {
+			return time.Since(since).Seconds()
+		}
+		return 0
+	})
+	m.Gauge("connvo_replica_local_bytes", "What is kept beside the database for the replica, its log included.", func() float64 { return float64(r.Status().LocalBytes) })
+	m.Gauge("connvo_replica_disk_percent", "How much of the disk is in use; at 95 writes are refused.", func() float64 { return float64(r.Status().DiskPercent) })
+	m.Gauge("connvo_replica_verified_timestamp_seconds", "When the replica was last compared with the database, in seconds since 1970; 0 for not yet.", func() float64 { return float64(max(r.Status().Verified.At.Unix(), 0)) })
+	m.Gauge("connvo_replica_damaged", "1 where the replica was found to be another than the database, else 0.", func() float64 {
+		if r.Status().Verified.Problem != "" {
+			return 1
+		}
+		return 0
+	})
 }

@@ -19,6 +19,8 @@ type Replication struct {
 	Snapshots   int
 	LocalBytes  int64
 	DiskPercent int
+	Verified    time.Time // when the replica was last restored and compared; zero for never
+	Problem     string    // what was found to be wrong with it then, "" for nothing
 }
 
 type replicationFigures struct {
@@ -30,6 +32,8 @@ type replicationFigures struct {
 	Snapshots   int     `json:"snapshots" doc:"Whole copies in the replica, one a day."`
 	LocalBytes  int64   `json:"localBytes" doc:"What is kept beside the database for the replica, its log included."`
 	DiskPercent int     `json:"diskPercent" doc:"How much of the disk is in use. At 95 writes are refused."`
+	VerifiedAt  *string `json:"lastVerifiedAt" format:"date-time" doc:"When the replica was last restored beside the database and compared, once a day; null for not yet."`
+	Problem     *string `json:"problem" doc:"What was found to be wrong with the replica then; null for nothing."`
 }
 
 func (s *Server) replicationRoutes() {
@@ -45,9 +49,14 @@ func (s *Server) getReplication(ctx context.Context, who domain.Actor, _ *LivePa
 		return replicationFigures{State: "off"}, nil
 	}
 	r := s.Replication()
+	var problem *string
+	if r.Problem != "" {
+		problem = &r.Problem
+	}
 	return replicationFigures{
 		State: r.State, BehindSince: maybe(r.Since), LastSyncAt: maybe(r.LastSync), Transaction: r.Transaction, Local: r.Local,
 		Snapshots: r.Snapshots, LocalBytes: r.LocalBytes, DiskPercent: r.DiskPercent,
+		VerifiedAt: maybe(r.Verified), Problem: problem,
 	}, nil
 }
 

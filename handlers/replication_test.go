@@ -77,15 +77,15 @@ func TestReplicationIsTold(t *testing.T) {
 	told := func(s *server) string {
 		return string(s.signInAs("ada", "org_1", domain.OrgAdmin).must("GET", path, nil).Body)
 	}
-	if have, want := told(newServer(t)), `{"state":"off","behindSince":null,"lastSyncAt":null,"transaction":0,"local":0,"snapshots":0,"localBytes":0,"diskPercent":0}`; have != want {
+	if have, want := told(newServer(t)), `{"state":"off","behindSince":null,"lastSyncAt":null,"transaction":0,"local":0,"snapshots":0,"localBytes":0,"diskPercent":0,"lastVerifiedAt":null,"problem":null}`; have != want {
 		t.Errorf("%s, want %s", have, want)
 	}
 	s := startServer(t, false, func(c *handlers.Config) {
 		c.Replication = func() handlers.Replication {
-			return handlers.Replication{State: "behind", Since: time.UnixMilli(0), Transaction: 1, Local: 2, Snapshots: 3, LocalBytes: 4, DiskPercent: 5}
+			return handlers.Replication{State: "behind", Since: time.UnixMilli(0), Transaction: 1, Local: 2, Snapshots: 3, LocalBytes: 4, DiskPercent: 5, Verified: time.UnixMilli(6), Problem: "a page"}
 		}
 	})
-	if have, want := told(s), `{"state":"behind","behindSince":"1970-01-01T00:00:00.000Z","lastSyncAt":null,"transaction":1,"local":2,"snapshots":3,"localBytes":4,"diskPercent":5}`; have != want {
+	if have, want := told(s), `{"state":"behind","behindSince":"1970-01-01T00:00:00.000Z","lastSyncAt":null,"transaction":1,"local":2,"snapshots":3,"localBytes":4,"diskPercent":5,"lastVerifiedAt":"1970-01-01T00:00:00.006Z","problem":"a page"}`; have != want {
 		t.Errorf("%s, want %s", have, want)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/litestream"
@@ -59,7 +60,9 @@ type Replica struct {
 	mu       sync.Mutex // guards waiters, status
 	waiters  []chan error
 	status   Status
-	verified bool // touched by Start and the syncing goroutine only, as are the next
+	one      sync.Mutex  // held by the one verification that is made
+	damaged  atomic.Bool // a verification has found what a new snapshot mends
+	verified bool        // touched by Start and the syncing goroutine only, as are the next
 	attached bool
 	synced   int64 // what was committed before the last sync
 }
@@ -72,6 +75,11 @@ type Source struct {
 	Restored uint64
 	// Committed returns the number of the newest commit.
 	Committed func() int64
+	// Pages returns n pages of the database as they are now, from first on, which is 1
+	// for the first there is; fewer where it ends.
+	Pages func(ctx context.Context, first int64, n int) ([][]byte, error)
+	// Check reads the file of such a database and returns what is wrong with it.
+	Check func(ctx context.Context, path string) ([]string, error)
 	// Attach is called once, when only the replica may copy the log back.
 	Attach func(copyBack func(ctx context.Context) error)
 }
@@ -109,10 +117,12 @@ func (r *Replica) Start(ctx context.Context, s Source) error {
 	if err := r.db.Open(); err != nil {
 		return fmt.Errorf("replica %s: %w", r.target, err)
 	}
+	r.removeVerifying()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
 	r.ended.Go(func() { r.sync(running) })
 	r.ended.Go(func() { r.tidy(running) })
+	r.ended.Go(func() { r.verify(running) })
 	return nil
 }
 

@@ -2579,6 +2579,11 @@ export interface components {
              */
             lastSyncAt: string | null;
             /**
+             * Format: date-time
+             * @description When the replica was last restored beside the database and compared, once a day; null for not yet.
+             */
+            lastVerifiedAt: string | null;
+            /**
              * Format: int64
              * @description The newest that was taken from the database.
              */
@@ -2588,6 +2593,8 @@ export interface components {
              * @description What is kept beside the database for the replica, its log included.
              */
             localBytes: number;
+            /** @description What was found to be wrong with the replica then; null for nothing. */
+            problem: string | null;
             /**
              * Format: int64
              * @description Whole copies in the replica, one a day.
