@@ -129,6 +129,7 @@ func TestDiskThatIsFull(t *testing.T) {
 	}
 	t.Logf("%d writes were acknowledged", len(promised))
 	d.keeps(promised)
+	d.said.await(t, `"level":"ERROR","msg":"(the replica is behind|the disk (is full|fills up))`)
 	d.empty()
 	d.eventually("room")
 	promised["room"] = true

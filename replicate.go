@@ -63,7 +63,7 @@ func (c *serveCommand) open(ctx context.Context, log *slog.Logger) (*db.DB, *rep
 			return nil, nil, err
 		}
 	}
-	d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Log: log, Replicated: r != nil})
+	d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Now: c.clock, Log: log, Replicated: r != nil})
 	if err != nil || r == nil {
 		return d, nil, err
 	}
