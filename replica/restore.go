@@ -49,7 +49,11 @@ func (r *Replica) Held(ctx context.Context) (id string, newest uint64, err error
 // Restore writes the database as it was at a moment to a file that is not there yet.
 // progress, when not nil, is told how many bytes of how many have been read.
 func (r *Replica) Restore(ctx context.Context, output string, m Moment, progress func(done, total int64)) error {
-	plan, err := litestream.CalcRestorePlan(ctx, r.client, ltx.TXID(m.Transaction), m.At, r.quiet())
+	asked := r.client
+	if b, found := asked.(seeking); found && !m.At.IsZero() {
+		asked = until{b, m.At}
+	}
+	plan, err := litestream.CalcRestorePlan(ctx, asked, ltx.TXID(m.Transaction), m.At, r.quiet())
 	if errors.Is(err, litestream.ErrTxNotAvailable) || errors.Is(err, litestream.ErrNoSnapshots) {
 		return fmt.Errorf("replica %s: it does not hold that moment; connvo snapshots shows from when on it does", r.target)
 	}
