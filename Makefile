@@ -61,11 +61,12 @@ bench: ## Measure the database alone, then a whole server over HTTP.
 SOAKTIME ?= 10m
 
 .PHONY: soak
-soak: ## Let connections come and go for SOAKTIME (10m), in the process and on a server, and look at what is kept; then the law and the notes, longer.
+soak: s3 ## Let connections come and go for SOAKTIME (10m), in the process and on a server, and look at what is kept; then the law and the notes, longer, and a server that is killed 1,000 times.
 	go test -count=1 -timeout 60m -run TestSoak -v ./handlers -soak=$(SOAKTIME)
 	go run ./bench churn --duration $(SOAKTIME) --limit 60m
 	go test -count=1 -timeout 60m -run TestLiveEqualsFresh ./handlers -rapid.checks=2000
 	go test -count=1 -timeout 60m -run TestEverySeedConverges ./domain/notes -seeds=10000
+	go test -count=1 -timeout 90m -run TestKilledServerLosesNothing -v . -kills=1000
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME (30s).

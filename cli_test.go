@@ -33,7 +33,16 @@ import (
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"connvo": connvo})
+	testscript.Main(tidied{m}, map[string]func(){"connvo": connvo})
+}
+
+// tidied removes what the tests share.
+type tidied struct{ m *testing.M }
+
+// Run runs the tests.
+func (t tidied) Run() int {
+	defer func() { _ = os.RemoveAll(shared) }()
+	return t.m.Run()
 }
 
 // connvo is the program, and complains of goroutines that outlive a command.

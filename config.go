@@ -54,6 +54,8 @@ type serveCommand struct {
 	MetricsListen    string        `name:"metrics-listen" env:"CONNVO_METRICS_LISTEN" help:"Where Prometheus asks for GET /metrics, or off; 127.0.0.1:9090 when left out, and off where the development identity provider is on."`
 	LogFormat        string        `env:"CONNVO_LOG_FORMAT" help:"text or json; text on a terminal, else json."`
 	LogLevel         string        `env:"CONNVO_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+
+	clock func() time.Time // time.Now when nil; drills have it jump
 }
 
 // What --lease may be.

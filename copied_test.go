@@ -29,10 +29,14 @@ type copied struct {
 // newCopied begins an empty database that is replicated to url.
 func newCopied(t *testing.T, url string) *copied {
 	t.Helper()
-	c := &copied{t: t, command: serveCommand{DB: filepath.Join(t.TempDir(), "connvo.db"), place: place{url}, New: true, Lease: warn, LeaseTerm: minLeaseTerm}}
+	c := &copied{t: t, command: newCopiedCommand(t, url)}
 	c.open()
 	t.Cleanup(c.close)
 	return c
+}
+
+func newCopiedCommand(t *testing.T, url string) serveCommand {
+	return serveCommand{DB: filepath.Join(t.TempDir(), "connvo.db"), place: place{url}, New: true, Lease: warn, LeaseTerm: minLeaseTerm}
 }
 
 func (c *copied) open() {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,6 +90,67 @@ func TestErasedFromAReplicatedLog(t *testing.T) {
 	c.same(want, c.command.DB)
 }
 
+// TestLogIsCopiedBackWhileItsReplicaIsAway, so that what is kept for it is what was
+// written since, once.
+func TestLogIsCopiedBackWhileItsReplicaIsAway(t *testing.T) {
+	t.Parallel()
+	place := filepath.Join(t.TempDir(), "place")
+	c := newCopied(t, "file://"+place)
+	c.sync()
+	if err := os.Rename(place, place+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(place, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.put("key", "value")
+	if err := c.replica.Sync(t.Context()); err == nil {
+		t.Fatal("the replica is not away")
+	}
+	const each, rounds = 200_000, 20
+	for i := range rounds {
+		text := make([]byte, each/2)
+		for j := range text {
+			text[j] = byte(rand.Uint32()) // which does not get smaller when it is compressed
+		}
+		c.put("key", hex.EncodeToString(text))
+		if err := c.db.EmptyLog(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(c.command.DB + "-wal"); err != nil || fi.Size() > each {
+			t.Fatalf("after %d rounds the log has %d bytes, %v", i, fi.Size(), err)
+		}
+	}
+	var kept int64
+	local := filepath.Join(filepath.Dir(c.command.DB), ".connvo.db-litestream")
+	if err := filepath.WalkDir(local, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			fi, failed := e.Info()
+			kept, err = kept+fi.Size(), failed
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d KB were written, and %d KB are kept", each*rounds>>10, kept>>10)
+	if kept > 2*each*rounds {
+		t.Errorf("%d bytes are kept", kept)
+	}
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(place+".away", place); err != nil {
+		t.Fatal(err)
+	}
+	c.sync()
+	c.close()
+	want := sums(t, c.command.DB)
+	c.lose()
+	c.open()
+	c.close()
+	c.same(want, c.command.DB)
+}
+
 // TestLogStaysShortWithoutItsReplica, which then begins with the whole file.
 func TestLogStaysShortWithoutItsReplica(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", s3Key)
@@ -112,6 +176,9 @@ func TestLogStaysShortWithoutItsReplica(t *testing.T) {
 	s.start()
 	for err := c.replica.Sync(t.Context()); err != nil; err = c.replica.Sync(t.Context()) {
 		t.Log(err) // it was asked while the replica was away
+	}
+	if v, err := c.replica.Verify(t.Context()); err != nil || v.Problem != "" {
+		t.Error(v.Problem, err)
 	}
 	c.close()
 	want := sums(t, c.command.DB)

@@ -28,7 +28,13 @@ type started struct {
 // startServe runs the command with the flags until the test ends.
 func startServe(t *testing.T, flags ...string) *started {
 	t.Helper()
-	c := &serveCommand{}
+	return startServeAt(t, nil, flags...)
+}
+
+// startServeAt is startServe by another clock.
+func startServeAt(t *testing.T, clock func() time.Time, flags ...string) *started {
+	t.Helper()
+	c := &serveCommand{clock: clock}
 	parser, err := kong.New(c)
 	if err == nil {
 		_, err = parser.Parse(append([]string{"--listen=127.0.0.1:0", "--db=" + filepath.Join(t.TempDir(), "connvo.db"), "--region=loc", "--log-format=json"}, flags...))

@@ -32,8 +32,12 @@ type killed struct {
 
 func (k *killed) start() {
 	k.t.Helper()
+	binary, err := deployed()
+	if err != nil {
+		k.t.Fatal(err)
+	}
 	k.said = &spoken{more: make(chan struct{}, 1)}
-	k.process = exec.Command("connvo", append([]string{"serve", "--db", k.file, "--listen", "127.0.0.1:0", "--no-demo", "--rate-limits", "off", "--log-level", "warn", "--log-format", "json"}, k.flags...)...)
+	k.process = exec.Command(binary, append([]string{"serve", "--db", k.file, "--listen", "127.0.0.1:0", "--no-demo", "--rate-limits", "off", "--log-level", "warn", "--log-format", "json"}, k.flags...)...)
 	k.process.Stdout, k.process.Stderr = k.said, k.said
 	k.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := k.process.Start(); err != nil {

@@ -66,7 +66,7 @@ func (o *opening) open(ctx context.Context) error {
 func (o *opening) leased() bool { return o.r.Lease().State != "none" }
 
 func (o *opening) openFile(ctx context.Context) (err error) {
-	if o.db, err = db.Open(ctx, db.Options{Path: o.c.DB, Schema: schema, Log: o.log, Replicated: true}); err != nil {
+	if o.db, err = db.Open(ctx, db.Options{Path: o.c.DB, Schema: schema, Now: o.c.clock, Log: o.log, Replicated: true}); err != nil {
 		return err
 	}
 	if o.identity, err = o.db.Identity(ctx); err != nil {

@@ -61,13 +61,16 @@ func (c *serveCommand) open(ctx context.Context, log *slog.Logger, standing func
 		return nil, nil, err
 	}
 	if r == nil {
-		d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Log: log})
+		d, err := db.Open(ctx, db.Options{Path: c.DB, Schema: schema, Now: c.clock, Log: log})
 		return d, nil, err
 	}
 	o := &opening{c: c, r: r, log: log, standing: standing}
 	err = o.open(ctx)
 	if err == nil {
-		err = r.Start(ctx, replica.Source{ID: o.identity.ID, Restored: o.restored, Before: o.identity.Before, Committed: o.db.Committed, Attach: o.db.Replicate})
+		err = r.Start(ctx, replica.Source{
+			ID: o.identity.ID, Restored: o.restored, Before: o.identity.Before, Committed: o.db.Committed, Pages: o.db.Pages, Attach: o.db.Replicate,
+			Check: func(ctx context.Context, path string) ([]string, error) { return db.Check(ctx, path, schema) },
+		})
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, o.close())
@@ -123,8 +126,29 @@ func replicated(config *handlers.Config, r *replica.Replica) {
 			Lease: l.State, Generation: l.Generation, Owner: l.Owner.String(),
 			State: string(s.State), Since: s.Since, LastSync: s.LastSync, Transaction: s.Transaction, Local: s.Local,
 			Snapshots: s.Snapshots, LocalBytes: s.LocalBytes, DiskPercent: s.DiskPercent,
+			Verified: s.Verified.At, Problem: s.Verified.Problem,
 		}
 	}
+	replicaFigures(config.Metrics, r)
+}
+
+// replicaFigures registers what the replica tells of itself.
+func replicaFigures(m *telemetry.Metrics, r *replica.Replica) {
+	m.Gauge("connvo_replica_behind_seconds", "For how long there is something that the replica may not hold; 0 while it is within a second.", func() float64 {
+		if since := r.Status().Since; !since.IsZero() {
+			return time.Since(since).Seconds()
+		}
+		return 0
+	})
+	m.Gauge("connvo_replica_local_bytes", "What is kept beside the database for the replica, its log included.", func() float64 { return float64(r.Status().LocalBytes) })
+	m.Gauge("connvo_replica_disk_percent", "How much of the disk is in use; at 95 writes are refused.", func() float64 { return float64(r.Status().DiskPercent) })
+	m.Gauge("connvo_replica_verified_timestamp_seconds", "When the replica was last compared with the database, in seconds since 1970; 0 for not yet.", func() float64 { return float64(max(r.Status().Verified.At.Unix(), 0)) })
+	m.Gauge("connvo_replica_damaged", "1 where the replica was found to be another than the database, else 0.", func() float64 {
+		if r.Status().Verified.Problem != "" {
+			return 1
+		}
+		return 0
+	})
 }
 
 // leaseFigures adds how the lease is.

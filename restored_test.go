@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,34 +15,41 @@ import (
 	"connvo/domain/users"
 )
 
-// TestRestoredToAMoment restores each of several moments, by its transaction.
-func TestRestoredToAMoment(t *testing.T) {
+// TestRestoredToTwentyMoments of a server that is written to, each by its transaction
+// and by its instant, with every table as it was then.
+func TestRestoredToTwentyMoments(t *testing.T) {
 	t.Parallel()
-	url := "file://" + t.TempDir()
-	c := newCopied(t, url)
-	moments := map[uint64]map[string]string{}
-	for i := range 5 {
-		c.put(fmt.Sprint("key ", i), "value")
+	binary, err := deployed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCopied(t, "file://"+t.TempDir())
+	type moment struct {
+		transaction uint64
+		at          time.Time
+		sums        map[string]string
+	}
+	var all []moment
+	for i := range 20 {
+		c.put(fmt.Sprint("key ", i), strings.Repeat("value ", 100*i))
 		c.put("changing", fmt.Sprint(i))
 		c.sync()
-		transaction := c.replica.Status().Transaction
-		c.close()
-		moments[transaction] = sums(t, c.command.DB)
-		c.open()
+		all = append(all, moment{c.replica.Status().Transaction, tick(), sums(t, c.command.DB)})
 	}
 	c.close()
-	if len(moments) != 5 {
-		t.Fatalf("%d moments", len(moments))
-	}
-	for transaction, want := range moments {
+	for i, m := range all {
 		output := filepath.Join(t.TempDir(), "restored.db")
-		r := &restoreCommand{place: place{url}, DB: c.command.DB, TXID: transaction, Output: output}
-		if err := r.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err != nil {
-			t.Fatal(err)
+		moment := fmt.Sprint("--txid=", m.transaction)
+		if i%2 == 1 {
+			moment = "--at=" + m.at.UTC().Format(time.RFC3339Nano)
 		}
-		c.same(want, output)
-		if err := r.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil {
-			t.Error("a file was overwritten")
+		restore := exec.CommandContext(t.Context(), binary, "restore", "--replica-url="+c.command.ReplicaURL, "--output="+output, moment)
+		if said, err := restore.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		c.same(m.sums, output)
+		if i > 0 && maps.Equal(m.sums, all[i-1].sums) {
+			t.Error("two moments are the same")
 		}
 	}
 }
@@ -85,6 +94,10 @@ func TestRestoredToAnInstant(t *testing.T) {
 		if v := value(t, e.path, e.query); v != e.want {
 			t.Errorf("%s: %s, want %s", e.query, v, e.want)
 		}
+	}
+	again := restoreCommand{place: c.command.place, DB: c.command.DB, Output: now}
+	if err := again.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil {
+		t.Error("a file was overwritten")
 	}
 	long := restoreCommand{place: c.command.place, DB: c.command.DB, At: "2001-01-01T00:00:00Z", Output: filepath.Join(t.TempDir(), "none.db")}
 	if err := long.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil || !strings.Contains(err.Error(), "it does not hold that moment") {

@@ -286,3 +286,23 @@ func TestDecidedAsksOnce(t *testing.T) {
 		t.Errorf("answered %v", err)
 	}
 }
+
+func TestClockThatJumpsBackGivesNoIDTwice(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	d := open(t, func(o *db.Options) { o.Now = func() time.Time { return now } })
+	given, last := map[string]bool{}, int64(0)
+	for i := range 200 {
+		if i == 100 {
+			now = now.Add(-time.Hour)
+		}
+		do(t, d, func(tx *db.WriteTx) error {
+			id, number := tx.ULID(), tx.Next()
+			if given[id] || number <= last {
+				t.Errorf("%s, %d after %d", id, number, last)
+			}
+			given[id], last = true, number
+			return nil
+		})
+		now = now.Add(time.Duration(i%2) * time.Millisecond)
+	}
+}

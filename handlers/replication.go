@@ -19,9 +19,11 @@ type Replication struct {
 	Snapshots   int
 	LocalBytes  int64
 	DiskPercent int
-	Lease       string // held, lapsed, taken, or none
-	Generation  uint64 // the newest that is known
-	Owner       string // of the lease; "" where that is not known
+	Lease       string    // held, lapsed, taken, or none
+	Generation  uint64    // the newest that is known
+	Owner       string    // of the lease; "" where that is not known
+	Verified    time.Time // when the replica was last restored and compared; zero for never
+	Problem     string    // what was found to be wrong with it then, "" for nothing
 }
 
 type replicationFigures struct {
@@ -36,6 +38,8 @@ type replicationFigures struct {
 	Lease       string  `json:"lease" enum:"off,held,lapsed,taken,none" doc:"The right to write. lapsed: it could not be renewed in time. taken: another server has it. none: it could not be asked for since the start. off: no replica is configured."`
 	Generation  uint64  `json:"generation" doc:"What one owner after another has copied; the transactions of each are counted from 1."`
 	Owner       *string `json:"owner" doc:"Whose the lease was when it was last seen: a machine, a URL or an id; null for nobody."`
+	VerifiedAt  *string `json:"lastVerifiedAt" format:"date-time" doc:"When the replica was last restored beside the database and compared, once a day; null for not yet."`
+	Problem     *string `json:"problem" doc:"What was found to be wrong with the replica then; null for nothing."`
 }
 
 func (s *Server) replicationRoutes() {
@@ -54,7 +58,10 @@ func (s *Server) getReplication(ctx context.Context, who domain.Actor, _ *LivePa
 	f := replicationFigures{
 		State: r.State, BehindSince: maybe(r.Since), LastSyncAt: maybe(r.LastSync), Transaction: r.Transaction, Local: r.Local,
 		Snapshots: r.Snapshots, LocalBytes: r.LocalBytes, DiskPercent: r.DiskPercent,
-		Lease: r.Lease, Generation: r.Generation,
+		VerifiedAt: maybe(r.Verified), Lease: r.Lease, Generation: r.Generation,
+	}
+	if r.Problem != "" {
+		f.Problem = &r.Problem
 	}
 	if r.Owner != "" {
 		f.Owner = &r.Owner

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/litestream"
@@ -64,7 +65,9 @@ type Replica struct {
 	mu       sync.Mutex // guards waiters, status
 	waiters  []chan error
 	status   Status
-	verified bool // touched by Start and the syncing goroutine only, as are the next
+	one      sync.Mutex  // held by the one verification that is made
+	damaged  atomic.Bool // a verification has found what a new snapshot mends
+	verified bool        // touched by Start and the syncing goroutine only, as are the next
 	attached bool
 	synced   int64 // what was committed before the last sync
 }
@@ -78,6 +81,11 @@ type Source struct {
 	Before   int64
 	// Committed returns the number of the newest commit.
 	Committed func() int64
+	// Pages returns n pages of the database as they are now, from first on, which is 1
+	// for the first there is; fewer where it ends.
+	Pages func(ctx context.Context, first int64, n int) ([][]byte, error)
+	// Check reads the file of such a database and returns what is wrong with it.
+	Check func(ctx context.Context, path string) ([]string, error)
 	// Attach is called once, when only the replica may copy the log back.
 	Attach func(copyBack func(ctx context.Context) error)
 }
@@ -135,10 +143,12 @@ func (r *Replica) Start(ctx context.Context, s Source) error {
 		r.db = nil // there is nothing to close
 		return fmt.Errorf("replica %s: %w", r.target, err)
 	}
+	r.removeVerifying()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
 	r.ended.Go(func() { r.sync(running) })
 	r.ended.Go(func() { r.tidy(running) })
+	r.ended.Go(func() { r.verify(running) })
 	return nil
 }
 

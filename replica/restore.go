@@ -87,7 +87,11 @@ func (r *Replica) plan(ctx context.Context, m Moment, at *Position) (litestream.
 		if err != nil {
 			return nil, nil, err
 		}
-		plan, err := litestream.CalcRestorePlan(ctx, c, ltx.TXID(m.Position.Transaction), m.At, r.quiet())
+		asked := c
+		if b, found := c.(seeking); found && !m.At.IsZero() {
+			asked = until{b, m.At}
+		}
+		plan, err := litestream.CalcRestorePlan(ctx, asked, ltx.TXID(m.Position.Transaction), m.At, r.quiet())
 		if err == nil {
 			*at = Position{Generation: g.Number, Transaction: uint64(plan[len(plan)-1].MaxTXID)}
 			return c, plan, nil

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"sort"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/benbjohnson/litestream"
+	stored "github.com/benbjohnson/litestream/s3"
 	"github.com/superfly/ltx"
 )
 
@@ -43,6 +46,53 @@ func (c seeking) LTXFiles(ctx context.Context, level int, seek ltx.TXID, useMeta
 		}
 	}
 	return ltx.NewFileInfoSliceIterator(all), nil
+}
+
+// until lists the files that were made before a moment. Those of a level are listed in
+// the order in which they were made, so that few are asked when that was: the list says
+// only when each was stored, which may have been much later.
+type until struct {
+	seeking
+	at time.Time
+}
+
+// LTXFiles returns the files of a level that were made before the moment.
+func (c until) LTXFiles(ctx context.Context, level int, seek ltx.TXID, _ bool) (ltx.FileIterator, error) {
+	files, err := c.seeking.LTXFiles(ctx, level, seek, false)
+	if err != nil {
+		return nil, err
+	}
+	var all []*ltx.FileInfo
+	for files.Next() {
+		f := *files.Item()
+		all = append(all, &f)
+	}
+	if err := errors.Join(files.Err(), files.Close()); err != nil {
+		return nil, err
+	}
+	var failed error
+	n := sort.Search(len(all), func(i int) bool {
+		made, err := c.made(ctx, all[i])
+		failed = errors.Join(failed, err)
+		return !made.Before(c.at)
+	})
+	for _, f := range all[:n] {
+		f.CreatedAt = time.Time{} // before the moment
+	}
+	return ltx.NewFileInfoSliceIterator(all[:n]), failed
+}
+
+// made returns when a file was made.
+func (c until) made(ctx context.Context, f *ltx.FileInfo) (time.Time, error) {
+	key := fmt.Sprintf("%s/%s/%04x/%s", c.bucket.prefix, c.generation, f.Level, ltx.FormatFilename(f.MinTXID, f.MaxTXID))
+	out, err := c.bucket.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket.name, Key: &key})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if made, err := time.Parse(time.RFC3339Nano, out.Metadata[stored.MetadataKeyTimestamp]); err == nil {
+		return made, nil
+	}
+	return f.CreatedAt, nil
 }
 
 // nothing is a client that stores nothing, for the end of a server that has never

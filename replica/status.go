@@ -31,8 +31,9 @@ type Status struct {
 	Transaction uint64    // the newest in the replica, by its own count
 	Local       uint64    // the newest taken from the log
 	Snapshots   int
-	LocalBytes  int64 // of the log and of what is kept beside it
-	DiskPercent int   // in use of the disk that the database is on
+	LocalBytes  int64        // of the log and of what is kept beside it
+	DiskPercent int          // in use of the disk that the database is on
+	Verified    Verification // the last that was made; zero for none that is known
 }
 
 // Status returns what is known about the copying.

@@ -18,6 +18,13 @@ import (
 // defaultRegion is what servers that are not Amazon's take requests to be for.
 const defaultRegion = "us-east-1"
 
+// The parts in which a large file is stored in a bucket, each a request: a few at a
+// time are all that is held in memory of it.
+const (
+	partBytes   = 16 << 20
+	partsAtOnce = 2
+)
+
 // Target is a place where a replica is kept.
 type Target struct {
 	directory        string // where it is in a file system, else ""
@@ -118,6 +125,7 @@ func (t Target) client(generation uint64, log *slog.Logger) (litestream.ReplicaC
 		return nil, fmt.Errorf("replica %s: %w", t, err)
 	}
 	c := made.(*s3.ReplicaClient)
+	c.PartSize, c.Concurrency = partBytes, partsAtOnce
 	c.AccessKeyID, c.SecretAccessKey = "", "" // the usual chain knows session tokens too
 	c.SetLogger(log)
 	b, err := newBucket(t)

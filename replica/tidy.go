@@ -128,7 +128,8 @@ func (k *keeper) dropLocal(merged ltx.TXID) error {
 	return nil
 }
 
-// snapshot makes the snapshot of the day, and deletes those past their time with what
+// snapshot makes the snapshot of the day, or one in the place of what was found to be
+// damaged, and deletes those past their time with what
 // is older than the oldest that is kept.
 func (k *keeper) snapshot(ctx context.Context, now time.Time, newest uint64) error {
 	if !k.known {
@@ -142,12 +143,17 @@ func (k *keeper) snapshot(ctx context.Context, now time.Time, newest uint64) err
 		k.known = true
 		k.count(len(all))
 	}
-	if now.Sub(k.shot) < snapshotEvery || newest <= k.shotTX {
+	damaged := k.r.damaged.Load()
+	if !damaged && (now.Sub(k.shot) < snapshotEvery || newest <= k.shotTX) {
 		return nil
 	}
 	info, err := k.r.db.Snapshot(ctx)
 	if err != nil {
 		return err
+	}
+	if damaged {
+		k.r.damaged.Store(false)
+		k.r.log.Info("the replica has a new snapshot", "replica", k.r.target.String(), "transaction", uint64(info.MaxTXID))
 	}
 	k.shot, k.shotTX = now, uint64(info.MaxTXID)
 	oldest, err := k.r.db.EnforceSnapshotRetention(ctx, now.Add(-snapshotsKept))

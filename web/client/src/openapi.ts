@@ -2784,6 +2784,10 @@ export interface components {
              * @enum {string}
              */
             lease: "off" | "held" | "lapsed" | "taken" | "none";
+             * Format: date-time
+             * @description When the replica was last restored beside the database and compared, once a day; null for not yet.
+             */
+            lastVerifiedAt: string | null;
             /**
              * Format: int64
              * @description The newest that was taken from the database.
@@ -2796,6 +2800,8 @@ export interface components {
             localBytes: number;
             /** @description Whose the lease was when it was last seen: a machine, a URL or an id; null for nobody. */
             owner: string | null;
+            /** @description What was found to be wrong with the replica then; null for nothing. */
+            problem: string | null;
             /**
              * Format: int64
              * @description Whole copies in the replica, one a day.
