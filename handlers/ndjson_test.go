@@ -256,25 +256,20 @@ func TestWhoStillSendsIsToldTheEnd(t *testing.T) {
 	in := grace.sendLines(narrow, s.URL, meeting)
 	in.send(chunkLine("before"))
 	in.want("1 stored advised")
-	ended, sent := make(chan struct{}), make(chan error, 1)
+	sent := make(chan error, 1)
 	go func() {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for left := 20; left > 0; <-tick.C {
+		for range 50 { // 200 KiB in a quarter of a second
 			if _, err := io.WriteString(in.body, strings.Repeat("\n", 4<<10)); err != nil {
 				sent <- err
 				return
 			}
-			select {
-			case <-ended:
-				left-- // 80 KiB more, in a tenth of a second
-			default:
-			}
+			<-tick.C
 		}
 		sent <- nil
 	}()
 	ada.must("POST", meeting+"/end", nil)
-	close(ended)
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
