@@ -256,23 +256,19 @@ func TestWhoStillSendsIsToldTheEnd(t *testing.T) {
 	in := grace.sendLines(narrow, s.URL, meeting)
 	in.send(chunkLine("before"))
 	in.want("1 stored advised")
-	begun, sent := make(chan struct{}), make(chan error, 1)
+	sent := make(chan error, 1)
 	go func() {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for i := range 50 { // 200 KiB in a quarter of a second
-			<-tick.C
+		for range 50 { // 200 KiB in a quarter of a second
 			if _, err := io.WriteString(in.body, strings.Repeat("\n", 4<<10)); err != nil {
 				sent <- err
 				return
 			}
-			if i == 2 {
-				close(begun)
-			}
+			<-tick.C
 		}
 		sent <- nil
 	}()
-	<-begun
 	ada.must("POST", meeting+"/end", nil)
 	if err := <-sent; err != nil {
 		t.Error(err)
