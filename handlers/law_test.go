@@ -156,7 +156,7 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 		return "/v1/me/interests", rapid.SampledFrom([]string{`{"interests":[]}`, `{"interests":["music","travel"]}`, `{"interests":["travel","yoga"]}`}).Draw(t, "interests")
 	},
 	"PUT /v1/me/onboarding": func(t *rapid.T, _ *lawWorld) (string, string) {
-		return "/v1/me/onboarding", rapid.SampledFrom([]string{`{"displayName":"A","profile":{"bio":"o"},"interests":["yoga"]}`,
+		return "/v1/me/onboarding", rapid.SampledFrom([]string{`{"displayName":"A","profile":{"bio":"on board now"},"interests":["yoga"]}`,
 			`{"displayName":"C","profile":{},"settings":{"dataSharing":true},"interests":["music"]}`}).Draw(t, "onboarding")
 	},
 	"PUT /v1/admin/flags/{key}": func(t *rapid.T, w *lawWorld) (string, string) {

@@ -147,7 +147,7 @@ func (s *Server) profileRoutes() {
 	get(s, route{path: begun, id: "getOnboarding", tag: "Users", summary: "What I have told before I begin",
 		about: "Name, profile, settings and interests in one answer; completedAt is null until the first PUT."}, s.getOnboarding)
 	edit(s, route{method: http.MethodPut, path: begun, id: "onboard", audits: audit.SettingsChanged, tag: "Users", summary: "Tell all of it, and begin",
-		about: "Name, profile, settings and interests in one call. Of the profile and the settings what is left out stays; interests are replaced. completedAt is that of the first call."},
+		about: "Name, profile, settings and interests in one call. Of the profile and the settings what is left out stays; interests are replaced. A bio that is told has 10 characters at least. completedAt is that of the first call."},
 		func(ctx context.Context, who domain.Actor, _ *onboard) (onboarding, error) {
 			return s.getOnboarding(ctx, who, nil)
 		}, s.onboard)

@@ -25,7 +25,7 @@ type preference struct {
 // because huma looks into exported structs only.)
 type SettingsSet struct {
 	Visibility *settings.Visibility `json:"profileVisibility,omitempty" enum:"public,organization,connections,private" doc:"Who may read GET /v1/users/{userId}/profile: everyone, the people of the same organization, those I am connected with, nobody else."`
-	Sharing    *bool                `json:"dataSharing,omitempty" doc:"What is known about me may be used in what others are shown."`
+	Sharing    *bool                `json:"dataSharing,omitempty" doc:"What I tell in my profile may be used in what others are shown: their insights name me as somebody to know. Off, what they were shown of me is gone at once."`
 	Tracking   *bool                `json:"activityTracking,omitempty" doc:"It is noted when I was last seen, and how long I spoke by my name."`
 	Email      *bool                `json:"emailNotifications,omitempty" doc:"Notifications are sent by e-mail too."`
 	Push       *bool                `json:"pushNotifications,omitempty" doc:"Notifications are pushed to my devices too."`

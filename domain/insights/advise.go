@@ -18,7 +18,7 @@ const (
 )
 
 // advise returns what the person might do, the surest first: of what was found in the
-// meeting, and of what they themselves have told. Lines that quote have no text yet.
+// meeting, and of what they themselves have told.
 func advise(user domain.UserID, me profiles.Shown, mat Material, found Found) []line {
 	var all []line
 	say := func(confidence float64, reason, text string) {

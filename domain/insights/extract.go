@@ -40,8 +40,9 @@ type Found struct {
 	Actions   []Quote
 }
 
-// Extract returns what is found in the material. Every Text is a part of it, and what is
-// found is bounded, however much there is.
+// Extract returns what is found in the material, by this server alone: whoever else is to
+// look through it takes and returns the same. Every Text is a part of the material, and
+// what is found is bounded, however much there is.
 func Extract(mat Material) Found {
 	all := mat.quotes()
 	keywords := mat.keywords()

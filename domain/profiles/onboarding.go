@@ -3,6 +3,7 @@ package profiles
 import (
 	"context"
 	"time"
+	"unicode/utf8"
 
 	"connvo/db"
 	"connvo/domain"
@@ -10,6 +11,10 @@ import (
 	"connvo/domain/settings"
 	"connvo/domain/users"
 )
+
+// MinFirstBio is how many characters somebody writes about themselves before they begin,
+// if they write something; later they may say less.
+const MinFirstBio = 10
 
 // Onboarding is everything that a person tells before they begin.
 type Onboarding struct {
@@ -52,8 +57,12 @@ func (s *Store) Onboard(ctx context.Context, who domain.Actor, st Start) (o Onbo
 		if _, err := users.Apply(tx, who.User, users.Change{DisplayName: &st.DisplayName}); err != nil {
 			return err
 		}
-		if _, err := update(tx, who.User, st.Profile, "body.profile."); err != nil {
+		p, err := update(tx, who.User, st.Profile, "body.profile.")
+		if err != nil {
 			return err
+		}
+		if n := utf8.RuneCountInString(p.Bio); st.Profile.Bio != nil && n > 0 && n < MinFirstBio {
+			return domain.FailField("body.profile.bio", "must have at least %d characters", MinFirstBio)
 		}
 		if _, err := settings.Apply(tx, who.User, st.Settings); err != nil {
 			return err

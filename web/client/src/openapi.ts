@@ -630,7 +630,7 @@ export interface paths {
         get: operations["getOnboarding"];
         /**
          * Tell all of it, and begin
-         * @description Name, profile, settings and interests in one call. Of the profile and the settings what is left out stays; interests are replaced. completedAt is that of the first call.
+         * @description Name, profile, settings and interests in one call. Of the profile and the settings what is left out stays; interests are replaced. A bio that is told has 10 characters at least. completedAt is that of the first call.
          */
         put: operations["onboard"];
         post?: never;
@@ -2868,7 +2868,7 @@ export interface components {
         SettingsSet: {
             /** @description It is noted when I was last seen, and how long I spoke by my name. */
             activityTracking?: boolean;
-            /** @description What is known about me may be used in what others are shown. */
+            /** @description What I tell in my profile may be used in what others are shown: their insights name me as somebody to know. Off, what they were shown of me is gone at once. */
             dataSharing?: boolean;
             /** @description Notifications are sent by e-mail too. */
             emailNotifications?: boolean;
