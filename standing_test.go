@@ -95,7 +95,7 @@ func TestOwnerThatWasGoneOnWithout(t *testing.T) {
 	s := newS3(t)
 	a, b := newDrill(t, s.url(s3Bucket)), newDrill(t, s.url(s3Bucket))
 	for _, d := range []*drill{a, b} {
-		d.env = append(d.env, "CONNVO_LEASE_TERM=4s")
+		d.env = append(d.env, "CONNVO_LEASE_TERM=6s")
 	}
 	a.start("--lease=strict", "--new")
 	a.said.await(t, "the replica holds everything")
@@ -163,7 +163,7 @@ func TestFrozenOwner(t *testing.T) {
 	url := "file://" + t.TempDir()
 	a, b := newDrill(t, url), newDrill(t, url)
 	for _, d := range []*drill{a, b} {
-		d.env = append(d.env, "CONNVO_LEASE_TERM=3s")
+		d.env = append(d.env, "CONNVO_LEASE_TERM=6s")
 	}
 	a.start("--lease=strict", "--new")
 	a.said.await(t, "the replica holds everything")
@@ -198,6 +198,9 @@ func TestSecondServerIsRefused(t *testing.T) {
 	t.Parallel()
 	url := "file://" + t.TempDir()
 	a, b := newDrill(t, url), newDrill(t, url)
+	for _, d := range []*drill{a, b} {
+		d.env = append(d.env, "CONNVO_LEASE_TERM=6s")
+	}
 	a.start("--new")
 	a.said.await(t, "the replica holds everything")
 	if line := b.refused(); !strings.Contains(line, "has the lease, and renews it; end that one, or stand by with --lease strict") {

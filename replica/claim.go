@@ -10,10 +10,9 @@ import (
 // Sight is what a server that does not write sees of the one that does.
 type Sight struct {
 	Holder
-	Free     bool     // the lease may be taken
-	Released bool     // it was given back, or there never was one
-	Renewed  bool     // it was seen to be renewed
-	Newest   Position // what the replica held by then, at least
+	Free    bool     // the lease may be taken
+	Renewed bool     // it was seen to be renewed
+	Newest  Position // what the replica held by then, at least
 }
 
 // Look reads who has the lease, and whether it may be taken: who asks every second
@@ -29,7 +28,7 @@ func (l *lease) sight() Sight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Sight{
-		Holder: l.seen.Holder, Free: l.free(), Released: l.tag == "" || l.seen.Released, Renewed: l.changes > 1,
+		Holder: l.seen.Holder, Free: l.free(), Renewed: l.changes > 1,
 		Newest: Position{Generation: l.seen.last().Number, Transaction: l.seen.Transaction},
 	}
 }
