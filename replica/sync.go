@@ -73,16 +73,15 @@ func (r *Replica) once(ctx context.Context, committed int64) error {
 	defer cancel()
 	waiters := r.take()
 	err := r.copyNew(ctx)
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		if err == nil {
+			r.synced = committed
+		}
+		r.tell(err) // first: who is answered finds it in the status
+	}
 	for _, w := range waiters {
 		w <- err
 	}
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return err
-	}
-	if err == nil {
-		r.synced = committed
-	}
-	r.tell(err)
 	return err
 }
 
