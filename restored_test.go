@@ -143,7 +143,6 @@ func TestRestoredFromAnOlderGeneration(t *testing.T) {
 		{restoreCommand{}, "second"},
 		{restoreCommand{At: at.Format(time.RFC3339Nano)}, "first"},
 		{restoreCommand{TXID: transaction, Generation: 1}, "first"},
-		{restoreCommand{TXID: 1}, "first"}, // of the newest, which begins with what it has gone on from
 	} {
 		if v := value(t, c.restore(e.how), `SELECT value FROM meta WHERE key = 'owner'`); v != e.want {
 			t.Errorf("%+v: %s", e.how, v)
