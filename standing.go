@@ -78,8 +78,21 @@ func (s *standby) wait(ctx context.Context, seen replica.Sight) error {
 	if s.c.Lease == warn {
 		return nil
 	}
-	s.stand(&handlers.Owner{Machine: seen.Machine, URL: seen.URL})
+	s.stand(s.elsewhere(seen.Holder))
 	return s.follow(ctx, seen.Newest)
+}
+
+// elsewhere returns where the owner is reached. What leads here leads nowhere else: to an
+// owner that was on this machine, or by a URL that both have.
+func (s *standby) elsewhere(h replica.Holder) *handlers.Owner {
+	o := &handlers.Owner{Machine: h.Machine, URL: h.URL}
+	if o.Machine == s.c.FlyMachine {
+		o.Machine = ""
+	}
+	if o.URL == s.c.PublicURL {
+		o.URL = ""
+	}
+	return o
 }
 
 // stand answers requests in the place of the owner, nil for one that is not known: then

@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"connvo/handlers"
+	"connvo/replica"
 )
 
 // stand begins a server that stands by, and waits until it does.
@@ -210,6 +213,20 @@ func TestSecondServerIsRefused(t *testing.T) {
 		t.Error(status, applied)
 	}
 	a.end()
+}
+
+// TestStandbySendsNobodyToItself, which would never end.
+func TestStandbySendsNobodyToItself(t *testing.T) {
+	t.Parallel()
+	s := newStandby(&opening{c: &serveCommand{FlyMachine: "m1", PublicURL: "https://connvo.example.com"}})
+	for holder, want := range map[replica.Holder]handlers.Owner{
+		{Machine: "m2", URL: "https://connvo.example.com"}: {Machine: "m2"},
+		{Machine: "m1", URL: "https://a.example.com"}:      {URL: "https://a.example.com"},
+	} {
+		if o := s.elsewhere(holder); *o != want {
+			t.Errorf("%+v: %+v", holder, o)
+		}
+	}
 }
 
 // freeze and thaw stop a server as a host does that moves it.
