@@ -85,6 +85,8 @@ func (r *Replica) goOn(ctx context.Context) error {
 // Whose refuses a file of another database than the replica holds, before anything is
 // taken. What cannot be asked now is not refused.
 func (r *Replica) Whose(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
 	if err := r.lease.look(ctx); err != nil {
 		return unlessAway(r.explain(err))
 	}
@@ -106,7 +108,7 @@ func (r *Replica) refuseOrphan(ctx context.Context) error {
 	}
 	_, found, err := r.marker(ctx)
 	if err == nil && found {
-		err = fmt.Errorf("replica %s: its %s is missing, which says what of it is the newest", r.target, leaseName)
+		err = fmt.Errorf("replica %s: its %s is missing, which says what of it is the newest; put it back, or name another place", r.target, leaseName)
 	}
 	return err
 }
