@@ -132,6 +132,41 @@ func TestRestoredToAnInstant(t *testing.T) {
 	}
 }
 
+// TestRestoredFromAnOlderGeneration, of an owner that another has gone on from.
+func TestRestoredFromAnOlderGeneration(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	c.put("owner", "first")
+	c.sync()
+	transaction := c.replica.Status().Transaction
+	at := tick()
+	c.close()
+	c.lose()
+	c.open()
+	if n := c.replica.Lease().Generation; n != 2 {
+		t.Errorf("generation %d", n)
+	}
+	c.put("owner", "second")
+	c.sync()
+	c.close()
+	for _, e := range []struct {
+		how  restoreCommand
+		want string
+	}{
+		{restoreCommand{}, "second"},
+		{restoreCommand{At: at.Format(time.RFC3339Nano)}, "first"},
+		{restoreCommand{TXID: transaction, Generation: 1}, "first"},
+	} {
+		if v := value(t, c.restore(e.how), `SELECT value FROM meta WHERE key = 'owner'`); v != e.want {
+			t.Errorf("%+v: %s", e.how, v)
+		}
+	}
+	none := restoreCommand{place: c.command.place, DB: c.command.DB, TXID: 1000, Generation: 1, Output: filepath.Join(t.TempDir(), "none.db")}
+	if err := none.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil || !strings.Contains(err.Error(), "it does not hold that moment") {
+		t.Error(err)
+	}
+}
+
 // TestFileThatItsReplicaDoesNotFit is refused, and no empty one is made in its place.
 func TestFileThatItsReplicaDoesNotFit(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,7 @@ const (
 type standby struct {
 	*opening
 	waiting  *handlers.Standby
+	stands   bool      // it answers
 	owner    string    // who was last logged to own the lease
 	again    time.Time // not before it is another follower begun
 	compared uint64    // the generation with which the file was compared
@@ -46,7 +47,9 @@ func (s *standby) try(ctx context.Context) (done bool, err error) {
 	case away && s.c.Lease == warn && s.db != nil:
 		return true, nil // the copying takes the lease once it can
 	case away && s.c.Lease == strict:
-		return false, s.stand(nil)
+		s.stands = true
+		s.stand(nil)
+		return false, nil
 	case err != nil:
 		return false, err
 	case !seen.Free:
@@ -54,10 +57,11 @@ func (s *standby) try(ctx context.Context) (done bool, err error) {
 	}
 	err = s.r.Take(asking)
 	if errors.Is(err, replica.ErrTaken) || (errors.Is(err, replica.ErrUnreachable) && s.c.Lease == strict) {
-		return false, s.stand(nil) // another was faster, or it was in vain
+		s.stand(nil)
+		return false, nil // another was faster, or it was in vain
 	}
-	if err == nil && s.c.Lease == strict {
-		err = s.stand(nil)
+	if err == nil {
+		s.stand(nil)
 	}
 	return err == nil, err
 }
@@ -74,17 +78,31 @@ func (s *standby) wait(ctx context.Context, seen replica.Sight) error {
 	if s.c.Lease == warn {
 		return nil
 	}
-	if err := s.stand(&handlers.Owner{Machine: seen.Machine, URL: seen.URL}); err != nil {
-		return err
-	}
+	s.stand(s.elsewhere(seen.Holder))
 	return s.follow(ctx, seen.Newest)
 }
 
-// stand answers requests in the place of the owner.
-func (s *standby) stand(owner *handlers.Owner) error {
-	s.waiting.Own(owner)
-	s.standing(s.waiting)
-	return nil
+// elsewhere returns where the owner is reached. What leads here leads nowhere else: to an
+// owner that was on this machine, or by a URL that both have.
+func (s *standby) elsewhere(h replica.Holder) *handlers.Owner {
+	o := &handlers.Owner{Machine: h.Machine, URL: h.URL}
+	if o.Machine == s.c.FlyMachine {
+		o.Machine = ""
+	}
+	if o.URL == s.c.PublicURL {
+		o.URL = ""
+	}
+	return o
+}
+
+// stand answers requests in the place of the owner, nil for one that is not known: then
+// only where it did before, because this server may be the owner in a moment.
+func (s *standby) stand(owner *handlers.Owner) {
+	if s.c.Lease == strict && (owner != nil || s.stands) {
+		s.stands = true
+		s.waiting.Own(owner)
+		s.standing(s.waiting)
+	}
 }
 
 // follow follows what the owner writes. A file that it has gone on without is put aside

@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"connvo/handlers"
+	"connvo/replica"
 )
 
 // stand begins a server that stands by, and waits until it does.
@@ -95,7 +98,7 @@ func TestOwnerThatWasGoneOnWithout(t *testing.T) {
 	s := newS3(t)
 	a, b := newDrill(t, s.url(s3Bucket)), newDrill(t, s.url(s3Bucket))
 	for _, d := range []*drill{a, b} {
-		d.env = append(d.env, "CONNVO_LEASE_TERM=4s")
+		d.env = append(d.env, "CONNVO_LEASE_TERM=6s")
 	}
 	a.start("--lease=strict", "--new")
 	a.said.await(t, "the replica holds everything")
@@ -163,7 +166,7 @@ func TestFrozenOwner(t *testing.T) {
 	url := "file://" + t.TempDir()
 	a, b := newDrill(t, url), newDrill(t, url)
 	for _, d := range []*drill{a, b} {
-		d.env = append(d.env, "CONNVO_LEASE_TERM=3s")
+		d.env = append(d.env, "CONNVO_LEASE_TERM=6s")
 	}
 	a.start("--lease=strict", "--new")
 	a.said.await(t, "the replica holds everything")
@@ -198,6 +201,9 @@ func TestSecondServerIsRefused(t *testing.T) {
 	t.Parallel()
 	url := "file://" + t.TempDir()
 	a, b := newDrill(t, url), newDrill(t, url)
+	for _, d := range []*drill{a, b} {
+		d.env = append(d.env, "CONNVO_LEASE_TERM=6s")
+	}
 	a.start("--new")
 	a.said.await(t, "the replica holds everything")
 	if line := b.refused(); !strings.Contains(line, "has the lease, and renews it; end that one, or stand by with --lease strict") {
@@ -207,6 +213,20 @@ func TestSecondServerIsRefused(t *testing.T) {
 		t.Error(status, applied)
 	}
 	a.end()
+}
+
+// TestStandbySendsNobodyToItself, which would never end.
+func TestStandbySendsNobodyToItself(t *testing.T) {
+	t.Parallel()
+	s := newStandby(&opening{c: &serveCommand{FlyMachine: "m1", PublicURL: "https://connvo.example.com"}})
+	for holder, want := range map[replica.Holder]handlers.Owner{
+		{Machine: "m2", URL: "https://connvo.example.com"}: {Machine: "m2"},
+		{Machine: "m1", URL: "https://a.example.com"}:      {URL: "https://a.example.com"},
+	} {
+		if o := s.elsewhere(holder); *o != want {
+			t.Errorf("%+v: %+v", holder, o)
+		}
+	}
 }
 
 // freeze and thaw stop a server as a host does that moves it.

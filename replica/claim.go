@@ -10,10 +10,9 @@ import (
 // Sight is what a server that does not write sees of the one that does.
 type Sight struct {
 	Holder
-	Free     bool     // the lease may be taken
-	Released bool     // it was given back, or there never was one
-	Renewed  bool     // it was seen to be renewed
-	Newest   Position // what the replica held by then, at least
+	Free    bool     // the lease may be taken
+	Renewed bool     // it was seen to be renewed
+	Newest  Position // what the replica held by then, at least
 }
 
 // Look reads who has the lease, and whether it may be taken: who asks every second
@@ -29,7 +28,7 @@ func (l *lease) sight() Sight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Sight{
-		Holder: l.seen.Holder, Free: l.free(), Released: l.tag == "" || l.seen.Released, Renewed: l.changes > 1,
+		Holder: l.seen.Holder, Free: l.free(), Renewed: l.changes > 1,
 		Newest: Position{Generation: l.seen.last().Number, Transaction: l.seen.Transaction},
 	}
 }
@@ -86,6 +85,8 @@ func (r *Replica) goOn(ctx context.Context) error {
 // Whose refuses a file of another database than the replica holds, before anything is
 // taken. What cannot be asked now is not refused.
 func (r *Replica) Whose(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
 	if err := r.lease.look(ctx); err != nil {
 		return unlessAway(r.explain(err))
 	}
@@ -107,7 +108,7 @@ func (r *Replica) refuseOrphan(ctx context.Context) error {
 	}
 	_, found, err := r.marker(ctx)
 	if err == nil && found {
-		err = fmt.Errorf("replica %s: its %s is missing, which says what of it is the newest", r.target, leaseName)
+		err = fmt.Errorf("replica %s: its %s is missing, which says what of it is the newest; put it back, or name another place", r.target, leaseName)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -12,8 +13,12 @@ import (
 	"github.com/superfly/ltx"
 )
 
-// followEvery is how often a follower looks whether it was told of something new.
-const followEvery = 200 * time.Millisecond
+const (
+	// followEvery is how often a follower looks whether it was told of something new.
+	followEvery = 200 * time.Millisecond
+	// followPause is how long it asks for nothing once that has failed.
+	followPause = 5 * time.Second
+)
 
 // errAhead is what a follower fails with that holds what the replica does not.
 var errAhead = errors.New("what was followed is not what the replica holds")
@@ -41,7 +46,9 @@ func (r *Replica) Follow(ctx context.Context, generation uint64, output string) 
 	f := &Follower{r: r, output: output, generation: generation, gate: &gate{ReplicaClient: c, moved: make(chan struct{}, 1)}, stop: stop, ended: make(chan struct{})}
 	o := litestream.NewRestoreOptions()
 	o.OutputPath, o.Follow, o.FollowInterval = output, true, followEvery
-	followed := litestream.NewReplicaWithClient(nil, f.gate)
+	none := litestream.NewDB(output) // which is never opened, and tells where to log
+	none.SetLogger(r.quiet())
+	followed := litestream.NewReplicaWithClient(none, f.gate)
 	go func() {
 		defer close(f.ended)
 		f.err = followed.Restore(ctx, o)
@@ -105,6 +112,7 @@ type gate struct {
 	mu     sync.Mutex // guards the rest
 	newest uint64     // that is known to be there
 	at     uint64     // that was applied
+	again  time.Time  // not before it, once something has failed
 }
 
 func (g *gate) open(newest uint64) {
@@ -130,10 +138,26 @@ func (g *gate) LTXFiles(ctx context.Context, level int, seek ltx.TXID, useMetada
 		default: // it is known to have moved
 		}
 	}
-	nothingNew := g.at > 0 && g.newest <= g.at
+	nothingNew := g.at > 0 && (g.newest <= g.at || time.Now().Before(g.again))
 	g.mu.Unlock()
 	if nothingNew {
 		return ltx.NewFileInfoSliceIterator(nil), nil
 	}
-	return g.ReplicaClient.LTXFiles(ctx, level, seek, useMetadata)
+	files, err := g.ReplicaClient.LTXFiles(ctx, level, seek, useMetadata)
+	return files, g.noted(err)
+}
+
+// OpenLTXFile returns the content of a file.
+func (g *gate) OpenLTXFile(ctx context.Context, level int, first, last ltx.TXID, offset, size int64) (io.ReadCloser, error) {
+	file, err := g.ReplicaClient.OpenLTXFile(ctx, level, first, last, offset, size)
+	return file, g.noted(err)
+}
+
+func (g *gate) noted(err error) error {
+	if err != nil {
+		g.mu.Lock()
+		g.again = time.Now().Add(followPause)
+		g.mu.Unlock()
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -142,7 +143,8 @@ func (l *lease) saw(there record, tag string) {
 // of an earlier process with our file, or has not changed for longer than its owner
 // writes without a renewal. mu is held.
 func (l *lease) free() bool {
-	patience := l.seen.Term + l.seen.Term/6 // for clocks that do not run alike
+	term := cmp.Or(l.seen.Term, DefaultTerm)
+	patience := term + term/6 // for clocks that do not run alike
 	return l.known && !l.lost && (l.tag == "" || l.seen.Released || l.seen.Owner == l.self.Owner || l.clock()-l.seenAt >= patience)
 }
 
@@ -205,21 +207,22 @@ func (l *lease) release(ctx context.Context) error {
 func (l *lease) change(ctx context.Context, how func(*record)) error {
 	l.work.Lock()
 	defer l.work.Unlock()
-	for range 2 {
+	var err error
+	for range 3 {
 		l.mu.Lock()
 		ours, next := l.held && !l.lost && l.seen.Turn == l.turn, l.seen
 		l.mu.Unlock()
 		if !ours {
-			break
+			l.lose()
+			return ErrTaken
 		}
 		how(&next)
 		// It may be another of our own whose answer was lost: then it is replaced.
-		if err := l.write(ctx, next); !errors.Is(err, errSwapped) {
+		if err = l.write(ctx, next); !errors.Is(err, errSwapped) {
 			return err
 		}
 	}
-	l.lose()
-	return ErrTaken
+	return err
 }
 
 // lose notes that another has the lease.

@@ -134,8 +134,8 @@ type Snapshot struct {
 	Bytes     int64
 }
 
-// Snapshots returns the whole copies that the replica has, oldest first: those that
-// each generation begins with too. newest is the newest moment that can be restored.
+// Snapshots returns the whole copies that the replica has of each generation, oldest
+// first, and the newest moment that can be restored.
 func (r *Replica) Snapshots(ctx context.Context) (all []Snapshot, newest Snapshot, err error) {
 	known, err := r.generations(ctx)
 	if err != nil {
