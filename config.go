@@ -201,11 +201,12 @@ func (c *serveCommand) checkBrowsers(refuse func(format string, args ...any)) {
 	}
 }
 
-// site reads a URL of scheme and host alone, and reports whether text is one.
+// site reads a URL of scheme and host alone, with or without a slash at the end, and
+// reports whether text is one.
 func site(text string) (u *url.URL, found bool) {
 	u, err := url.Parse(text)
 	return u, err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") &&
-		u.User == nil && strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+		strings.TrimRight(text[len(u.Scheme):], "/") == "://"+u.Host
 }
 
 // origin is where browsers reach the server, whose listener is at listening.

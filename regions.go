@@ -16,7 +16,7 @@ type elsewhere struct {
 	FlyApp     string   `name:"fly-app-name" env:"FLY_APP_NAME" help:"The app on Fly.io, which sets it: there requests for another region of Fly.io go to the app's machines in that region."`
 }
 
-// region is of what replica a command reads, as a flag.
+// region says whose replica a command reads, as a flag.
 type region struct {
 	Region string `env:"CONNVO_REGION,FLY_REGION" default:"loc" help:"The label of the region whose replica it is, where the URL has {region}."`
 }

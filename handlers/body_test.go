@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +45,42 @@ func TestBodyLargerThanOneMiBIsRefused(t *testing.T) {
 	}
 	if a := ada.do("POST", "/v1/meetings", chunked{strings.NewReader(`{"title":"Plan"}`)}); a.Status != 201 {
 		t.Errorf("chunked: %d %s", a.Status, a.Body)
+	}
+}
+
+// Over HTTP/2 a connection has other requests, and is not closed for a body that is too
+// large.
+func TestRefusedBodyLeavesOtherRequestsTheConnection(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	ada := s.signIn("ada")
+	second := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	var opened atomic.Int64
+	second.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	second.EnableHTTP2 = true
+	second.StartTLS()
+	t.Cleanup(second.Close)
+	for _, c := range []struct {
+		body   string
+		status int
+	}{{strings.Repeat(" ", handlers.MaxBody+1), 413}, {`{"title":"Plan"}`, 201}} {
+		r := ada.request(t.Context(), "POST", "/v1/meetings", c.body)
+		r.URL.Scheme, r.URL.Host = "https", second.Listener.Addr().String()
+		a, err := second.Client().Transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = a.Body.Close() // its status is all that matters
+		if a.StatusCode != c.status || a.ProtoMajor != 2 {
+			t.Errorf("%s %d, want %d", a.Proto, a.StatusCode, c.status)
+		}
+	}
+	if n := opened.Load(); n != 1 {
+		t.Errorf("%d connections were opened", n)
 	}
 }
 

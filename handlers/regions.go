@@ -51,9 +51,9 @@ func (g Regions) other(label string) string {
 	return label
 }
 
-// of returns the labels of what the GETs are about, each once, in order; what is in no
-// meeting lives everywhere.
-func (g Regions) of(all ...*url.URL) (labels []string) {
+// labelsOf returns the labels of what the GETs are about, each once, in order; what is
+// in no meeting lives everywhere.
+func labelsOf(all ...*url.URL) (labels []string) {
 	for _, u := range all {
 		if label := domain.MeetingID(resourceOf(u.Path)).Home(); label != "" {
 			labels = append(labels, label)
@@ -97,7 +97,7 @@ func (s *Server) misdirected(r *http.Request) error { return s.misdirectedTo(r, 
 
 // misdirectedTo is misdirected for a request that belongs where the URL does.
 func (s *Server) misdirectedTo(r *http.Request, u *url.URL) error {
-	labels := s.Regions.of(followedBy(u)...)
+	labels := labelsOf(followedBy(u)...)
 	at := slices.IndexFunc(labels, func(label string) bool { return s.Regions.other(label) != "" })
 	switch {
 	case at < 0:
@@ -115,7 +115,7 @@ func (s *Server) misdirectedChange(r *http.Request, connection string, added []r
 		return s.sendOn(r, label)
 	}
 	for _, p := range added {
-		for _, label := range s.Regions.of(&url.URL{Path: p.About}) {
+		for _, label := range labelsOf(&url.URL{Path: p.About}) {
 			if s.Regions.other(label) != "" {
 				return misplaced("a path lives in the region " + label + ", the connection does not: open a stream for it")
 			}
