@@ -29,7 +29,7 @@ func (r *Replica) differing(ctx context.Context, restored string) (numbers []uin
 	}
 	defer func() { _ = f.Close() }()
 	buffer := make([]byte, pagesAtOnce*pageBytes)
-	for first := uint32(1); ; first += pagesAtOnce {
+	for first := uint32(1); ctx.Err() == nil; first += pagesAtOnce {
 		held, err := io.ReadFull(f, buffer)
 		if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, err
@@ -51,6 +51,7 @@ func (r *Replica) differing(ctx context.Context, restored string) (numbers []uin
 			}
 		}
 	}
+	return nil, ctx.Err()
 }
 
 // changedSince leaves out the pages that the transactions after one have changed, up
