@@ -32,7 +32,7 @@ func TestReplicaIsVerified(t *testing.T) {
 			c.put(fmt.Sprint("key ", i%100), strings.Repeat("x", 1000+i))
 		}
 	})
-	for range 3 {
+	for range 2 {
 		v, err := c.replica.Verify(t.Context())
 		if err != nil || v.Problem != "" || v.Transaction == 0 || v.At.IsZero() {
 			t.Errorf("%+v %v", v, err)
@@ -57,7 +57,7 @@ func TestReplicaIsVerified(t *testing.T) {
 	}
 }
 
-// TestDamagedReplicaIsFound by a verification, whatever is wrong with it, and mended
+// TestDamagedReplicaIsFound by a verification, whatever is wrong with it, and is mended
 // by a new snapshot.
 func TestDamagedReplicaIsFound(t *testing.T) {
 	t.Parallel()
@@ -102,6 +102,23 @@ func TestDamagedReplicaIsFound(t *testing.T) {
 				t.Error(v.Problem, err)
 			}
 		})
+	}
+}
+
+// TestDamagedDatabaseIsFound by the same verification: the replica is what it is, so
+// that a new snapshot would mend nothing.
+func TestDamagedDatabaseIsFound(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	c.put("key", "value")
+	c.close()
+	if v := value(t, c.command.DB, `CREATE TABLE stray (x); SELECT 1`); v != "1" {
+		t.Fatal(v)
+	}
+	c.open()
+	v, err := c.replica.Verify(t.Context())
+	if err != nil || v.Problem != "the file has table stray: CREATE TABLE stray (x)" {
+		t.Errorf("%q %v", v.Problem, err)
 	}
 }
 

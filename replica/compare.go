@@ -29,7 +29,7 @@ func (r *Replica) differing(ctx context.Context, restored string) (numbers []uin
 	}
 	defer func() { _ = f.Close() }()
 	buffer := make([]byte, pagesAtOnce*pageBytes)
-	for first := uint32(1); ; first += pagesAtOnce {
+	for first := uint32(1); ctx.Err() == nil; first += pagesAtOnce {
 		held, err := io.ReadFull(f, buffer)
 		if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, err
@@ -51,6 +51,7 @@ func (r *Replica) differing(ctx context.Context, restored string) (numbers []uin
 			}
 		}
 	}
+	return nil, ctx.Err()
 }
 
 // changedSince leaves out the pages that the transactions after one have changed, up
@@ -85,6 +86,9 @@ func (r *Replica) changedSince(ctx context.Context, numbers []uint32, after, upT
 // pagesOf adds the pages that a file holds, and returns how many the database has
 // after it.
 func (r *Replica) pagesOf(ctx context.Context, f *ltx.FileInfo, pages map[uint32]bool) (end uint32, err error) {
+	if err := r.whole(ctx, f); err != nil {
+		return 0, err
+	}
 	body, err := r.client.OpenLTXFile(ctx, f.Level, f.MinTXID, f.MaxTXID, 0, 0)
 	if err != nil {
 		return 0, err

@@ -53,6 +53,9 @@ func (r *Replica) Restore(ctx context.Context, output string, m Moment, progress
 	if err != nil {
 		return at, err
 	}
+	if err := r.requireWhole(ctx, plan); err != nil {
+		return fmt.Errorf("replica %s: restore: %w", r.target, err)
+	}
 	var total int64
 	for _, f := range plan {
 		total += f.Size

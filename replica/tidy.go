@@ -129,8 +129,8 @@ func (k *keeper) dropLocal(merged ltx.TXID) error {
 }
 
 // snapshot makes the snapshot of the day, or one in the place of what was found to be
-// damaged, and deletes those past their time with what
-// is older than the oldest that is kept.
+// damaged, and deletes those past their time with what is older than the oldest that
+// is kept.
 func (k *keeper) snapshot(ctx context.Context, now time.Time, newest uint64) error {
 	if !k.known {
 		all, err := collect(ctx, k.r.client, snapshots)

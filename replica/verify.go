@@ -154,15 +154,16 @@ func (r *Replica) tellVerified(v Verification) {
 // Verify restores the replica beside the database and compares: each page must be what
 // it is in the database, unless it was changed meanwhile, and the restored file must
 // be whole. It needs room for the file, and is made once at a time. What is found is
-// logged, told by Status and kept in the replica, which then gets a new snapshot. An
-// error means that it could not be made.
+// logged, told by Status and kept in the replica, which gets a new snapshot where it is
+// the one that is wrong. An error means that it could not be made.
 func (r *Replica) Verify(ctx context.Context) (v Verification, err error) {
 	r.one.Lock()
 	defer r.one.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, verifyTime)
 	defer cancel()
-	began := time.Now()
-	v.Transaction, v.Problem, err = r.compare(ctx)
+	began, before := time.Now(), r.Status().Verified
+	var mend bool
+	v.Transaction, v.Problem, mend, err = r.compare(ctx)
 	if err != nil {
 		return v, err
 	}
@@ -171,7 +172,8 @@ func (r *Replica) Verify(ctx context.Context) (v Verification, err error) {
 	if v.Problem == "" {
 		r.log.Info("the replica is what the database is", "replica", r.target.String(), "transaction", v.Transaction, "took", time.Since(began).Round(time.Millisecond))
 	} else {
-		r.damaged.Store(true)
+		// Once: where that did not help, the next will not.
+		r.damaged.Store(mend && before.Problem == "")
 		r.log.Error("the replica is not what the database is", "replica", r.target.String(), "transaction", v.Transaction, "problem", v.Problem)
 	}
 	body, err := json.Marshal(v)
@@ -184,14 +186,14 @@ func (r *Replica) Verify(ctx context.Context) (v Verification, err error) {
 	return v, nil
 }
 
-// compare returns up to which transaction the replica was compared, and what is wrong
-// with it.
-func (r *Replica) compare(ctx context.Context) (transaction uint64, problem string, err error) {
+// compare returns up to which transaction the replica was compared, what is wrong, and
+// whether a new snapshot mends that: where the file itself is damaged it does not.
+func (r *Replica) compare(ctx context.Context) (transaction uint64, problem string, mend bool, err error) {
 	if err := roomFor(filepath.Dir(r.path), treeSize(r.path)+treeSize(r.path+"-wal")); err != nil {
-		return 0, "", err
+		return 0, "", false, err
 	}
 	if err := r.Sync(ctx); err != nil {
-		return 0, "", err
+		return 0, "", false, err
 	}
 	transaction = r.Status().Transaction
 	r.removeVerifying()
@@ -199,25 +201,33 @@ func (r *Replica) compare(ctx context.Context) (transaction uint64, problem stri
 	moment := Moment{Position: Position{Generation: r.lease.generation(), Transaction: transaction}}
 	if _, err := r.Restore(ctx, r.verifying(), moment, paced(ctx)); err != nil {
 		problem, err = r.judge(ctx, err)
-		return transaction, problem, err
+		return transaction, problem, true, err
 	}
+	if problem, err = r.difference(ctx, transaction); err != nil || problem != "" {
+		return transaction, problem, true, err
+	}
+	found, err := r.source.Check(ctx, r.verifying())
+	return transaction, strings.Join(found, "; "), false, err
+}
+
+// difference returns in what the file that was restored to a transaction is another
+// than the database, "" for nothing.
+func (r *Replica) difference(ctx context.Context, transaction uint64) (problem string, err error) {
 	numbers, err := r.differing(ctx, r.verifying())
-	if err != nil {
-		return transaction, "", err
+	if err != nil || len(numbers) == 0 {
+		return "", err
 	}
-	if err := r.Sync(ctx); err != nil {
-		return transaction, "", err
+	if err := r.Sync(ctx); err != nil { // what has changed them meanwhile
+		return "", err
 	}
 	numbers, err = r.changedSince(ctx, numbers, transaction, r.Status().Transaction)
 	if err != nil {
-		problem, err = r.judge(ctx, err)
-		return transaction, problem, err
+		return r.judge(ctx, err)
 	}
 	if len(numbers) > 0 {
-		return transaction, fmt.Sprintf("%d pages are others than in the database, the first is %d", len(numbers), numbers[0]), nil
+		problem = fmt.Sprintf("%d pages are others than in the database, the first is %d", len(numbers), numbers[0])
 	}
-	found, err := r.source.Check(ctx, r.verifying())
-	return transaction, strings.Join(found, "; "), err
+	return problem, nil
 }
 
 // judge returns what an error says about what the replica holds, or the error itself
