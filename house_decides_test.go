@@ -40,6 +40,7 @@ func TestHouseRequireCanFail(t *testing.T) {
 // The statements in writes are those that no stream runs.
 func decidesComplaints(sources []source, all []statement, writes map[string]string) []string {
 	var complaints []string
+	users := usersOf(sources)
 	for _, s := range all {
 		decides := decidesLine.MatchString(s.value)
 		if !decides && strings.Contains(s.value, "-- decides") {
@@ -49,13 +50,16 @@ func decidesComplaints(sources []source, all []statement, writes map[string]stri
 			continue
 		}
 		used := false
-		for _, user := range usersOf(sources, s.constant) {
+		for _, u := range users[name{s.dir(), s.name}] {
+			if u.node == s.node {
+				continue // its own declaration
+			}
 			used = true
-			switch require := strings.HasPrefix(strings.ToLower(user), "require"); {
+			switch require := strings.HasPrefix(strings.ToLower(u.name), "require"); {
 			case decides && !require:
-				complaints = append(complaints, fmt.Sprintf("%s decides, but %s uses it: only a function whose name begins with Require may", s.title(), user))
+				complaints = append(complaints, fmt.Sprintf("%s decides, but %s uses it: only a function whose name begins with Require may", s.title(), u.name))
 			case !decides && require && s.selects() && writes[s.id()] == "":
-				complaints = append(complaints, fmt.Sprintf("%s: %s rests on %s, which does not say \"-- decides\": add the line, or move the rest out of it", s.at(s.node), user, s.name))
+				complaints = append(complaints, fmt.Sprintf("%s: %s rests on %s, which does not say \"-- decides\": add the line, or move the rest out of it", s.at(s.node), u.name, s.name))
 			}
 		}
 		if decides && !used {
@@ -65,44 +69,55 @@ func decidesComplaints(sources []source, all []statement, writes map[string]stri
 	return complaints
 }
 
-// usersOf returns the names of the functions and variables that use a constant.
-func usersOf(sources []source, c constant) []string {
-	var names []string
+// name is what a package declares.
+type name struct{ dir, name string }
+
+// user is a function or variable that uses it.
+type user struct {
+	name string
+	node ast.Node
+}
+
+// usersOf returns who uses what, by what is used.
+func usersOf(sources []source) map[name][]user {
+	all := map[name][]user{}
 	for _, s := range sources {
 		for _, d := range s.file.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
-				if s.uses(d, c) {
-					names = append(names, d.Name.Name)
-				}
+				s.uses(all, user{d.Name.Name, d})
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
-					if v, ok := spec.(*ast.ValueSpec); ok && v != c.node && s.uses(v, c) {
-						names = append(names, v.Names[0].Name)
+					if v, ok := spec.(*ast.ValueSpec); ok {
+						s.uses(all, user{v.Names[0].Name, v})
 					}
 				}
 			}
 		}
 	}
-	return names
+	return all
 }
 
-// uses reports whether the constant's name stands in a part of the file.
-func (s source) uses(part ast.Node, c constant) bool {
-	found := false
-	ast.Inspect(part, func(n ast.Node) bool {
+// uses adds the user to all whose names stand in it.
+func (s source) uses(all map[name][]user, u user) {
+	add := func(n name) {
+		if before := all[n]; len(before) == 0 || before[len(before)-1] != u {
+			all[n] = append(before, u)
+		}
+	}
+	ast.Inspect(u.node, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok {
-				dir, ours := ourPackage(s.imported(x.Name))
-				found = found || (ours && dir == c.dir() && n.Sel.Name == c.name)
+				if dir, ours := ourPackage(s.imported(x.Name)); ours {
+					add(name{dir, n.Sel.Name})
+				}
 			}
 		case *ast.Ident:
-			found = found || (s.dir() == c.dir() && n.Name == c.name)
+			add(name{s.dir(), n.Name})
 		}
-		return !found
+		return true
 	})
-	return found
 }
 
 // TestHouseStatementsAreConstants: a domain runs only what stands in its sql.go,

@@ -77,9 +77,9 @@ func (r *Replica) once(ctx context.Context, committed int64) error {
 		if err == nil {
 			r.synced = committed
 		}
-		r.tell(err)
+		r.tell(err) // first: who is answered finds it in the status
 	}
-	for _, w := range waiters { // who may look at the status next
+	for _, w := range waiters {
 		w <- err
 	}
 	return err
