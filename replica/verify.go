@@ -258,7 +258,7 @@ func roomFor(dir string, bytes int64) error {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return err
 	}
-	used, free := int64(s.Blocks-s.Bfree)*s.Bsize, int64(s.Bavail)*s.Bsize
+	used, free := int64(s.Blocks-s.Bfree)*int64(s.Bsize), int64(s.Bavail)*int64(s.Bsize)
 	if (used+bytes)/alarmPercent >= (used+free)/100 {
 		return fmt.Errorf("%w: %d MB, on one that may be filled up to %d percent", errNoRoom, bytes>>20, alarmPercent)
 	}
