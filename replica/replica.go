@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/litestream"
@@ -54,15 +53,15 @@ type Replica struct {
 	source Source
 	db     *litestream.DB
 	asked  chan struct{} // somebody waits for a sync
+	mend   chan struct{} // holds one: a new snapshot mends what was found
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 
 	mu       sync.Mutex // guards waiters, status
 	waiters  []chan error
 	status   Status
-	one      sync.Mutex  // held by the one verification that is made
-	damaged  atomic.Bool // a verification has found what a new snapshot mends
-	verified bool        // touched by Start and the syncing goroutine only, as are the next
+	one      sync.Mutex // held by the one verification that is made
+	verified bool       // touched by Start and the syncing goroutine only, as are the next
 	attached bool
 	synced   int64 // what was committed before the last sync
 }
@@ -94,7 +93,7 @@ func New(t Target, path string, log *slog.Logger) (*Replica, error) {
 	}
 	return &Replica{
 		target: t, path: path, log: log, objects: o, client: c,
-		asked: make(chan struct{}, 1), stop: func() {}, status: Status{State: Starting},
+		asked: make(chan struct{}, 1), mend: make(chan struct{}, 1), stop: func() {}, status: Status{State: Starting},
 	}, nil
 }
 
