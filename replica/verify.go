@@ -172,9 +172,13 @@ func (r *Replica) Verify(ctx context.Context) (v Verification, err error) {
 	if v.Problem == "" {
 		r.log.Info("the replica is what the database is", "replica", r.target.String(), "transaction", v.Transaction, "took", time.Since(began).Round(time.Millisecond))
 	} else {
-		// Once: where that did not help, the next will not.
-		r.damaged.Store(mend && before.Problem == "")
 		r.log.Error("the replica is not what the database is", "replica", r.target.String(), "transaction", v.Transaction, "problem", v.Problem)
+		if mend && before.Problem == "" { // else the last one has not helped either
+			select {
+			case r.mend <- struct{}{}:
+			default: // it is about to be made
+			}
+		}
 	}
 	body, err := json.Marshal(v)
 	if err != nil {
