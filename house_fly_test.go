@@ -258,7 +258,7 @@ func TestHouseDockerfile(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("there is no make")
 	}
-	out, err := exec.Command("make", "-n", "build", "VERSION=1.2.3").Output()
+	out, err := exec.Command("make", "--no-print-directory", "-n", "build", "VERSION=1.2.3").Output()
 	const build = "CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=1.2.3' -o connvo ."
 	if err != nil || strings.TrimSpace(string(out)) != build {
 		t.Errorf("make build runs %q (%v), want %q", out, err, build)
