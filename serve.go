@@ -105,6 +105,19 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	defer closing(&err, monitor.close)
+	if err := s.start(ctx, d); err != nil {
+		return err
+	}
+	return s.serve(ctx, front, func(url string) {
+		startup.Info("listening", "url", url, "version", version)
+		if isTerminal(t.err) {
+			c.welcome(t.err, url)
+		}
+	})
+}
+
+// start begins what is done without being asked.
+func (s *service) start(ctx context.Context, d *db.DB) error {
 	if err := newSweeper(d).Start(ctx); err != nil {
 		return err
 	}
@@ -116,12 +129,7 @@ func (c *serveCommand) Run(ctx context.Context, t terminal) (err error) {
 	}
 	s.jobs.Start()
 	s.dictation.start()
-	return s.serve(ctx, front, func(url string) {
-		startup.Info("listening", "url", url, "version", version)
-		if isTerminal(t.err) {
-			c.welcome(t.err, url)
-		}
-	})
+	return nil
 }
 
 // listen opens the listener, or says what to do about it.

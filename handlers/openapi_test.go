@@ -281,14 +281,14 @@ func TestArraysAreNeverNull(t *testing.T) {
 	d := s.document()
 	organizer, host, guest := s.signIn("organizer"), s.signInAs("host", "org_1", "admin"), s.signIn("guest")
 	kind := callerKind{"host", "host", "joined"}
-	arrays := 0
+	arrays, spare := 0, map[string]string{}
 	for _, r := range s.API.Routes() {
 		if r.Method != http.MethodGet || r.LiveOnly || r.Download {
 			continue
 		}
 		schema := part(d, "paths", r.Path, "get", "responses", "200", "content", "application/json", "schema")
 		for _, state := range []string{"active", "concluded"} {
-			path := organizer.meetingOf(r.Path, state, kind, host, guest, map[string]string{}) + queries[r.Method+" "+r.Path]
+			path := organizer.meetingOf(r.Path, state, kind, host, guest, spare) + queries[r.Method+" "+r.Path]
 			a := host.do("GET", path, nil)
 			if a.Status != http.StatusOK {
 				continue

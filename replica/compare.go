@@ -86,7 +86,7 @@ func (r *Replica) changedSince(ctx context.Context, numbers []uint32, after, upT
 // pagesOf adds the pages that a file holds, and returns how many the database has
 // after it.
 func (r *Replica) pagesOf(ctx context.Context, f *ltx.FileInfo, pages map[uint32]bool) (end uint32, err error) {
-	if err := r.whole(ctx, f); err != nil {
+	if err := whole(ctx, r.client, f); err != nil {
 		return 0, err
 	}
 	body, err := r.client.OpenLTXFile(ctx, f.Level, f.MinTXID, f.MaxTXID, 0, 0)

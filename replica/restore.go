@@ -53,8 +53,8 @@ func (r *Replica) Restore(ctx context.Context, output string, m Moment, progress
 	if err != nil {
 		return at, err
 	}
-	if err := r.requireWhole(ctx, plan); err != nil {
-		return fmt.Errorf("replica %s: restore: %w", r.target, err)
+	if err := requireWhole(ctx, c, plan); err != nil {
+		return at, fmt.Errorf("replica %s: restore: %w", r.target, err)
 	}
 	var total int64
 	for _, f := range plan {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"sync"
 
+	"github.com/benbjohnson/litestream"
 	"github.com/superfly/ltx"
 )
 
@@ -24,14 +25,14 @@ const (
 
 // requireWhole refuses files that do not end as they were written to: the library stops
 // the whole process where one ends within its index.
-func (r *Replica) requireWhole(ctx context.Context, files []*ltx.FileInfo) error {
+func requireWhole(ctx context.Context, c litestream.ReplicaClient, files []*ltx.FileInfo) error {
 	errs := make([]error, len(files))
 	turns := make(chan struct{}, wholeAtOnce)
 	var looking sync.WaitGroup
 	for i, f := range files {
 		turns <- struct{}{}
 		looking.Go(func() {
-			errs[i] = r.whole(ctx, f)
+			errs[i] = whole(ctx, c, f)
 			<-turns
 		})
 	}
@@ -46,14 +47,14 @@ func (r *Replica) requireWhole(ctx context.Context, files []*ltx.FileInfo) error
 
 // whole refuses a file whose end is none. The pages end with an empty header; their
 // index, its size and a trailer follow.
-func (r *Replica) whole(ctx context.Context, f *ltx.FileInfo) error {
+func whole(ctx context.Context, c litestream.ReplicaClient, f *ltx.FileInfo) error {
 	broken := fmt.Errorf("its file %04x/%s is half written, or damaged", f.Level, ltx.FormatFilename(f.MinTXID, f.MaxTXID))
 	const after = indexSizeBytes + ltx.TrailerSize
 	room := f.Size - ltx.HeaderSize - ltx.PageHeaderSize - after
 	if room < 0 {
 		return broken
 	}
-	tail, err := r.part(ctx, f, max(f.Size-tailBytes, 0), min(f.Size, tailBytes))
+	tail, err := part(ctx, c, f, max(f.Size-tailBytes, 0), min(f.Size, tailBytes))
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (r *Replica) whole(ctx context.Context, f *ltx.FileInfo) error {
 	end := tail
 	if before := len(tail) - after - int(size) - ltx.PageHeaderSize; before >= 0 {
 		end = tail[before:]
-	} else if end, err = r.part(ctx, f, f.Size-after-int64(size)-ltx.PageHeaderSize, ltx.PageHeaderSize); err != nil {
+	} else if end, err = part(ctx, c, f, f.Size-after-int64(size)-ltx.PageHeaderSize, ltx.PageHeaderSize); err != nil {
 		return err
 	}
 	if [ltx.PageHeaderSize]byte(end) != [ltx.PageHeaderSize]byte{} {
@@ -74,8 +75,8 @@ func (r *Replica) whole(ctx context.Context, f *ltx.FileInfo) error {
 }
 
 // part reads a part of a file.
-func (r *Replica) part(ctx context.Context, f *ltx.FileInfo, offset, size int64) ([]byte, error) {
-	body, err := r.client.OpenLTXFile(ctx, f.Level, f.MinTXID, f.MaxTXID, offset, size)
+func part(ctx context.Context, c litestream.ReplicaClient, f *ltx.FileInfo, offset, size int64) ([]byte, error) {
+	body, err := c.OpenLTXFile(ctx, f.Level, f.MinTXID, f.MaxTXID, offset, size)
 	if err != nil {
 		return nil, err
 	}

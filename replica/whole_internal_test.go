@@ -13,7 +13,7 @@ func TestFileCutOffAnywhereIsRefused(t *testing.T) {
 	for range 3 {
 		s.write()
 	}
-	files, err := filepath.Glob(filepath.Join(s.place, generation, "ltx", "0", "*.ltx"))
+	files, err := filepath.Glob(filepath.Join(s.place, directoryOf(1), "ltx", "0", "*.ltx"))
 	if err != nil || len(files) != 3 {
 		t.Fatal(files, err)
 	}
@@ -27,7 +27,7 @@ func TestFileCutOffAnywhereIsRefused(t *testing.T) {
 		if err := os.WriteFile(newest, whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := s.replica.Restore(t.Context(), output, Moment{}, nil)
+		_, err = s.replica.Restore(t.Context(), output, Moment{}, nil)
 		if err == nil || strings.Contains(err.Error(), "\n") {
 			t.Fatalf("%d bytes of %d: %v", n, len(whole), err)
 		}
@@ -35,7 +35,7 @@ func TestFileCutOffAnywhereIsRefused(t *testing.T) {
 	if err := os.WriteFile(newest, whole, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.replica.Restore(t.Context(), output, Moment{}, nil); err != nil {
+	if _, err := s.replica.Restore(t.Context(), output, Moment{}, nil); err != nil {
 		t.Error(err)
 	}
 }

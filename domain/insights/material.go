@@ -20,7 +20,7 @@ import (
 const (
 	maxHeard    = 2 << 20 // bytes of what was said: a day and a half of speech
 	maxPosts    = 2000    // messages, the first
-	maxMaterial = 200     // members whose names are listened for, the first by id
+	maxNamedFor = 200     // members who are listened for as doing something, the first by id
 	page        = 100     // segments, or messages
 )
 
@@ -112,7 +112,7 @@ func members(tx db.Reader, m domain.MeetingID) ([]Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	people = people[:min(len(people), maxMaterial)]
+	people = people[:min(len(people), maxNamedFor)]
 	cards, err := users.ActiveCards(tx, people)
 	all := make([]Member, 0, len(people))
 	for _, user := range people {

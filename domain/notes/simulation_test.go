@@ -42,7 +42,7 @@ func TestEverySeedConverges(t *testing.T) {
 	}
 	t.Log(all)
 	for _, what := range []string{"dropped", "emptied", "crash", "restart", "rollback", notes.ErrBase.Error()} {
-		if all[what] < *seeds {
+		if *seeds >= 100 && all[what] < *seeds {
 			t.Errorf("%q has happened %d times in %d simulations", what, all[what], *seeds)
 		}
 	}
