@@ -37,6 +37,7 @@ var dependencies = map[string]string{
 	"github.com/wneessen/go-mail":             "sending mail: net/smtp is frozen, and writes neither messages nor their encodings",
 	"go.uber.org/goleak":                      "tests: every goroutine has ended",
 	"golang.org/x/sync":                       "singleflight: what many ask at once is computed once",
+	"golang.org/x/sys":                        "a clock that goes on while the machine is suspended",
 	"golang.org/x/text":                       "names and texts in one form of Unicode, tags of languages",
 	"golang.org/x/time":                       "rate: how many streams begin in a second, in the order in which they came",
 	"modernc.org/sqlite":                      "the database, in pure Go",

@@ -59,9 +59,6 @@ var flyCommands = map[string][]string{
 // foreignVariables are those of others that the guides name.
 var foreignVariables = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
-// comingVariables are named in the guide and come with the lease.
-var comingVariables = []string{"CONNVO_LEASE"}
-
 var (
 	variableName = regexp.MustCompile(`\b(?:CONNVO|WORKOS|FLY|AWS)_[A-Z0-9_]+\b`)
 	flagName     = regexp.MustCompile(`--([a-z][a-z-]*)`)
@@ -175,7 +172,7 @@ func TestHouseNamesOfConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	variables, flags := append(slices.Clone(foreignVariables), comingVariables...), []string{}
+	variables, flags := slices.Clone(foreignVariables), []string{}
 	for _, command := range parser.Model.Leaves(false) {
 		for _, f := range command.Flags {
 			variables, flags = append(variables, f.Envs...), append(flags, f.Name)

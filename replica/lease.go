@@ -99,11 +99,16 @@ type lease struct {
 }
 
 func newLease(store objects, self Holder, term time.Duration, strict bool) *lease {
-	began := time.Now()
 	return &lease{
 		store: store, self: self, turn: rand.Text(), term: term, strict: strict, gone: make(chan struct{}), soon: make(chan struct{}, 1),
-		clock: func() time.Duration { return time.Since(began) }, // monotonic
+		clock: newClock(),
 	}
+}
+
+// sinceNow returns Go's clock, which stands still while the machine is suspended.
+func sinceNow() func() time.Duration {
+	began := time.Now()
+	return func() time.Duration { return time.Since(began) }
 }
 
 // look reads the record.

@@ -219,6 +219,7 @@ func TestLeaseThatWasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := directory(t.TempDir())
 		a, b := newLease(store, Holder{Owner: "a"}, DefaultTerm, false), newLease(store, Holder{Owner: "b"}, DefaultTerm, true)
+		a.clock, b.clock = sinceNow(), sinceNow() // the bubble's time
 		if err := errors.Join(a.look(t.Context()), a.take(t.Context(), 0), a.renew(t.Context()), b.look(t.Context())); err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/litestream"
@@ -57,6 +56,7 @@ type Replica struct {
 	source Source
 	db     *litestream.DB
 	asked  chan struct{} // somebody waits for a sync
+	mend   chan struct{} // holds one: a new snapshot mends what was found
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 	leave  context.CancelFunc // ends the renewals
@@ -65,9 +65,8 @@ type Replica struct {
 	mu       sync.Mutex // guards waiters, status
 	waiters  []chan error
 	status   Status
-	one      sync.Mutex  // held by the one verification that is made
-	damaged  atomic.Bool // a verification has found what a new snapshot mends
-	verified bool        // touched by Start and the syncing goroutine only, as are the next
+	one      sync.Mutex // held by the one verification that is made
+	verified bool       // touched by Start and the syncing goroutine only, as are the next
 	attached bool
 	synced   int64 // what was committed before the last sync
 }
@@ -119,7 +118,7 @@ func New(t Target, path string, log *slog.Logger, how Options) (*Replica, error)
 	return &Replica{
 		target: t, path: path, log: log, objects: o, client: c, owned: mine,
 		lease: newLease(o, self, cmp.Or(how.Term, DefaultTerm), how.Strict),
-		asked: make(chan struct{}, 1), stop: func() {}, leave: func() {}, status: Status{State: Starting},
+		asked: make(chan struct{}, 1), mend: make(chan struct{}, 1), stop: func() {}, leave: func() {}, status: Status{State: Starting},
 	}, nil
 }
 

@@ -44,6 +44,8 @@ func (r *Replica) tidy(ctx context.Context) {
 		}
 		select {
 		case <-every.C:
+		case <-r.mend:
+			k.damaged = true
 		case <-ctx.Done():
 			return
 		}
@@ -57,6 +59,7 @@ type keeper struct {
 	merged  []uint64    // the transaction that was the newest when it was
 	shot    time.Time   // when the newest snapshot was made
 	shotTX  uint64      // and the transaction it holds
+	damaged bool        // a new snapshot is to mend what was found
 	known   bool        // whether the replica has been asked for it
 	singles time.Time   // when single files are looked through next
 	looked  uint64      // the newest transaction when they were last
@@ -143,16 +146,15 @@ func (k *keeper) snapshot(ctx context.Context, now time.Time, newest uint64) err
 		k.known = true
 		k.count(len(all))
 	}
-	damaged := k.r.damaged.Load()
-	if !damaged && (now.Sub(k.shot) < snapshotEvery || newest <= k.shotTX) {
+	if !k.damaged && (now.Sub(k.shot) < snapshotEvery || newest <= k.shotTX) {
 		return nil
 	}
 	info, err := k.r.db.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	if damaged {
-		k.r.damaged.Store(false)
+	if k.damaged {
+		k.damaged = false
 		k.r.log.Info("the replica has a new snapshot", "replica", k.r.target.String(), "transaction", uint64(info.MaxTXID))
 	}
 	k.shot, k.shotTX = now, uint64(info.MaxTXID)

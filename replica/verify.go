@@ -172,9 +172,13 @@ func (r *Replica) Verify(ctx context.Context) (v Verification, err error) {
 	if v.Problem == "" {
 		r.log.Info("the replica is what the database is", "replica", r.target.String(), "transaction", v.Transaction, "took", time.Since(began).Round(time.Millisecond))
 	} else {
-		// Once: where that did not help, the next will not.
-		r.damaged.Store(mend && before.Problem == "")
 		r.log.Error("the replica is not what the database is", "replica", r.target.String(), "transaction", v.Transaction, "problem", v.Problem)
+		if mend && before.Problem == "" { // else the last one has not helped either
+			select {
+			case r.mend <- struct{}{}:
+			default: // it is about to be made
+			}
+		}
 	}
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -258,7 +262,7 @@ func roomFor(dir string, bytes int64) error {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return err
 	}
-	used, free := int64(s.Blocks-s.Bfree)*s.Bsize, int64(s.Bavail)*s.Bsize
+	used, free := int64(s.Blocks-s.Bfree)*int64(s.Bsize), int64(s.Bavail)*int64(s.Bsize)
 	if (used+bytes)/alarmPercent >= (used+free)/100 {
 		return fmt.Errorf("%w: %d MB, on one that may be filled up to %d percent", errNoRoom, bytes>>20, alarmPercent)
 	}

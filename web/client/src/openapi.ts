@@ -2187,7 +2187,7 @@ export interface components {
             segmentId: string;
         };
         InsightList: {
-            items: components["schemas"]["Insight"][] | null;
+            items: components["schemas"]["Insight"][];
             nextCursor: string | null;
         };
         InsightPerson: {
@@ -2780,14 +2780,15 @@ export interface components {
              */
             lastSyncAt: string | null;
             /**
-             * @description The right to write. lapsed: it could not be renewed in time. taken: another server has it. none: it could not be asked for since the start. off: no replica is configured.
-             * @enum {string}
-             */
-            lease: "off" | "held" | "lapsed" | "taken" | "none";
              * Format: date-time
              * @description When the replica was last restored beside the database and compared, once a day; null for not yet.
              */
             lastVerifiedAt: string | null;
+            /**
+             * @description The right to write. lapsed: it could not be renewed in time. taken: another server has it. none: it could not be asked for since the start. off: no replica is configured.
+             * @enum {string}
+             */
+            lease: "off" | "held" | "lapsed" | "taken" | "none";
             /**
              * Format: int64
              * @description The newest that was taken from the database.
@@ -2854,6 +2855,7 @@ export interface components {
         };
         SegmentList: {
             items: components["schemas"]["Segment"][];
+            /** @description A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 1,000 segments. */
             nextCursor: string | null;
         };
         SentInvitation: {
