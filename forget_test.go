@@ -110,6 +110,9 @@ func TestDeletedTranscriptIsGoneAfterBeingKilled(t *testing.T) {
 	if got := s.do("ada", "GET", told+"/insights", ""); !strings.Contains(got, `"summary":"`) {
 		t.Errorf("no insights are made of the rest: %s", got)
 	}
+	if found := inFiles(t, path); len(found) > 1 || len(found) == 1 && found[0] != "text" { // which the index may have for a minute more
+		t.Errorf("%v is in the file after the job", found)
+	}
 	// How long who spoke stays.
 	if got := s.do("ada", "GET", told+"/state", ""); !strings.Contains(got, `"totalMs":5000`) {
 		t.Error(got)
