@@ -20,6 +20,7 @@ var unscoped = map[string]string{
 	"domain/audio.selectPieces":                 "read by the scribe only: what it does next, of all meetings",
 	"domain/audio.selectSound":                  "read by the scribe only: what it sends",
 	"domain/events.selectOldest":                "read by a job only: when the first falls due",
+	"domain/insights.selectList":                "of whole transcripts few are deleted, and a list of insights reads other meetings' rows anyway",
 	"domain/interests.selectCounts":             "the same for everybody: a live answer is read once for all, whoever's interests have changed",
 	"domain/meetings.selectConcluded":           "read by a job only: when the first falls due",
 	"domain/meetings.selectHeir":                "read by a job only: who is host next",

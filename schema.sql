@@ -556,6 +556,14 @@ BEGIN
   DELETE FROM transcript_buckets WHERE meeting_id = OLD.meeting_id;
 END;
 
+-- Meetings whose transcript was deleted by the host: nothing of it is told from then on,
+-- while jobs delete what is stored, and nothing is added, such as what was being worked
+-- on. A row stays as long as its meeting.
+CREATE TABLE deleted_transcripts (
+  meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
+  deleted_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What senders call the chunks of a meeting that runs, so that each counts once.
 CREATE TABLE utterances (
   meeting_id TEXT NOT NULL,
@@ -709,7 +717,8 @@ CREATE TABLE meeting_counts (
 ) STRICT, WITHOUT ROWID;
 
 -- What somebody who was in a meeting is told about it when it is over; material is a
--- digest of what it was made of, so that the same is not made again.
+-- digest of what it was made of, so that the same is not made again; heard is whether
+-- something that was said is among it.
 CREATE TABLE insights (
   user_id      TEXT NOT NULL REFERENCES users (id),
   meeting_id   TEXT NOT NULL REFERENCES meetings (id),
@@ -717,6 +726,7 @@ CREATE TABLE insights (
   created_at   INTEGER NOT NULL,
   generated_by TEXT NOT NULL CHECK (generated_by <> ''),
   helpful      INTEGER CHECK (helpful IN (0, 1)),
+  heard        INTEGER NOT NULL CHECK (heard IN (0, 1)),
   material     BLOB NOT NULL,
   PRIMARY KEY (user_id, meeting_id)
 ) STRICT, WITHOUT ROWID;

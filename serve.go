@@ -203,7 +203,7 @@ func (c *serveCommand) wire(ctx context.Context, d *db.DB, r *replica.Replica, l
 	if err != nil {
 		return nil, err
 	}
-	runner := jobs.NewRunner(d, log, withSettling(d, happened, withSweeps(d, withAll(after, handlersOf(meets, told, inbox, letters)))))
+	runner := jobs.NewRunner(d, log, withSettling(d, happened, withDeletion(d, withSweeps(d, withAll(after, handlersOf(meets, told, inbox, letters))))))
 	in, err := c.door(ctx, d, people, log, origin)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ const (
 	NotesExported   Action = "notes.exported"
 
 	TranscriptExported Action = "transcript.exported"
+	TranscriptDeleted  Action = "transcript.deleted" // the whole of it, by the host
 
 	SpeakerNamed Action = "speaker.named" // it was said who speaks in a transcript
 
@@ -69,7 +70,7 @@ func Actions() []Action {
 		ParticipantInvited, ParticipantClaimed, ParticipantRoleChanged, ParticipantRemoved,
 		MessageDeleted,
 		NotesLocked, NotesRolledBack, NotesExported,
-		TranscriptExported, SpeakerNamed, InsightsDeleted,
+		TranscriptExported, TranscriptDeleted, SpeakerNamed, InsightsDeleted,
 		FlagChanged, RetentionChanged, SettingsChanged,
 		UserDeactivated, UserActivated, UserErased, UserExported,
 		JobRetried,

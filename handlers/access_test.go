@@ -119,6 +119,7 @@ var access = map[string][4]string{
 	"GET /v1/meetings/{meetingId}/speakers":           {"members 200", "joined 200", "members 200", "members 200"},
 	"POST /v1/meetings/{meetingId}/transcripts":       {"writers 409 meeting_not_active", "joined-writers 200", "writers 409 meeting_not_active", "writers 409 meeting_not_active"},
 	"POST /v1/meetings/{meetingId}/audio":             {"writers 409 meeting_not_active", "joined-writers 202", "writers 409 meeting_not_active", "writers 409 meeting_not_active"},
+	"DELETE /v1/meetings/{meetingId}/transcripts":     {"hosts 409 conflict", "joined-hosts 409 conflict", "hosts 202", "hosts 202"},
 	"PUT /v1/meetings/{meetingId}/speakers/{label}":   {"writers 409 meeting_not_active", "joined-writers 200", "writers 200", "writers 409 meeting_not_active"}, // themselves; whom else is in testdata/transcripts.txt
 
 	"POST /v1/meetings/{meetingId}/messages":               {"writers 201", "joined-writers 201", "writers 201", "writers 409 meeting_not_active"},
@@ -329,7 +330,7 @@ func (p *person) insightsOf(caller *person) string {
 		return "ins_none"
 	}
 	p.s.exec(`DELETE FROM insights`)
-	p.s.exec(`INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, material) SELECT ?, id, 'ins_1', 0, 'local', x'' FROM meetings LIMIT 1`, caller.ID)
+	p.s.exec(`INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, heard, material) SELECT ?, id, 'ins_1', 0, 'local', 0, x'' FROM meetings LIMIT 1`, caller.ID)
 	return "ins_1"
 }
 

@@ -100,7 +100,7 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 	var edited, deleted struct{ ID string }
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &edited)
 	ada.must("POST", left+"/messages", `{"content":"Hello"}`).into(t, &deleted)
-	s.exec(`INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, material) VALUES (?1, ?2, 'ins_1', 0, 'local', x''), (?1, ?3, 'ins_2', 0, 'local', x'')`,
+	s.exec(`INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, heard, material) VALUES (?1, ?2, 'ins_1', 0, 'local', 0, x''), (?1, ?3, 'ins_2', 0, 'local', 0, x'')`,
 		ada.ID, strings.TrimPrefix(rated, "/v1/meetings/"), strings.TrimPrefix(full, "/v1/meetings/"))
 	const one = "/v1/meetings/{meetingId}"
 	writes := map[string]struct {
@@ -140,6 +140,7 @@ func TestEveryWriteTakesAKey(t *testing.T) {
 		"DELETE " + one + "/messages/{messageId}":  {left + "/messages/" + deleted.ID, nil},
 		"POST " + one + "/transcripts":             {left + "/transcripts", `{"chunks":[{"text":"Hello","confidence":1,"startMs":0,"endMs":900}]}`},
 		"POST " + one + "/audio":                   {left + "/audio?startMs=0", wav(time.Second)},
+		"DELETE " + one + "/transcripts":           {rated + "/transcripts", nil},
 		"PUT " + one + "/speakers/{label}":         {left + "/speakers/A", `{"userId":"` + string(ada.ID) + `"}`},
 		"POST " + one + "/notes/ops":               {left + "/notes/ops", `{"clientId":"ada","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"Hello"}]}]}`},
 		"POST " + one + "/notes/rollback":          {left + "/notes/rollback", `{"version":0,"reason":"a mistake"}`},

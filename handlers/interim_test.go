@@ -103,3 +103,22 @@ func TestWhoHasLeftIsNotToldWhatIsBeingSaid(t *testing.T) {
 		st.endsWith("forbidden")
 	}
 }
+
+// Who comes after a transcript was deleted is not told what was not final of it.
+func TestWhatWasNotFinalGoesWithTheTranscript(t *testing.T) {
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	meeting := joined(ada, grace)
+	st := grace.follow(meeting + "/transcripts")
+	st.ready()
+	ada.speaks(meeting, saying("never final", `"interim":true,`))
+	st.next("interim")
+	ada.must("POST", meeting+"/end", nil)
+	ada.must("DELETE", meeting+"/transcripts", nil)
+	if e := st.next("items"); !strings.Contains(string(e.Data), `"truncated":true`) {
+		t.Errorf("who follows it is told %s", e.Data)
+	}
+	late := ada.follow(meeting + "/transcripts?heartbeat=1")
+	late.ready()
+	late.quietUntil(s.DB.Committed())
+}

@@ -227,6 +227,7 @@ var lawWrites = map[string]func(t *rapid.T, w *lawWorld) (path, body string){
 	"POST /v1/meetings/{meetingId}/notes/rollback": lawNoteRollback,
 	"PUT /v1/meetings/{meetingId}/notes/lock":      lawNoteLock,
 	"POST /v1/meetings/{meetingId}/transcripts":    lawChunks,
+	"DELETE /v1/meetings/{meetingId}/transcripts":  lawStep("transcripts"),
 	"POST /v1/meetings/{meetingId}/audio": func(t *rapid.T, w *lawWorld) (string, string) {
 		return w.drawMeeting(t) + "/audio?startMs=" + rapid.SampledFrom([]string{"0", "1000"}).Draw(t, "start"), string(wav(time.Second))
 	},

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"connvo/db"
+	"connvo/domain"
+	"connvo/domain/insights"
 	"connvo/domain/transcripts"
 	"connvo/jobs"
 )
@@ -59,12 +62,30 @@ func (w *lawWorld) settleChunks(t *rapid.T) {
 	if err == nil {
 		err = w.server.db.WriteBackground(w.server.ctx, func(tx *db.WriteTx) error {
 			defer func() { w.commit = max(w.commit, tx.Number()) }()
-			return effect(tx)
+			return errors.Join(effect(tx), w.eraseDeleted(tx))
 		})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// eraseDeleted does a part of what follows from the deletion of transcripts.
+func (w *lawWorld) eraseDeleted(tx *db.WriteTx) error {
+	for _, id := range w.meetings {
+		m := domain.MeetingID(id)
+		deleted, err := transcripts.Deleted(tx, m)
+		if err == nil && deleted {
+			_, err = transcripts.Erase(tx, m)
+		}
+		if err == nil && deleted {
+			_, err = insights.Unhear(tx, m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // speakerID is who speaks, in a chunk as it is sent.

@@ -342,6 +342,14 @@ func TestExportHoldsWhatIsStored(t *testing.T) {
 	if err := json.Unmarshal([]byte(files["notifications.json"][0]), &told); err != nil || len(told) < 1500 {
 		t.Errorf("%d notifications, %v", len(told), err)
 	}
+	// What the host deletes is in no export from then on, though no job has come to it.
+	grace.must("DELETE", meeting+"/transcripts", nil)
+	files = unzip(t, ada.must("GET", "/v1/me/export", nil).Body)
+	for _, name := range []string{"transcripts.json", "insights.json", "audio.json"} {
+		if got := strings.TrimSpace(files[name][0]); got != "[]" {
+			t.Errorf("%s has what was deleted: %s", name, got)
+		}
+	}
 }
 
 // unzip returns the files of an archive by name, each valid JSON, and all together.

@@ -79,6 +79,14 @@ func (in *transcriptInput) filter() transcripts.Filter {
 	return transcripts.Filter{Speaker: in.Speaker, From: time.Duration(in.FromMs) * time.Millisecond, To: time.Duration(in.ToMs) * time.Millisecond}
 }
 
+type transcriptDeletion struct{ MeetingParam }
+
+// deletedTranscript says that a transcript is being deleted.
+type deletedTranscript struct {
+	MeetingID domain.MeetingID `json:"meetingId"`
+	DeletedAt string           `json:"deletedAt" format:"date-time" doc:"Since when nothing of it is answered; of what is stored it is gone within minutes."`
+}
+
 // speaker is somebody who was told apart by a label.
 type speaker struct {
 	Label   string         `json:"label"`
@@ -113,6 +121,10 @@ func (s *Server) transcriptRoutes() {
 	feed(s, route{path: path, id: "listTranscript", tag: "Transcripts", summary: "What was said in a meeting",
 		about: "While the meeting is active, for those who have joined. Who speaks is answered as it is known now: what was sent live is not sent again when a label is named. " +
 			"Live, interim events tell what is not final, as items without a position, and without an id: only the newest of an utterance, and it may be left out. The item with its utteranceId replaces it.", shared: true}, s.listTranscript)
+	register(s, route{method: http.MethodDelete, path: path, id: "deleteTranscript", audits: audit.TranscriptDeleted, tag: "Transcripts", status: http.StatusAccepted, summary: "Delete what was said, for good",
+		about: "The host only, once the meeting is over; nothing brings it back. From then on every answer is that of a meeting in which nothing was said: transcript, segments, speakers, search, statistics, files and topics; " +
+			"what anybody is told in their insights is made anew without it. How long who spoke stays. Those who follow the transcript are told truncated."},
+		operation[transcriptDeletion, deletedTranscript]{do: s.deleteTranscript, admit: s.admitDeletion})
 	const speakers = "/v1/meetings/{meetingId}/speakers"
 	get(s, route{path: speakers, id: "listSpeakers", tag: "Transcripts", summary: "The speakers who were told apart by labels",
 		about: "While the meeting is active, for those who have joined.", shared: true}, s.listSpeakers)
@@ -171,6 +183,20 @@ func (s *Server) listSpeakers(ctx context.Context, who domain.Actor, in *meeting
 func (s *Server) nameSpeaker(ctx context.Context, who domain.Actor, in *speakerName) (speaker, error) {
 	named, err := s.Transcripts.Name(ctx, who, in.meeting(), in.Label, domain.UserID(in.Body.UserID))
 	return speakerOf(named), err
+}
+
+// admitDeletion forgets, once a transcript is deleted, what was not final of it.
+func (s *Server) admitDeletion(_ context.Context, _ http.Header, _ domain.Actor, in *transcriptDeletion) (ended func(deletedTranscript, error), err error) {
+	return func(_ deletedTranscript, err error) {
+		if err == nil {
+			s.engine.Hush(asideName(in.meeting()))
+		}
+	}, nil
+}
+
+func (s *Server) deleteTranscript(ctx context.Context, who domain.Actor, in *transcriptDeletion) (deletedTranscript, error) {
+	at, err := s.Transcripts.Delete(ctx, who, in.meeting())
+	return deletedTranscript{in.meeting(), instant(at)}, err
 }
 
 func chunkOf(c transcripts.Chunk) chunk {

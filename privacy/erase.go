@@ -63,7 +63,7 @@ func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
 		}
 		p.Stage, p.After = p.Stage+1, 0
 		if p.Stage == len(stages) {
-			if err := e.emptyLog(ctx); err != nil {
+			if err := EmptyLog(ctx, e.db); err != nil {
 				return nil, err
 			}
 			return done(p), nil
@@ -82,9 +82,10 @@ func done(p users.Progress) jobs.Effect {
 	}
 }
 
-// emptyLog waits for the readers of older states, so that nothing that was erased is
-// left beside the file.
-func (e *Eraser) emptyLog(ctx context.Context) (err error) {
+// EmptyLog empties the write-ahead log of d, for whose readers of older states it waits
+// some seconds: nothing that was erased is left beside the file. Errors: Unavailable where
+// one reads for longer.
+func EmptyLog(ctx context.Context, d *db.DB) (err error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for range emptyTries {
@@ -93,7 +94,7 @@ func (e *Eraser) emptyLog(ctx context.Context) (err error) {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err = e.db.EmptyLog(ctx); domain.KindOf(err) != domain.Unavailable || err == nil {
+		if err = d.EmptyLog(ctx); domain.KindOf(err) != domain.Unavailable || err == nil {
 			return err
 		}
 		timer.Reset(emptyPause)

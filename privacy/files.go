@@ -158,6 +158,7 @@ SELECT i.id, i.id, i.meeting_id, i.created_at, i.generated_by, i.helpful, (
 )
 FROM insights AS i
 WHERE i.user_id = ?1 AND i.id > ?2
+  AND (i.heard = 0 OR NOT EXISTS (SELECT 1 FROM deleted_transcripts AS d WHERE d.meeting_id = i.meeting_id))
 ORDER BY i.id
 LIMIT ?3`
 
@@ -167,11 +168,14 @@ FROM messages
 WHERE seq > ?2 AND seq <= ?3 AND user_id = ?1
 ORDER BY seq`
 
+// What was deleted with the transcript of its meeting is in no export, also while a job
+// has not come to it.
 const exportTranscripts = `
 SELECT t.position, t.position, t.meeting_id, t.created_at, t.start_ms, t.end_ms, t.label, t.language, t.text
 FROM transcripts AS t
 LEFT JOIN speakers AS s ON s.meeting_id = t.meeting_id AND s.label = t.label
 WHERE t.position > ?2 AND t.position <= ?3 AND (t.speaker_id = ?1 OR s.user_id = ?1)
+  AND NOT EXISTS (SELECT 1 FROM deleted_transcripts AS d WHERE d.meeting_id = t.meeting_id)
 ORDER BY t.position`
 
 // exportAudio tells of pieces that wait to be transcribed, without their sound: a page
@@ -180,6 +184,7 @@ const exportAudio = `
 SELECT number, number, meeting_id, created_at, start_ms, duration_ms, format, size
 FROM audio
 WHERE user_id = ?1 AND number > ?2
+  AND NOT EXISTS (SELECT 1 FROM deleted_transcripts AS d WHERE d.meeting_id = audio.meeting_id)
 ORDER BY number
 LIMIT ?3`
 

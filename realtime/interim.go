@@ -102,6 +102,25 @@ func (e *Engine) Tell(ctx context.Context, name string, texts ...Interim) {
 	}
 }
 
+// Hush forgets what was told beside the feeds with the aside of that name, for who comes
+// to follow one of them, or has not taken it yet.
+func (e *Engine) Hush(name string) {
+	e.mu.Lock()
+	a := e.asides[name]
+	e.mu.Unlock()
+	if a != nil {
+		a.hush()
+	}
+}
+
+func (a *aside) hush() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.texts) > 0 {
+		a.remove(0)
+	}
+}
+
 // put holds the texts and reports whether there is something to tell.
 func (a *aside) put(now time.Time, texts []Interim) (any bool) {
 	a.mu.Lock()

@@ -125,11 +125,15 @@ func SoundOf(tx db.Reader, number int64) ([]byte, error) {
 
 // Said ends the waiting of a piece: its words are in the transcript from then on, as
 // the chunk d, also where the meeting has ended or the speaker has left since. It
-// returns false, and does nothing, where the piece waits no more, as after the erasure
-// of its speaker. It joins the caller's transaction. Errors: those of transcripts.Add.
+// returns false, and stores nothing, where the piece waits no more, as after the erasure
+// of its speaker, and where the transcript was deleted. It joins the caller's
+// transaction. Errors: those of transcripts.Add.
 func Said(tx *db.WriteTx, p Piece, d transcripts.Draft) (bool, error) {
 	waits, err := Drop(tx, p)
 	if err != nil || !waits {
+		return false, err
+	}
+	if deleted, err := transcripts.Deleted(tx, p.Meeting); err != nil || deleted {
 		return false, err
 	}
 	d.Speaker, d.Utterance = p.Speaker, string(p.ID())
@@ -154,4 +158,10 @@ func Oldest(tx db.Reader) (time.Time, error) {
 // returns how many, 0 when none is left. It joins the caller's transaction.
 func Delete(tx *db.WriteTx, until time.Time) (int64, error) {
 	return tx.Exec(deleteOldest, until.UnixMilli(), deleted)
+}
+
+// Forget deletes a few pieces of the meeting that wait, and returns how many, 0 when none
+// is left. It joins the caller's transaction.
+func Forget(tx *db.WriteTx, m domain.MeetingID) (int64, error) {
+	return tx.Exec(deleteOfMeeting, m, deleted)
 }

@@ -226,6 +226,47 @@ func TestMorePiecesThanFitAreRefused(t *testing.T) {
 	refused("bytes in all", domain.Unavailable)
 }
 
+// What is transcribed when the host deletes the transcript is dropped, and so is, by
+// Forget, what waits; that of other meetings stays.
+func TestPieceOfADeletedTranscriptIsNotSaid(t *testing.T) {
+	r := newRoom(t)
+	first, err := r.say(r.grace, 5*time.Second)
+	r.must(err)
+	_, err = r.say(r.grace, 10*time.Second)
+	r.must(err)
+	ended := r.id
+	r.id = r.start()
+	_, err = r.say(r.grace, 15*time.Second)
+	r.must(err)
+	_, err = r.meets.End(t.Context(), r.ada, ended)
+	r.must(err)
+	_, err = transcripts.NewStore(r.db, events.NewLog(nil)).Delete(t.Context(), r.ada, ended)
+	r.must(err)
+	r.must(r.write(func(tx *db.WriteTx) error {
+		said, err := audio.Said(tx, first, transcripts.Draft{Text: "Hello", Confidence: 0.8, Start: first.Start, End: first.Start + first.Duration})
+		if said {
+			t.Error("it is said")
+		}
+		return err
+	}))
+	for want := int64(1); want >= 0; want-- {
+		r.must(r.write(func(tx *db.WriteTx) error {
+			n, err := audio.Forget(tx, ended)
+			if n != want {
+				t.Errorf("%d pieces are forgotten, want %d", n, want)
+			}
+			return err
+		}))
+	}
+	if left := r.waiting(); len(left) != 1 || left[0].Meeting != r.id {
+		t.Errorf("%+v wait", left)
+	}
+	r.id = ended
+	if n := len(r.transcript()); n != 0 {
+		t.Errorf("%d chunks", n)
+	}
+}
+
 // What was accepted becomes text once, also after the end and of those who have left.
 func TestPieceIsSaidOnce(t *testing.T) {
 	r := newRoom(t)

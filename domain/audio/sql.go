@@ -63,6 +63,15 @@ WHERE created_at <= ?1 AND number IN (
   LIMIT ?2
 )`
 
+const deleteOfMeeting = `
+DELETE FROM audio
+WHERE number IN (
+  SELECT number
+  FROM audio
+  WHERE meeting_id = ?1
+  LIMIT ?2
+)`
+
 func scanPiece(r db.Row) (p Piece, err error) {
 	var created, start, duration int64
 	err = r.Scan(&p.Number, &p.Meeting, &p.Speaker, &created, &start, &duration, &p.Format)

@@ -144,6 +144,13 @@ func SetTopics(tx *db.WriteTx, m domain.MeetingID, topics []string) error {
 	return err
 }
 
+// ForgetTopics makes a meeting one that is about nothing that is known, and never came
+// to speak of something else. It joins the caller's transaction.
+func ForgetTopics(tx *db.WriteTx, m domain.MeetingID) error {
+	_, err := tx.Exec(updateTopicsForgotten, m)
+	return err
+}
+
 // Shift says that the meeting has come to speak of something else, unless it was said
 // within the span before: first reports that it was not.
 func Shift(tx *db.WriteTx, m domain.MeetingID, span time.Duration) (first bool, err error) {

@@ -37,6 +37,11 @@ VALUES (?1, ?2)
 ON CONFLICT (meeting_id) DO UPDATE
 SET topics = excluded.topics`
 
+const updateTopicsForgotten = `
+UPDATE conversations
+SET topics = '[]', shifted_at = NULL
+WHERE meeting_id = ?1 AND (topics <> '[]' OR shifted_at IS NOT NULL)`
+
 const upsertShift = `
 INSERT INTO conversations (meeting_id, shifted_at)
 VALUES (?1, ?2)

@@ -38,6 +38,8 @@ const (
 
 	SpeakerNamed Type = "transcripts.speaker_named" // the subject is who speaks
 	TopicShifted Type = "transcripts.topic_shifted" // nobody did it, and it has no subject
+
+	TranscriptDeleted Type = "transcripts.deleted"
 )
 
 // Event is one thing that happened.

@@ -155,9 +155,14 @@ func (s *Store) Generate(ctx context.Context, who domain.Actor, m domain.Meeting
 			return err
 		}
 		asked = tx.Now
-		return jobs.Enqueue(tx, jobs.Job{Kind: Renew, Name: Renew + ":" + string(m) + ":" + string(who.User), Org: org, Payload: wish{m, who.User}})
+		return renew(tx, m, who.User, org)
 	})
 	return asked, err
+}
+
+// renew leaves somebody's insights to a job.
+func renew(tx *db.WriteTx, m domain.MeetingID, user domain.UserID, org string) error {
+	return jobs.Enqueue(tx, jobs.Job{Kind: Renew, Name: Renew + ":" + string(m) + ":" + string(user), Org: org, Payload: wish{m, user}})
 }
 
 // wish is whose insights into which meeting are asked for.

@@ -59,6 +59,9 @@ type Member struct {
 	Name string // as everybody sees it
 }
 
+// heard reports whether something that was said is among it.
+func (mat Material) heard() bool { return len(mat.Heard) > 0 }
+
 // digest returns what stands for a value.
 func digest(v any) ([]byte, error) {
 	b, err := json.Marshal(v)

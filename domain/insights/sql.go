@@ -7,19 +7,24 @@ import (
 	"connvo/domain"
 )
 
+// selectOf leaves out what was made of a transcript that is deleted.
 const selectOf = `
 SELECT id, meeting_id, created_at, generated_by, helpful
 FROM insights
 WHERE user_id = ?1 AND meeting_id = ?2
+  AND (heard = 0 OR NOT EXISTS (SELECT 1 FROM deleted_transcripts WHERE meeting_id = ?2))
 -- scope: insights.user_id=?1
--- scope: insights.meeting_id=?2`
+-- scope: insights.meeting_id=?2
+-- scope: deleted_transcripts.meeting_id=?2`
 
-// selectList leaves out meetings of which the person is no member any more.
+// selectList leaves out meetings of which the person is no member any more, and what was
+// made of a transcript that is deleted.
 const selectList = `
 SELECT i.id, i.meeting_id, i.created_at, i.generated_by, i.helpful
 FROM insights AS i
 JOIN participants AS p ON p.user_id = ?1 AND p.meeting_id = i.meeting_id
 WHERE i.user_id = ?1 AND i.id < ?2
+  AND (i.heard = 0 OR NOT EXISTS (SELECT 1 FROM deleted_transcripts AS d WHERE d.meeting_id = i.meeting_id))
 ORDER BY i.id DESC
 LIMIT ?3
 -- scope: insights.user_id=?1
@@ -53,8 +58,8 @@ WHERE user_id = ?1 AND meeting_id = ?2
 -- scope: insights.meeting_id=?2`
 
 const insertInsight = `
-INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, material)
-VALUES (?, ?, ?, ?, ?, ?)`
+INSERT INTO insights (user_id, meeting_id, id, created_at, generated_by, heard, material)
+VALUES (?, ?, ?, ?, ?, ?, ?)`
 
 const insertLine = `
 INSERT INTO insight_lines (user_id, meeting_id, part, place, owner_id, due_at, confidence, message, message_position, quote_from, quote_to, segment, reason, text)

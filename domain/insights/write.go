@@ -124,6 +124,9 @@ func (s *Store) store(ctx context.Context, mat Material, found Found, p person) 
 		if wants, err := s.wants(tx, mat.Meeting, p.user); err != nil || !wants {
 			return err
 		}
+		if err := checkKept(tx, mat); err != nil {
+			return err
+		}
 		before, err := db.One(tx, scanMaterial, selectMaterial, p.user, mat.Meeting)
 		if err != nil && !errors.Is(err, db.ErrNone) || bytes.Equal(before, material) {
 			return err
@@ -131,7 +134,7 @@ func (s *Store) store(ctx context.Context, mat Material, found Found, p person) 
 		if _, err := tx.Exec(deleteOf, p.user, mat.Meeting); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(insertInsight, p.user, mat.Meeting, domain.InsightPrefix+tx.ULID(), tx.Now.UnixMilli(), Local, material); err != nil {
+		if _, err := tx.Exec(insertInsight, p.user, mat.Meeting, domain.InsightPrefix+tx.ULID(), tx.Now.UnixMilli(), Local, mat.heard(), material); err != nil {
 			return err
 		}
 		for place, l := range lines {

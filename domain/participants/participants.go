@@ -67,7 +67,7 @@ const (
 	WriteContent              // messages, notes
 	Manage                    // edit, start, end, cancel, invite, remove
 	Rate                      // the meeting, once one has been in it
-	Preside                   // over the notes: roll them back, lock them
+	Preside                   // over the notes: roll them back, lock them; and over the transcript: delete it
 	Reflect                   // on the meeting, once one has been in it: have insights
 )
 

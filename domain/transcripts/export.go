@@ -6,7 +6,6 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
-	"connvo/domain/participants"
 	"connvo/domain/users"
 )
 
@@ -45,8 +44,14 @@ func (s *Store) Export(who domain.Actor, m domain.MeetingID) *Export {
 // Errors: Unavailable where so much was said at once that it is not settled yet.
 func (e *Export) Next(ctx context.Context) (page []Spoken, err error) {
 	err = e.store.db.Read(ctx, func(tx db.Reader) error {
-		if _, err := participants.Require(tx, e.who, e.id, participants.ReadContent); err != nil {
+		there, err := readable(tx, e.who, e.id)
+		switch {
+		case err != nil:
 			return err
+		case !there && e.begun:
+			return domain.Fail(domain.Conflict, "the transcript was deleted meanwhile")
+		case !there:
+			return nil
 		}
 		if err := e.begin(tx); err != nil {
 			return err

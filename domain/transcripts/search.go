@@ -8,7 +8,6 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
-	"connvo/domain/participants"
 	"connvo/domain/words"
 )
 
@@ -45,7 +44,8 @@ func (s *Store) Search(ctx context.Context, who domain.Actor, m domain.MeetingID
 	}
 	q := parse(query)
 	err = s.db.Read(ctx, func(tx db.Reader) error {
-		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+		there, err := readable(tx, who, m)
+		if err != nil || !there {
 			return err
 		}
 		if len(q) == 0 {

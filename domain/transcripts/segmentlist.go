@@ -8,7 +8,6 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
-	"connvo/domain/participants"
 )
 
 // names are the users whom labels of a meeting stand for.
@@ -62,7 +61,8 @@ const lookedSegments = 1000
 // not the last. Who speaks under a label is answered as it is known now.
 func (s *Store) Segments(ctx context.Context, who domain.Actor, m domain.MeetingID, f Filter, after Place, limit int) (page []Segment, next Place, err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
-		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+		there, err := readable(tx, who, m)
+		if err != nil || !there {
 			return err
 		}
 		n, err := namesOf(tx, m)
@@ -84,6 +84,9 @@ func (s *Store) Segments(ctx context.Context, who domain.Actor, m domain.Meeting
 //
 // Errors: Unavailable where so much was said at once that it is not settled yet.
 func Said(tx db.Reader, m domain.MeetingID, after Place, limit int) (page []Segment, next Place, err error) {
+	if deleted, err := Deleted(tx, m); err != nil || deleted {
+		return nil, next, err
+	}
 	if _, all, err := fresh(tx, m); err != nil {
 		return nil, next, err
 	} else if !all {

@@ -28,7 +28,8 @@ type Speaker struct {
 // those that were named before, in their order; at most MaxSpeakers.
 func (s *Store) Speakers(ctx context.Context, who domain.Actor, m domain.MeetingID) (all []Speaker, err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
-		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+		there, err := readable(tx, who, m)
+		if err != nil || !there {
 			return err
 		}
 		all, err = db.All(tx, scanSpeaker, selectSpeakers, m, MaxSpeakers)
@@ -44,7 +45,8 @@ func (s *Store) Speakers(ctx context.Context, who domain.Actor, m domain.Meeting
 // Errors: Invalid for what is no label, and for a user who is no member; Forbidden
 // to observers, to who is not there, and for others to whoever is no host or
 // cohost; MeetingNotActive before the meeting has started, or when it is cancelled;
-// Conflict when the label is another's, or when there are too many.
+// Conflict when the label is another's, when there are too many, and when the transcript
+// was deleted.
 func (s *Store) Name(ctx context.Context, who domain.Actor, m domain.MeetingID, label string, user domain.UserID) (named Speaker, err error) {
 	if !labelPattern.MatchString(label) {
 		return named, domain.FailField("path.label", "must match %s", LabelPattern)
@@ -107,6 +109,13 @@ func requireNaming(tx *db.WriteTx, who domain.Actor, m domain.MeetingID, user do
 	}
 	if viewer.State != participants.Active && viewer.State != participants.Concluded {
 		return domain.Fail(domain.MeetingNotActive, "nothing was said in the meeting")
+	}
+	deleted, err := Deleted(tx, m)
+	if err != nil {
+		return err
+	}
+	if deleted {
+		return domain.Fail(domain.Conflict, "the transcript was deleted")
 	}
 	_, err = participants.Find(tx, m, string(user))
 	if errors.Is(err, db.ErrNone) {

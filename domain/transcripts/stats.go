@@ -7,7 +7,6 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
-	"connvo/domain/participants"
 )
 
 // Stats is how much was said in a meeting, also of what is past its time.
@@ -31,7 +30,9 @@ type SpeakerStats struct {
 // Stats returns how much was said to those who may read the meeting's content.
 func (s *Store) Stats(ctx context.Context, who domain.Actor, m domain.MeetingID) (stats Stats, err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
-		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+		there, err := readable(tx, who, m)
+		if err != nil || !there {
+			stats = statsOf(nil, nil)
 			return err
 		}
 		n, err := namesOf(tx, m)

@@ -37,6 +37,9 @@ const (
 // and an event without actor.
 func Subject(log *events.Log) Settled {
 	return func(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
+		if deleted, err := Deleted(tx, m); err != nil || deleted {
+			return err
+		}
 		due, err := topicsDue(tx, m, chunks)
 		if err != nil || !due {
 			return err

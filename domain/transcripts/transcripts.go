@@ -9,7 +9,6 @@ import (
 	"connvo/domain"
 	"connvo/domain/conversation"
 	"connvo/domain/events"
-	"connvo/domain/participants"
 )
 
 // The bounds of a chunk.
@@ -59,11 +58,14 @@ type Filter struct {
 // meeting's content. Who speaks under a label is answered as it is known now.
 func (s *Store) Feed(ctx context.Context, who domain.Actor, m domain.MeetingID, f Filter, span domain.Span) (part domain.Part[Chunk], err error) {
 	err = s.db.Read(ctx, func(tx db.Reader) error {
-		if _, err := participants.Require(tx, who, m, participants.ReadContent); err != nil {
+		there, err := readable(tx, who, m)
+		if err != nil {
 			return err
 		}
-		if part, err = f.part(tx, m, span); err != nil {
-			return err
+		if there {
+			if part, err = f.part(tx, m, span); err != nil {
+				return err
+			}
 		}
 		part.Gone, err = db.Gone(tx, span, "transcripts", string(m))
 		return err

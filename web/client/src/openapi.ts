@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * Who did what in my organization
-         * @description For admins: sign-ins, refusals, streams, reads of meetings (once in ten minutes each), changes of rights, the life of meetings, deletions, exports, and reads like this one. The position tells the order of storing, within a second of the deed. The actions are session.started, session.ended, stream.opened, stream.changed, meeting.read, meeting.created, meeting.updated, meeting.started, meeting.joined, meeting.left, meeting.ended, meeting.cancelled, meeting.transferred, participant.invited, participant.claimed, participant.role_changed, participant.removed, message.deleted, notes.locked, notes.rolled_back, notes.exported, transcript.exported, speaker.named, insights.deleted, flag.changed, retention.changed, settings.changed, user.deactivated, user.activated, user.erased, user.exported, job.retried, membership.changed, admin.read, audit.exported, request.made.
+         * @description For admins: sign-ins, refusals, streams, reads of meetings (once in ten minutes each), changes of rights, the life of meetings, deletions, exports, and reads like this one. The position tells the order of storing, within a second of the deed. The actions are session.started, session.ended, stream.opened, stream.changed, meeting.read, meeting.created, meeting.updated, meeting.started, meeting.joined, meeting.left, meeting.ended, meeting.cancelled, meeting.transferred, participant.invited, participant.claimed, participant.role_changed, participant.removed, message.deleted, notes.locked, notes.rolled_back, notes.exported, transcript.exported, transcript.deleted, speaker.named, insights.deleted, flag.changed, retention.changed, settings.changed, user.deactivated, user.activated, user.erased, user.exported, job.retried, membership.changed, admin.read, audit.exported, request.made.
          */
         get: operations["listAudit"];
         put?: never;
@@ -1358,7 +1358,11 @@ export interface paths {
          * @description While the meeting is active, for those who have joined and are no observers. All chunks are stored, or none. Chunks are counted, not requests: 50 a second of a user, 100 of a meeting, 200 at once. With the type application/x-ndjson the body is chunks, a line each, in a request that may stay open: each is answered by a line, in order, once it is durable.
          */
         post: operations["appendTranscript"];
-        delete?: never;
+        /**
+         * Delete what was said, for good
+         * @description The host only, once the meeting is over; nothing brings it back. From then on every answer is that of a meeting in which nothing was said: transcript, segments, speakers, search, statistics, files and topics; what anybody is told in their insights is made anew without it. How long who spoke stays. Those who follow the transcript are told truncated.
+         */
+        delete: operations["deleteTranscript"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1836,6 +1840,14 @@ export interface components {
              * @description Of the notes that it is about.
              */
             version: number;
+        };
+        DeletedTranscript: {
+            /**
+             * Format: date-time
+             * @description Since when nothing of it is answered; of what is stored it is gone within minutes.
+             */
+            deletedAt: string;
+            meetingId: string;
         };
         Erasing: {
             /**
@@ -7223,6 +7235,49 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StoredChunks"];
                     "application/x-ndjson": components["schemas"]["LineAnswer"];
+                };
+            };
+            /** @description A problem document; its code says what went wrong. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteTranscript: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat for 24 hours: 1 to 255 visible characters. */
+                "Idempotency-Key"?: string;
+                /** @description With durability=replicated the answer comes when the replica holds the write, too; 503 with applied: true where that takes too long. Not applied where there is no replica. */
+                Prefer?: string;
+            };
+            path: {
+                /** @description The meeting's id. */
+                meetingId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The number of the write; a stream whose heartbeat has a commit as great has considered it. */
+                    "Connvo-Commit"?: string;
+                    /** @description true when this is the answer of an earlier request with the same key. */
+                    "Idempotency-Replayed"?: string;
+                    /** @description durability=replicated when the replica holds the write. */
+                    "Preference-Applied"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedTranscript"];
                 };
             };
             /** @description A problem document; its code says what went wrong. */
