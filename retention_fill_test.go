@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"connvo/db"
 	"connvo/domain"
-	"connvo/domain/concordance"
 )
 
 const (
@@ -26,12 +26,11 @@ type filler struct {
 	d     *db.DB
 	zipf  *rand.Zipf
 	words []string
-	loose map[domain.MeetingID][]concordance.Text // on no page yet
 }
 
 func newFiller(b *testing.B, d *db.DB) *filler {
 	random := rand.New(rand.NewPCG(1, 2))
-	f := &filler{b: b, d: d, zipf: rand.NewZipf(random, 1.1, 1, vocabulary-1), loose: map[domain.MeetingID][]concordance.Text{}}
+	f := &filler{b: b, d: d, zipf: rand.NewZipf(random, 1.1, 1, vocabulary-1)}
 	for i := range vocabulary {
 		var w strings.Builder
 		for n := i + 20; n > 0; n /= 20 {
@@ -97,16 +96,6 @@ func (f *filler) says(n int) string {
 	return s.String()
 }
 
-// put puts the text on a page together with others of its meeting.
-func (f *filler) put(tx *db.WriteTx, c concordance.Collection, m domain.MeetingID, t concordance.Text) error {
-	f.loose[m] = append(f.loose[m], t)
-	if len(f.loose[m]) < concordance.Size {
-		return nil
-	}
-	defer delete(f.loose, m)
-	return concordance.Add(tx, c, m, f.loose[m])
-}
-
 func (f *filler) messages(rows int) { f.chat(rows, 12) }
 
 func (f *filler) longMessages(rows int) { f.chat(rows, 700) }
@@ -114,10 +103,8 @@ func (f *filler) longMessages(rows int) { f.chat(rows, 700) }
 func (f *filler) chat(rows, length int) {
 	f.each(rows, func(tx *db.WriteTx, seq int64, m domain.MeetingID) error {
 		text := f.says(length)
-		if _, err := tx.Exec(`INSERT INTO messages (seq, meeting_id, thread, position, user_id, created_at, attachments, content) VALUES (?1, ?2, ?1, ?1, 'usr_1', ?1, '', ?3)`, seq, m, text); err != nil {
-			return err
-		}
-		return f.put(tx, concordance.Messages, m, concordance.Text{Number: seq, Content: text})
+		_, err := tx.Exec(`INSERT INTO messages (seq, meeting_id, thread, position, user_id, created_at, attachments, content) VALUES (?1, ?2, ?1, ?1, 'usr_1', ?1, '', ?3)`, seq, m, text)
+		return err
 	})
 }
 
@@ -131,8 +118,24 @@ func (f *filler) transcripts(rows int) {
 		if _, err := tx.Exec(`INSERT INTO transcribed (meeting_id, org_id, oldest_at) VALUES (?, '', ?) ON CONFLICT DO NOTHING`, m, seq); err != nil {
 			return err
 		}
-		return f.put(tx, concordance.Transcripts, m, concordance.Text{Number: seq, Content: text})
+		_, err := tx.Exec(`INSERT INTO transcript_words (rowid, words) VALUES (?, ?)`, seq, heardIn(m, text))
+		return err
 	})
+}
+
+// heardIn returns a text as the index of transcripts has it.
+func heardIn(m domain.MeetingID, text string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(m)) // never fails
+	code, seen := fmt.Sprintf("%08x", h.Sum32()), map[string]bool{}
+	var b strings.Builder
+	for _, w := range strings.Fields(text) {
+		if !seen[w] {
+			seen[w] = true
+			b.WriteString(code + w + " ")
+		}
+	}
+	return b.String()
 }
 
 func (f *filler) events(rows int) {
