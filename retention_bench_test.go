@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"flag"
 	"log/slog"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,74 +16,115 @@ import (
 	"connvo/retention"
 )
 
-// BenchmarkSweepMessages deletes messages that are past their time, 150,000 short
-// ones and two thousand of nearly the greatest length, while somebody writes a row
-// again and again: worst-hold is the longest that the writer was held by one
-// portion, worst-cpu the most of a processor's time that one took, which others on the
-// machine do not lengthen, worst-wait the longest of those writes, its own commit
-// included.
-func BenchmarkSweepMessages(b *testing.B) {
+var sweepRows = flag.Int("rows", 1_000_000, "how many rows BenchmarkSweep deletes")
+
+// BenchmarkSweep deletes a million rows of each of the largest collections, all past
+// their time, and two thousand messages of nearly the greatest length, while somebody writes a row again and again. hold is
+// how long a portion held the writer, its commit included, cpu how much of a
+// processor's time that was, which others on the machine do not lengthen, wait how
+// long one of those writes took, its own commit included.
+func BenchmarkSweep(b *testing.B) {
 	for _, c := range []struct {
-		name     string
-		rows     int
-		meetings int
-		content  string
+		name       string
+		collection string
+		table      string
+		fill       func(f *filler, rows int)
+		rows       int
 	}{
-		{"short", 150_000, 1000, "we talk about topic%d and point of the plan, number%[1]d of them"},
-		{"long", 2_000, 100, strings.Repeat("topic%[1]d point of plan number%[1]d ", 100)},
+		{"messages", "messages", "messages", (*filler).messages, *sweepRows},
+		{"long", "messages", "messages", (*filler).longMessages, *sweepRows / 500},
+		{"transcripts", "transcripts", "transcripts", (*filler).transcripts, *sweepRows},
+		{"events", "events", "events", (*filler).events, *sweepRows},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for range b.N {
-				sweepOnce(b, c.rows, c.meetings, c.content)
+				b.StopTimer()
+				w := &watch{}
+				d := dbtest.Open(b, func(o *db.Options) { o.Log = slog.New(slog.DiscardHandler) })
+				d.OnCommit(w.committed)
+				began := time.Now()
+				f := newFiller(b, d)
+				c.fill(f, c.rows)
+				b.ReportMetric(time.Since(began).Seconds(), "fill-s")
+				stop, waits := probe(b, d)
+				b.StartTimer()
+				w.sweep(b, d, c.collection)
+				b.StopTimer()
+				close(stop)
+				reportTimes(b, "hold", w.holds)
+				reportTimes(b, "cpu", w.cpus)
+				reportTimes(b, "wait", <-waits)
+				b.ReportMetric(float64(c.rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+				if n := rowsOf(b, d, `SELECT count(*) FROM `+c.table); n != 0 {
+					b.Fatalf("%d rows are left", n)
+				}
 			}
 		})
 	}
 }
 
-func sweepOnce(b *testing.B, rows, meetings int, content string) {
-	b.StopTimer()
-	d := dbtest.Open(b, func(o *db.Options) { o.Log = slog.New(slog.DiscardHandler) })
-	fillChats(b, d, rows, meetings, content)
-	var holds, works []time.Duration
+// watch tells how long the writer is held. Its fields belong to the goroutine of the
+// writer while anything is written.
+type watch struct {
+	running     bool // from the beginning of a portion to the end of its commit
+	began       time.Time
+	worked      time.Duration // of the thread, when it began
+	holds, cpus []time.Duration
+}
+
+// begin is called in a portion's transaction, and counts once for each.
+func (w *watch) begin() {
+	if w.running {
+		return
+	}
+	runtime.LockOSThread() // until it is committed: then it is the same thread's time
+	w.running, w.began, w.worked = true, time.Now(), threadTime()
+}
+
+func (w *watch) committed(db.ChangeSet) {
+	if !w.running {
+		return
+	}
+	w.holds, w.cpus = append(w.holds, time.Since(w.began)), append(w.cpus, threadTime()-w.worked)
+	w.end()
+}
+
+func (w *watch) end() {
+	w.running = false
+	runtime.UnlockOSThread()
+}
+
+// sweep lets the jobs of the collection delete until none is left.
+func (w *watch) sweep(b *testing.B, d *db.DB, name string) {
 	all := collections()
-	messages := &all[0]
-	remove := messages.Delete
-	var began time.Time
-	var now time.Time
-	messages.Delete = func(tx *db.WriteTx, org string, until time.Time) (int64, error) {
-		if tx.Now != now { // the first of a portion
-			now, began, holds, works = tx.Now, time.Now(), append(holds, 0), append(works, 0)
-		}
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		worked := threadTime()
+	c := all[slices.IndexFunc(all, func(c retention.Collection) bool { return c.Name == name })]
+	remove, deleted := c.Delete, int64(0)
+	c.Delete = func(tx *db.WriteTx, org string, until time.Time) (int64, error) {
+		w.begin()
 		n, err := remove(tx, org, until)
-		holds[len(holds)-1] = time.Since(began)
-		works[len(works)-1] += threadTime() - worked
+		deleted += n
+		if !tx.Changed() { // then there is no commit
+			w.end()
+		}
 		return n, err
 	}
-	sweeper := retention.NewSweeper(d, *messages)
-	stop, waits := probe(b, d)
-	b.StartTimer()
-	for n := int64(1); n > 0; {
-		payload, _ := json.Marshal(messages.Name)
+	sweeper := retention.NewSweeper(d, c)
+	payload, _ := json.Marshal(name)
+	for before := int64(-1); before != deleted; {
+		before = deleted
 		if _, err := sweeper.Sweep(b.Context(), jobs.Task{Payload: payload}); err != nil {
 			b.Fatal(err)
 		}
-		n = rowsOf(b, d, `SELECT count(*) FROM chats`)
 	}
-	b.StopTimer()
-	close(stop)
-	took := <-waits
-	for name, all := range map[string][]time.Duration{"hold": holds, "cpu": works, "wait": took} {
-		slices.Sort(all)
-		for rank, at := range map[string]int{"p50": len(all) / 2, "p99": len(all) * 99 / 100, "worst": len(all) - 1} {
-			b.ReportMetric(float64(all[at].Microseconds())/1000, rank+"-"+name+"-ms")
-		}
+}
+
+func reportTimes(b *testing.B, name string, all []time.Duration) {
+	if len(all) == 0 {
+		return
 	}
-	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-	if n := rowsOf(b, d, `SELECT count(*) FROM messages`); n != 0 {
-		b.Fatalf("%d messages are left", n)
+	slices.Sort(all)
+	for rank, at := range map[string]int{"p50": len(all) / 2, "p99": len(all) * 99 / 100, "worst": len(all) - 1} {
+		b.ReportMetric(float64(all[at].Microseconds())/1000, rank+"-"+name+"-ms")
 	}
 }
 
@@ -113,40 +153,6 @@ func probe(b *testing.B, d *db.DB) (stop chan struct{}, waits chan []time.Durati
 		}
 	}()
 	return stop, waits
-}
-
-// fillChats stores messages of 1970 in meetings of nobody.
-func fillChats(b *testing.B, d *db.DB, rows, meetings int, content string) {
-	const batch = 2000
-	write := func(f func(tx *db.WriteTx) error) {
-		if err := d.Write(b.Context(), f); err != nil {
-			b.Fatal(err)
-		}
-	}
-	write(func(tx *db.WriteTx) error {
-		if _, err := tx.Exec(`INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at) VALUES ('usr_1', 's', 0, '', '', 0, 0)`); err != nil {
-			return err
-		}
-		for m := range meetings {
-			if _, err := tx.Exec(`INSERT INTO meetings (id, state, organizer_id, org_id, kind, duration_ms, max_participants, recording, transcription, created_at, updated_at, title, description)
-				VALUES (?, 'concluded', 'usr_1', '', 'webinar', 1, 1, 0, 0, 0, 0, '', '')`, fmt.Sprint("mtg_loc_", m)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	for from := 0; from < rows; from += batch {
-		write(func(tx *db.WriteTx) error {
-			for i := from; i < from+batch; i++ {
-				_, err := tx.Exec(`INSERT INTO messages (seq, meeting_id, thread, position, user_id, created_at, attachments, content) VALUES (?1, ?2, ?1, ?1, 'usr_1', ?1, '', ?3)`,
-					tx.Next(), fmt.Sprint("mtg_loc_", i%meetings), fmt.Sprintf(content, i))
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
 }
 
 func rowsOf(t testing.TB, d *db.DB, query string, args ...any) (n int64) {

@@ -660,7 +660,7 @@ CREATE TABLE transcript_counts (
 -- between: each begins with a code of its meeting, so that a search reads what was said
 -- in one meeting, and none of the program's words is another of the index's. It finds
 -- words, not phrases. Without a copy of how often and where a word stands it costs a
--- third. secure-delete is as in message_words;
+-- third. secure-delete and crisismerge are as in message_words;
 -- parts of the index are merged by eight, since each merge writes them anew.
 CREATE VIEW transcript_texts AS SELECT position, text AS words FROM transcripts;
 CREATE VIRTUAL TABLE transcript_words USING fts5 (
@@ -668,6 +668,7 @@ CREATE VIRTUAL TABLE transcript_words USING fts5 (
 );
 INSERT INTO transcript_words (transcript_words, rank) VALUES ('secure-delete', 1);
 INSERT INTO transcript_words (transcript_words, rank) VALUES ('automerge', 8);
+INSERT INTO transcript_words (transcript_words, rank) VALUES ('crisismerge', 256);
 
 -- What goes on in a meeting besides its speaking. One of which there is nothing to
 -- tell has no row. lull_since is null while there is no lull, shifted_at until the

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"connvo/domain"
@@ -10,10 +12,14 @@ import (
 
 // The bounds of the write-ahead log, in pages of 4 KiB.
 const (
-	// walPages is when commits begin to copy the log back into the file without
-	// waiting for anyone: large enough that pages written often are copied once,
-	// small enough that the pause stays far under the slowest answer we allow.
+	// walPages is how much of the log waits to be copied back into the file when that
+	// begins, beside the writer: large enough that pages written often are copied
+	// once. When a commit did it, that held the writer for some 10 ms.
 	walPages = 2000
+	// walRestPages is what the writer copies itself at most when it begins the log
+	// anew: a millisecond's work. Where more is left, it is copied beside it first, but
+	// only until the log is twice as long.
+	walRestPages = 250
 	// walRestartPages is when the writer waits for readers to begin the log
 	// anew: 16 MiB. While reads overlap, one of them always holds an older state,
 	// and a copy that does not wait never comes to the end of a log that grows.
@@ -40,6 +46,7 @@ const busyTimeout = 5 * time.Second
 
 const (
 	measureLog = `PRAGMA wal_checkpoint(NOOP)`
+	copySome   = `PRAGMA wal_checkpoint(PASSIVE)`
 	restartLog = `PRAGMA wal_checkpoint(RESTART)`
 	emptyLog   = `PRAGMA wal_checkpoint(TRUNCATE)`
 )
@@ -76,12 +83,19 @@ func (w *writer) emptyLog() error {
 // older state end, and those that begin see the last one and keep nobody
 // waiting. Readers never wait.
 func (w *writer) boundLog() {
-	_, pages, err := w.checkpoint(measureLog)
-	switch {
-	case err != nil:
+	_, pages, copied, err := w.conn.checkpoint(measureLog)
+	if err != nil {
 		w.db.log.Error("measure the log", "error", err)
 		return
-	case pages <= w.longLog() || time.Now().Before(w.restartAt):
+	}
+	if w.beside != nil && pages-copied >= walPages {
+		w.beside.begin()
+	}
+	if pages <= w.longLog() || time.Now().Before(w.restartAt) {
+		return
+	}
+	if w.beside != nil && pages-copied > walRestPages && pages <= 2*walRestartPages {
+		w.beside.begin()
 		return
 	}
 	busy, err := w.copyLog(restartLog)
@@ -98,6 +112,49 @@ func (w *writer) boundLog() {
 	w.restartAt = time.Now().Add(walRetry)
 }
 
+// beside copies the log back into the file while the writer goes on, as far as reads
+// allow, on a goroutine and a connection of its own.
+type beside struct {
+	conn *conn
+	log  *slog.Logger
+	ask  chan struct{} // holds one
+	done chan struct{} // closed when the goroutine has ended
+	mu   sync.Mutex    // held while it copies: two at once are refused
+}
+
+func copyBeside(c *conn, log *slog.Logger) *beside {
+	b := &beside{conn: c, log: log, ask: make(chan struct{}, 1), done: make(chan struct{})}
+	go b.serve()
+	return b
+}
+
+// begin has the log copied back soon.
+func (b *beside) begin() {
+	select {
+	case b.ask <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+func (b *beside) serve() {
+	defer close(b.done)
+	for range b.ask {
+		b.mu.Lock()
+		_, _, _, err := b.conn.checkpoint(copySome)
+		b.mu.Unlock()
+		if err != nil {
+			b.log.Error("copy the log back", "error", err)
+		}
+	}
+}
+
+// close ends it; begin must not be called any more.
+func (b *beside) close() error {
+	close(b.ask)
+	<-b.done
+	return b.conn.close()
+}
+
 // copyBack copies the whole log back, so that the next commit writes at its
 // beginning. busy says that a reader has stayed too long for that.
 //
@@ -105,11 +162,15 @@ func (w *writer) boundLog() {
 // the few marks that readers hold to be free, which new readers of the last
 // state may take and keep; each time it is asked anew it sees what they hold now.
 func (w *writer) copyBack(how string) (busy bool, err error) {
+	if w.beside != nil {
+		w.beside.mu.Lock()
+		defer w.beside.mu.Unlock()
+	}
 	if err := w.setBusyTimeout(0); err != nil {
 		return false, err
 	}
 	for began := time.Now(); ; time.Sleep(walPoll) {
-		busy, _, err = w.checkpoint(how)
+		busy, _, _, err = w.conn.checkpoint(how)
 		if err != nil || !busy || time.Since(began) >= walWait {
 			break
 		}
@@ -127,20 +188,19 @@ func (w *writer) setBusyTimeout(d time.Duration) error {
 	return err
 }
 
-// checkpoint runs a statement that answers whether it was kept from its end,
-// and how many pages the log holds.
-func (w *writer) checkpoint(query string) (busy bool, pages int64, err error) {
-	rows, err := w.conn.query(query, nil)
+// checkpoint runs a statement that answers whether it was kept from its end, how
+// many pages the log holds, and how many of them are copied back.
+func (c *conn) checkpoint(query string) (busy bool, pages, copied int64, err error) {
+	rows, err := c.query(query, nil)
 	if err != nil {
-		return false, 0, err
+		return false, 0, 0, err
 	}
 	defer func() { _ = rows.Close() }()
-	var copied int64
 	if rows.Next() {
 		err = rows.Scan(&busy, &pages, &copied)
 	}
 	if err == nil {
 		err = rows.Err()
 	}
-	return busy, pages, failure(err)
+	return busy, pages, copied, failure(err)
 }

@@ -164,3 +164,42 @@ func TestLogIsEmptiedUnlessAReadStays(t *testing.T) {
 		t.Error("the log of a database that closes was emptied")
 	}
 }
+
+// Copying some thousand pages takes longer than anything else that the writer does, so
+// it goes on while somebody else copies.
+func TestWriterGoesOnWhileTheLogIsCopiedBack(t *testing.T) {
+	d := openSmall(t)
+	c, err := newConn(t.Context(), d.pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.close() }()
+	measure := func() (pages, copied int64) {
+		t.Helper()
+		_, pages, copied, err := c.checkpoint(measureLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pages, copied
+	}
+	d.writer.beside.mu.Lock() // as if it were copying
+	n := 0
+	for pages := int64(0); pages < walRestartPages+walPages/2; n++ {
+		putLarge(t, d, n)
+		pages, _ = measure()
+	}
+	if _, copied := measure(); copied != 0 {
+		t.Errorf("the writer has copied %d pages itself", copied)
+	}
+	d.writer.beside.mu.Unlock()
+	began := time.Now()
+	for pages, copied := measure(); copied < pages; pages, copied = measure() {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the log was not copied back")
+		}
+	}
+	putLarge(t, d, n)
+	if pages, _ := measure(); pages >= walPages {
+		t.Errorf("the log that was copied back has not begun anew: %d pages", pages)
+	}
+}

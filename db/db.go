@@ -126,7 +126,18 @@ func (d *DB) connect(ctx context.Context, o Options) (err error) {
 	if d.live, err = newReadPool(ctx, d.pool, o.Readers, MaxLiveQueue); err != nil {
 		return err
 	}
-	d.writer, err = startWriter(d, conn, last)
+	if o.Replicated {
+		d.writer, err = startWriter(d, conn, nil, last)
+		return err
+	}
+	second, err := newConn(ctx, d.pool)
+	if err != nil {
+		return err
+	}
+	b := copyBeside(second, o.Log)
+	if d.writer, err = startWriter(d, conn, b, last); err != nil {
+		err = errors.Join(err, b.close())
+	}
 	return err
 }
 

@@ -42,9 +42,9 @@ const (
 // dsn names the file with the settings that every connection needs; set any
 // other way they would hold for one connection of the pool only.
 func dsn(o Options) string {
-	copyBack, left := walPages, walFileBytes
+	left := walFileBytes
 	if o.Replicated {
-		copyBack, left = 0, -1 // see Replicate
+		left = -1 // see Replicate
 	}
 	q := url.Values{
 		"_txlock":    {"immediate"},
@@ -58,7 +58,7 @@ func dsn(o Options) string {
 			"secure_delete(ON)", // what is deleted is overwritten, not only forgotten
 			"temp_store(MEMORY)",
 			fmt.Sprintf("cache_size(-%d)", cacheKiB),
-			fmt.Sprintf("wal_autocheckpoint(%d)", copyBack),
+			"wal_autocheckpoint(0)", // see boundLog
 			fmt.Sprintf("journal_size_limit(%d)", left),
 		},
 	}

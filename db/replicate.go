@@ -75,7 +75,7 @@ func (w *writer) copyLog(how string) (busy bool, err error) {
 	if c == nil {
 		return w.copyBack(emptyLog)
 	}
-	_, before, err := w.checkpoint(measureLog)
+	_, before, _, err := w.conn.checkpoint(measureLog)
 	if err != nil {
 		return false, err
 	}
@@ -102,7 +102,7 @@ func (w *writer) copyReplicated(copyBack copier, before int64) (after int64, err
 	once := func() error {
 		err := copyBack(ctx)
 		if err == nil {
-			_, after, err = w.checkpoint(measureLog)
+			_, after, _, err = w.conn.checkpoint(measureLog)
 		}
 		return err
 	}

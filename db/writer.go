@@ -74,6 +74,7 @@ type writer struct {
 	commits   atomic.Int64
 
 	conn       *conn
+	beside     *beside // nil where the log is replicated
 	entropy    io.Reader
 	sequence   int64    // the last number taken, committed or not
 	touched    int64    // rows changed since the start, those of refused closures excluded
@@ -89,7 +90,7 @@ type writer struct {
 
 const updateSequence = `UPDATE sequence SET last = ? WHERE id = 1`
 
-func startWriter(d *DB, c *conn, last int64) (*writer, error) {
+func startWriter(d *DB, c *conn, b *beside, last int64) (*writer, error) {
 	w := &writer{
 		db:         d,
 		queue:      make(chan *closure, MaxQueue),
@@ -97,6 +98,7 @@ func startWriter(d *DB, c *conn, last int64) (*writer, error) {
 		empty:      make(chan chan error),
 		finished:   make(chan struct{}),
 		conn:       c,
+		beside:     b,
 		entropy:    ulid.Monotonic(rand.Reader, 0),
 		sequence:   last,
 		alarmPages: walAlarmPages,
@@ -141,12 +143,13 @@ func (w *writer) close() error {
 	if w.db.replicated {
 		return w.conn.close() // the log stays: not all of it may have been copied elsewhere
 	}
+	failed := w.beside.close()
 	_, err := w.conn.raw.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
 	if err != nil {
 		// The log stays beside the file, and is read when it is opened again.
 		err = fmt.Errorf("copy the log back: %w", err)
 	}
-	return errors.Join(err, w.conn.close())
+	return errors.Join(failed, err, w.conn.close())
 }
 
 func (w *writer) serve() {

@@ -53,6 +53,11 @@ func unindex(tx *db.WriteTx, m domain.MeetingID, until time.Time, limit int) err
 	if err != nil {
 		return err
 	}
+	// Each time adds a segment to the index, which by itself then merges some hundred
+	// pages in one go; here it does not, but a few pages each time.
+	if _, err := tx.Exec(setAutomerge, 0); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(setSecureDelete, false); err != nil {
 		return err
 	}
@@ -64,11 +69,16 @@ func unindex(tx *db.WriteTx, m domain.MeetingID, until time.Time, limit int) err
 	if _, err := tx.Exec(setSecureDelete, true); err != nil {
 		return err
 	}
-	// Each time adds a segment to the index; were they to become many, all would be
-	// merged at once, which takes long.
-	_, err = tx.Exec(mergeWords, purgedPages)
+	if _, err := tx.Exec(mergeWords, purgedPages); err != nil {
+		return err
+	}
+	_, err = tx.Exec(setAutomerge, automerge)
 	return err
 }
+
+// automerge is from how many segments of a size on the index merges them by itself, as
+// the schema says.
+const automerge = 8
 
 // purgedPages is how many pages of the index Purge writes at once, in about a
 // millisecond.
@@ -116,6 +126,10 @@ WHERE created_at <= ?2`
 const setSecureDelete = `
 INSERT INTO transcript_words (transcript_words, rank)
 VALUES ('secure-delete', ?1)`
+
+const setAutomerge = `
+INSERT INTO transcript_words (transcript_words, rank)
+VALUES ('automerge', ?1)`
 
 const mergeWords = `
 INSERT INTO transcript_words (transcript_words, rank)
