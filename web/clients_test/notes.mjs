@@ -110,7 +110,9 @@ const tests = {
     assert.equal((await doc.closed).status, 404);
     assert.equal(doc.text, "never one two three");
     await assert.rejects(doc.flush(), (e) => e.status === 404);
-    assert.deepEqual(seen.filter((status, i) => seen[i - 1] !== status && !["live", "offline"].includes(status)), ["locked", "forbidden", "ended"]);
+    // Whatever happens may open the notes again, so that it tries again, and may be refused again.
+    const refused = seen.filter((status) => !["live", "offline"].includes(status));
+    assert.deepEqual(refused.filter((status, i) => refused[i - 1] !== status), ["locked", "forbidden", "ended"]);
   },
 
   "what is too long waits until something is removed": async () => {
