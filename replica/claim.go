@@ -11,7 +11,7 @@ import (
 type Sight struct {
 	Holder
 	Free    bool     // the lease may be taken
-	Renewed bool     // it was seen to be renewed
+	Renewed bool     // it was seen to be renewed twice: once may have been on its way when its server died
 	Newest  Position // what the replica held by then, at least
 }
 
@@ -28,7 +28,7 @@ func (l *lease) sight() Sight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Sight{
-		Holder: l.seen.Holder, Free: l.free(), Renewed: l.changes > 1,
+		Holder: l.seen.Holder, Free: l.free(), Renewed: l.changes > 2,
 		Newest: Position{Generation: l.seen.last().Number, Transaction: l.seen.Transaction},
 	}
 }
