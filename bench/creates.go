@@ -9,16 +9,18 @@ const (
 	maxMessages = 2_000_000
 	maxCallers  = 5_000
 	maxRooms    = 1_000
+	maxPace     = 100_000
 )
 
-// creates posts messages as fast as the server answers, many at once.
+// creates posts messages as fast as the server answers, many at once, or at a rate.
 type creates struct {
-	Messages   int  `short:"n" default:"30000" help:"Messages to post."`
-	InFlight   int  `short:"c" default:"500" help:"Requests in flight at once."`
-	Users      int  `default:"50" help:"Users who post."`
-	Meetings   int  `default:"10" help:"Meetings they post in."`
-	Key        bool `help:"Send a fresh Idempotency-Key with each."`
-	Replicated bool `help:"Have each wait for the replica, which --server-arg names."`
+	Messages   int     `short:"n" default:"30000" help:"Messages to post."`
+	InFlight   int     `short:"c" default:"500" help:"Requests in flight at once."`
+	Rate       float64 `short:"r" help:"Messages a second; without it, as many as are answered."`
+	Users      int     `default:"50" help:"Users who post."`
+	Meetings   int     `default:"10" help:"Meetings they post in."`
+	Key        bool    `help:"Send a fresh Idempotency-Key with each."`
+	Replicated bool    `help:"Have each wait for the replica, which --server-arg names."`
 }
 
 // Validate is called by kong.
@@ -28,6 +30,7 @@ func (c creates) Validate() error {
 		bound{"in-flight", float64(c.InFlight), 1, maxCallers},
 		bound{"users", float64(c.Users), 1, maxMembers},
 		bound{"meetings", float64(c.Meetings), 1, maxRooms},
+		bound{"rate", c.Rate, 0, maxPace},
 	)
 }
 
@@ -44,6 +47,9 @@ func (c creates) name() string {
 func (c creates) measure(ctx context.Context, t *target) (result, error) {
 	res := result{Scenario: c.name(), Load: fmt.Sprintf("%d messages, %d in flight, %d users, %d meetings",
 		c.Messages, c.InFlight, c.Users, c.Meetings)}
+	if c.Rate > 0 {
+		res.Load += fmt.Sprintf(", %v a second", c.Rate)
+	}
 	p, s, err := flooded(ctx, t, c)
 	if err != nil {
 		return res, err
@@ -56,10 +62,10 @@ func (c creates) measure(ctx context.Context, t *target) (result, error) {
 	return verified(ctx, t, p, res)
 }
 
-// goals are for 500 in flight, and none otherwise.
+// goals are for 500 in flight at full speed, and none otherwise.
 func (c creates) goals() (perSecond, worst goal) {
 	switch {
-	case c.InFlight != 500 || c.Replicated:
+	case c.InFlight != 500 || c.Rate > 0 || c.Replicated:
 		return goal{}, goal{}
 	case c.Key:
 		return atLeast(3500).of(sloKeyed), below(250).of(sloKeyed)
@@ -85,7 +91,11 @@ func flooded(ctx context.Context, t *target, c creates) (*poster, spent, error) 
 	if err != nil {
 		return nil, spent{}, err
 	}
-	p.flood(ctx, lines, 0, c.Messages)
+	if c.Rate > 0 {
+		pace(ctx, c.Messages, c.Rate, len(lines), func(lane, n int) { p.post(ctx, lines[lane], lane, n) })
+	} else {
+		p.flood(ctx, lines, 0, c.Messages)
+	}
 	s, err := m.read()
 	return p, s, cause(ctx, err)
 }
