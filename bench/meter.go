@@ -12,12 +12,15 @@ type meter struct {
 	pid            int
 	began          time.Time
 	cpu, own, busy time.Duration
+	written        int64
 }
 
-// spent is what passed: time, and processor time of the server, of the bench and of everything on the machine.
+// spent is what passed: time, processor time of the server, of the bench and of everything on the machine, and
+// bytes that the server had written to the disk.
 type spent struct {
 	elapsed, server, bench, busy time.Duration
-	known                        bool // the server's process is known
+	written                      int64 // 0 where it is not known
+	known                        bool  // the server's process is known
 }
 
 func (t *target) meter() (meter, error) {
@@ -25,6 +28,7 @@ func (t *target) meter() (meter, error) {
 	if t.pid == 0 {
 		return m, nil
 	}
+	m.written, _ = written(t.pid) // which only its own user may know
 	var err error
 	m.cpu, err = cpuTime(t.pid)
 	return m, err
@@ -37,6 +41,9 @@ func (m meter) read() (spent, error) {
 	}
 	cpu, err := cpuTime(m.pid)
 	s.server, s.known = cpu-m.cpu, true
+	if bytes, failed := written(m.pid); failed == nil {
+		s.written = bytes - m.written
+	}
 	return s, err
 }
 

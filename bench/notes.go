@@ -51,7 +51,6 @@ func (c notes) measure(ctx context.Context, t *target) (result, error) {
 	if err != nil {
 		return res, err
 	}
-	written := t.written()
 	var failed failures
 	every, began := time.Duration(float64(time.Second)/c.Rate), all[0].now()
 	for i, e := range all {
@@ -68,12 +67,11 @@ func (c notes) measure(ctx context.Context, t *target) (result, error) {
 	if err != nil {
 		return res, err
 	}
-	written = t.written() - written
 	res.Faults = failed.faults("editors' requests")
 	faults, err := c.converge(ctx, t, all)
 	hangUp()
 	reading.Wait()
-	c.figures(&res, all, s, written)
+	c.figures(&res, all, s)
 	res.Faults = append(res.Faults, faults...)
 	return res, cause(ctx, err)
 }
@@ -157,7 +155,7 @@ func (c notes) converge(ctx context.Context, t *target, all []*editor) ([]string
 	return faults, nil
 }
 
-func (c notes) figures(res *result, all []*editor, s spent, written int64) {
+func (c notes) figures(res *result, all []*editor, s spent) {
 	var took, arrived []time.Duration
 	for _, e := range all {
 		took, arrived = append(took, e.took...), append(arrived, e.arrived...)
@@ -171,7 +169,4 @@ func (c notes) figures(res *result, all []*editor, s spent, written int64) {
 	res.latency("keystroke → answer", summarize(took), wanted)
 	res.latency("keystroke → others", summarize(arrived), delivered)
 	res.cpu(s, edits, "edit")
-	if written > 0 {
-		res.add("written to disk per edit", float64(written)/float64(edits), "bytes", goal{})
-	}
 }

@@ -73,24 +73,6 @@ func parseResident(raw string) (int64, error) {
 	return 0, fmt.Errorf("status has no VmRSS")
 }
 
-// written returns the bytes that the server has had written to disk, 0 where that is not known.
-func (t *target) written() int64 {
-	if t.pid == 0 {
-		return 0
-	}
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", t.pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(raw)) {
-		if rest, ok := strings.CutPrefix(line, "write_bytes:"); ok {
-			n, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64) // 0 where it is no number
-			return n
-		}
-	}
-	return 0
-}
-
 // parseBusy takes the time that all processors together were not idle out of /proc/stat: the first line is
 // "cpu user nice system idle iowait irq softirq steal …".
 func parseBusy(raw []byte) (time.Duration, error) {

@@ -100,6 +100,9 @@ func (r *result) cpu(s spent, n int, each string) {
 		r.add("server CPU per "+each, us(s.server)/float64(n), "µs", goal{})
 	}
 	r.add("bench CPU per "+each, us(s.bench)/float64(n), "µs", goal{})
+	if s.written > 0 {
+		r.add("written to disk per "+each, float64(s.written)/float64(n), "B", goal{})
+	}
 	if s.known {
 		r.add("CPU of others", s.others(), "%", goal{})
 	}

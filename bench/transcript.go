@@ -63,20 +63,15 @@ func (c transcript) measure(ctx context.Context, t *target) (result, error) {
 		}
 	}
 	var behind time.Duration
-	disk := disk{t: t}
 	watchers, s, err := t.watch(ctx, p, show{lanes: transcriptLanes, open: t.opening(all), work: func(_ []*watcher, lines []*line) error {
-		if err := disk.begin(); err != nil {
-			return err
-		}
 		behind = pace(ctx, c.requests(), c.rate(), len(lines), func(lane, n int) { p.speak(ctx, lines[lane], n*c.Batch) })
-		return disk.end()
+		return nil
 	}})
 	if err != nil {
 		return res, err
 	}
 	c.figures(&res, p, watchers, s)
 	res.add("requests behind their time, worst", ms(behind), "ms", goal{})
-	disk.figure(&res, len(p.entries))
 	res.Faults = append(res.Faults, check(p, watchers)...)
 	if res, err = verified(ctx, t, p, res); err != nil {
 		return res, err
@@ -140,31 +135,4 @@ func (p *poster) speak(ctx context.Context, l *line, first int) {
 		e.item = item{n: first + i, position: stored.FirstPosition + int64(i)}
 	}
 	raise(&p.newest[at], stored.LastPosition)
-}
-
-// disk is what the server writes meanwhile, where its process is known.
-type disk struct {
-	t             *target
-	before, after int64
-}
-
-func (d *disk) begin() (err error) {
-	if d.t.pid != 0 {
-		d.before, err = written(d.t.pid)
-	}
-	return err
-}
-
-func (d *disk) end() (err error) {
-	if d.t.pid != 0 {
-		d.after, err = written(d.t.pid)
-	}
-	return err
-}
-
-// figure records it, by chunk: the log, and what of it has gone into the database by then.
-func (d *disk) figure(res *result, n int) {
-	if d.t.pid != 0 && n > 0 {
-		res.add("written to disk per chunk", float64(d.after-d.before)/float64(n), "B", goal{})
-	}
 }
