@@ -82,6 +82,7 @@ type server struct {
 	endAudit  func() error // stores what waits; nothing is recorded afterwards
 	http      *httptest.Server
 	transport *http.Transport
+	contract  contract
 	finished  chan struct{} // holds a token when a request has ended
 }
 
@@ -372,7 +373,11 @@ func (s *server) send(r *http.Request) (answer, error) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	return answer{Status: response.StatusCode, Header: response.Header, Body: body}, err
+	a := answer{Status: response.StatusCode, Header: response.Header, Body: body}
+	if err == nil {
+		s.contract.check(s, r, a)
+	}
+	return a, err
 }
 
 // do sends a request, made as by request, and returns its answer.

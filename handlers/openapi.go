@@ -99,6 +99,7 @@ func (s *Server) operation(r route, out reflect.Type, live string) huma.Operatio
 	if live != "" {
 		ok.Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Description: live}}
 		ok.Headers["ETag"] = header("Names this answer; send it as If-None-Match to be told 304 while it is current.")
+		op.Responses["204"] = &huma.Response{Description: "The ticket was used or has lapsed. It ends an EventSource for good."}
 		op.Responses["304"] = &huma.Response{Description: "The answer is the one that If-None-Match names."}
 		op.Parameters = []*huma.Param{
 			headerParam("If-None-Match", "The ETag of an answer that is held already.", 1024),

@@ -41,7 +41,7 @@ type presenceSign struct {
 	MeetingParam
 	Body struct {
 		Typing bool    `json:"typing,omitempty"`
-		Cursor *cursor `json:"cursor,omitempty" doc:"A place in the notes; left out for none."`
+		Cursor *cursor `json:"cursor,omitempty" doc:"A place in the notes; left out, or null, for none."`
 	}
 }
 
@@ -52,6 +52,7 @@ func (s *Server) presenceRoutes() {
 	act(s, route{method: http.MethodPut, path: presencePath, id: "putPresence", tag: "Meetings", summary: "Say that I am here",
 		about: "And what I am doing: it replaces what was said before, and holds for 30 s; say it every 10 s. It is kept in memory only, gone after a restart, " +
 			"and of an earlier visit once I join again."}, s.putPresence)
+	s.api.OpenAPI().Components.Schemas.Map()["Cursor"].Nullable = true // which no tag can say of a pointer's struct
 }
 
 func (s *Server) listPresence(ctx context.Context, who domain.Actor, in *meetingInput) (presenceList, error) {

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -114,6 +115,9 @@ func (s *Server) segmentRoutes() {
 	download(s, route{path: meeting + "/transcripts/export", id: "exportTranscript", tag: "Transcripts", summary: "The transcript as a file",
 		about: "In order of start. What a format cannot hold is written differently: line breaks as spaces, and in SubRip arrows and angle brackets as characters that look alike."},
 		[]string{"text/plain", "application/x-subrip", "text/vtt", "application/json"}, s.exportTranscript)
+	doc := s.api.OpenAPI()
+	doc.Paths[meeting+"/transcripts/export"].Get.Responses["200"].Content["application/json"].Schema =
+		doc.Components.Schemas.Schema(reflect.TypeFor[transcripts.ExportFile](), true, "exportFile")
 }
 
 func (s *Server) listSegments(ctx context.Context, who domain.Actor, in *segmentsInput) (segmentList, error) {

@@ -88,8 +88,9 @@ func (e *Engine) Connections(org string) []Connection {
 			continue
 		}
 		s.mu.Lock()
-		paths := slices.Sorted(maps.Keys(s.names))
+		paths := slices.AppendSeq(make([]string, 0, len(s.names)), maps.Keys(s.names))
 		s.mu.Unlock()
+		slices.Sort(paths)
 		all = append(all, Connection{
 			ID: s.id, User: s.actor.User, Opened: s.opened, Paths: paths, Commit: s.figures.commit.Load(),
 			Runs: s.figures.runs.all.Load(), Reruns: s.figures.runs.again.Load(), Unchanged: s.figures.runs.unchanged.Load(),

@@ -79,8 +79,13 @@ func (w *Writer) one(b []byte, c Spoken) []byte {
 	}
 }
 
-// item is a chunk in a JSON file.
-type item struct {
+// ExportFile is what a JSON file holds.
+type ExportFile struct {
+	Items []ExportItem `json:"items"`
+}
+
+// ExportItem is a chunk in a JSON file; what is not known is null.
+type ExportItem struct {
 	Position   int64   `json:"position"`
 	StartMs    int64   `json:"startMs"`
 	EndMs      int64   `json:"endMs"`
@@ -92,14 +97,14 @@ type item struct {
 	Language   *string `json:"language"`
 }
 
-func itemOf(c Spoken) item {
+func itemOf(c Spoken) ExportItem {
 	maybe := func(s string) *string {
 		if s == "" {
 			return nil
 		}
 		return &s
 	}
-	return item{
+	return ExportItem{
 		Position: c.Position, StartMs: c.Start.Milliseconds(), EndMs: c.End.Milliseconds(),
 		SpeakerID: maybe(string(c.Speaker)), Label: maybe(c.Label), Name: maybe(c.Name),
 		Text: c.Text, Confidence: c.Confidence, Language: maybe(c.Language),

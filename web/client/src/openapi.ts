@@ -1840,7 +1840,7 @@ export interface components {
              * @description Of the notes that it is about.
              */
             version: number;
-        };
+        } | null;
         DeletedTranscript: {
             /**
              * Format: date-time
@@ -1974,6 +1974,24 @@ export interface components {
             /** @description Where it is, such as body.title or query.limit. */
             location: string;
             message: string;
+        };
+        ExportFile: {
+            items: components["schemas"]["ExportItem"][];
+        };
+        ExportItem: {
+            /** Format: double */
+            confidence: number;
+            /** Format: int64 */
+            endMs: number;
+            language: string | null;
+            /** Format: int64 */
+            position: number;
+            speakerId: string | null;
+            speakerLabel: string | null;
+            speakerName: string | null;
+            /** Format: int64 */
+            startMs: number;
+            text: string;
         };
         Flag: {
             description: string;
@@ -2682,7 +2700,7 @@ export interface components {
             items: components["schemas"]["PresentPerson"][];
         };
         PresenceSignBody: {
-            /** @description A place in the notes; left out for none. */
+            /** @description A place in the notes; left out, or null, for none. */
             cursor?: components["schemas"]["Cursor"];
             typing?: boolean;
         };
@@ -3328,6 +3346,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -3427,6 +3452,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -3480,6 +3512,13 @@ export interface operations {
                     "application/json": components["schemas"]["Flag"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -3641,6 +3680,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -3735,6 +3781,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -3785,6 +3838,13 @@ export interface operations {
                     "application/json": components["schemas"]["RetentionPolicy"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -3889,6 +3949,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -3943,6 +4010,13 @@ export interface operations {
                     "application/json": components["schemas"]["BlockList"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -4089,6 +4163,13 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionList"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -4316,6 +4397,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -4370,6 +4458,13 @@ export interface operations {
                     "application/json": components["schemas"]["InsightList"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -4514,6 +4609,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -4563,6 +4665,13 @@ export interface operations {
                 content: {
                     "text/event-stream": components["schemas"]["LiveRound"];
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem document; its code says what went wrong. */
             default: {
@@ -4641,6 +4750,13 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -4810,6 +4926,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -4908,6 +5031,13 @@ export interface operations {
                     "application/json": components["schemas"]["Onboarding"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -5008,6 +5138,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -5106,6 +5243,13 @@ export interface operations {
                     "application/json": components["schemas"]["Preference"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -5216,6 +5360,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -5315,6 +5466,13 @@ export interface operations {
                     "application/json": components["schemas"]["Meeting"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -5420,6 +5578,13 @@ export interface operations {
                     "application/json": components["schemas"]["MeetingAnalytics"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -5618,6 +5783,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -5671,6 +5843,13 @@ export interface operations {
                     "application/json": components["schemas"]["InsightList"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -5768,6 +5947,13 @@ export interface operations {
                     "application/json": components["schemas"]["InvitationList"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -5917,6 +6103,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -6025,6 +6218,13 @@ export interface operations {
                     "application/json": components["schemas"]["FoundMessages"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -6172,6 +6372,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -6314,6 +6521,13 @@ export interface operations {
                     "application/json": components["schemas"]["FeedBodyNoteRevision"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -6469,6 +6683,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -6524,6 +6745,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -6577,6 +6805,13 @@ export interface operations {
                     "application/json": components["schemas"]["ParticipantList"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -6773,6 +7008,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -6916,6 +7158,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -6969,6 +7218,13 @@ export interface operations {
                     "application/json": components["schemas"]["SpeakerList"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -7115,6 +7371,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -7180,6 +7443,13 @@ export interface operations {
                     "application/json": components["schemas"]["FeedBodyChunk"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -7311,7 +7581,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "application/json": components["schemas"]["ExportFile"];
                     "application/x-subrip": string;
                     "text/plain": string;
                     "text/vtt": string;
@@ -7376,6 +7646,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -7429,6 +7706,13 @@ export interface operations {
                     "application/json": components["schemas"]["TranscriptStats"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -7534,6 +7818,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -7627,6 +7918,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -7719,6 +8017,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The answer is the one that If-None-Match names. */
             304: {
                 headers: {
@@ -7772,6 +8077,13 @@ export interface operations {
                     "application/json": components["schemas"]["Card"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
@@ -7908,6 +8220,13 @@ export interface operations {
                     "application/json": components["schemas"]["UserProfile"];
                     "text/event-stream": string;
                 };
+            };
+            /** @description The ticket was used or has lapsed. It ends an EventSource for good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The answer is the one that If-None-Match names. */
             304: {
