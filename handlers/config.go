@@ -102,6 +102,9 @@ type Config struct {
 	// LineTimeout ends a request that sends lines and has sent none for so long;
 	// DefaultLineTimeout when 0.
 	LineTimeout time.Duration
+	// Linger bounds how long what such a request sends after its last answer is read
+	// and thrown away; DefaultLinger when 0.
+	Linger time.Duration
 	// StreamAdmissions and StreamTimeout are realtime.Config's Admissions and
 	// WriteTimeout.
 	StreamAdmissions int

@@ -242,7 +242,7 @@ func TestWhatEndsARequestOfLinesIsTold(t *testing.T) {
 // they send meanwhile is taken, and thrown away.
 func TestWhoStillSendsIsToldTheEnd(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
+	s := startServer(t, false, func(c *handlers.Config) { c.Linger = patience })
 	ada, grace := s.signIn("ada"), s.signIn("grace")
 	meeting := joined(ada, grace)
 	narrow := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -258,16 +258,8 @@ func TestWhoStillSendsIsToldTheEnd(t *testing.T) {
 	in.want("1 stored advised")
 	sent := make(chan error, 1)
 	go func() {
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for range 50 { // 200 KiB in a quarter of a second
-			if _, err := io.WriteString(in.body, strings.Repeat("\n", 4<<10)); err != nil {
-				sent <- err
-				return
-			}
-			<-tick.C
-		}
-		sent <- nil
+		_, err := io.WriteString(in.body, strings.Repeat("\n", 200<<10))
+		sent <- errors.Join(err, in.body.Close())
 	}()
 	ada.must("POST", meeting+"/end", nil)
 	if err := <-sent; err != nil {
