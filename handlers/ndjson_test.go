@@ -164,7 +164,7 @@ func TestEachLineIsAnsweredOnceItIsStored(t *testing.T) {
 			}
 			in := ada.sendLines(client, url, meeting)
 			in.send(chunkLine("one"))
-			if a := in.want("1 stored advised"); a.Advise.Batch != 25 || a.Advise.EveryMs != 200 {
+			if a := in.want("1 stored advised"); a.Advise.Batch < 1 || a.Advise.Batch > 25 || a.Advise.EveryMs < 200 { // a busy machine's is less, and later
 				t.Errorf("advice %+v", a.Advise)
 			}
 			if got := grace.said(meeting); !slices.Equal(got, []string{"one"}) {
