@@ -162,7 +162,7 @@ func eraseMessages(ctx context.Context, d *db.DB, p *users.Progress) (over bool,
 	to := p.After + window
 	if err := d.Read(ctx, func(tx db.Reader) (err error) {
 		if found, err = messages.Written(tx, p.User, p.After, to); err == nil && len(found) == 0 {
-			to, err = skip(tx, to)
+			to, err = skip(tx, nextMessage, to)
 		}
 		return err
 	}); err != nil {
@@ -186,7 +186,7 @@ func eraseMessages(ctx context.Context, d *db.DB, p *users.Progress) (over bool,
 // eraseLabels puts the id in the place of labels that stand for the person: they may
 // be a name.
 func eraseLabels(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	return numbered(ctx, d, p, updateLabels, func(tx db.Reader, to int64) ([]int64, error) {
+	return numbered(ctx, d, p, updateLabels, nextChunk, func(tx db.Reader, to int64) ([]int64, error) {
 		return db.All(tx, db.Int, selectLabels, p.User, p.After, to)
 	})
 }
@@ -217,7 +217,7 @@ func eraseSpeakers(ctx context.Context, d *db.DB, p *users.Progress) (over bool,
 
 // eraseRecord leaves of what the person did who it was, by id, and what.
 func eraseRecord(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	return numbered(ctx, d, p, updateTraces, func(tx db.Reader, to int64) ([]int64, error) {
+	return numbered(ctx, d, p, updateTraces, nextEntry, func(tx db.Reader, to int64) ([]int64, error) {
 		return db.All(tx, db.Int, selectTraces, p.User, p.After, to)
 	})
 }
@@ -225,7 +225,7 @@ func eraseRecord(ctx context.Context, d *db.DB, p *users.Progress) (over bool, e
 // eraseJobs deletes what is waiting, or has failed, and holds more of the person
 // than the id.
 func eraseJobs(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	return numbered(ctx, d, p, deleteJobs, func(tx db.Reader, to int64) ([]int64, error) {
+	return numbered(ctx, d, p, deleteJobs, nextJob, func(tx db.Reader, to int64) ([]int64, error) {
 		who, err := identify(tx, p.User)
 		if err != nil {
 			return nil, err
@@ -235,13 +235,13 @@ func eraseJobs(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err
 }
 
 // numbered does change to the rows that find returns, of those whose number is above
-// p.After and not above to. change takes a list of numbers.
-func numbered(ctx context.Context, d *db.DB, p *users.Progress, change string, find func(tx db.Reader, to int64) ([]int64, error)) (over bool, err error) {
+// p.After and not above to. change takes a list of numbers; next is of the rows' table.
+func numbered(ctx context.Context, d *db.DB, p *users.Progress, change, next string, find func(tx db.Reader, to int64) ([]int64, error)) (over bool, err error) {
 	to := p.After + window
 	var found []int64
 	if err := d.Read(ctx, func(tx db.Reader) (err error) {
 		if found, err = find(tx, to); err == nil && len(found) == 0 {
-			to, err = skip(tx, to)
+			to, err = skip(tx, next, to)
 		}
 		return err
 	}); err != nil {
@@ -264,13 +264,14 @@ func numbered(ctx context.Context, d *db.DB, p *users.Progress, change string, f
 	return to >= d.Committed(), nil
 }
 
-// skip returns the last number up to which no row has one above n.
-func skip(tx db.Reader, n int64) (int64, error) {
-	next, err := db.One(tx, db.Int, selectFollowing, n)
-	if err != nil || next == 0 {
+// skip returns the last number up to which no row of the table that next looks at has
+// one above n.
+func skip(tx db.Reader, next string, n int64) (int64, error) {
+	following, err := db.One(tx, db.Int, next, n)
+	if err != nil || following == 0 {
 		return math.MaxInt64, err
 	}
-	return next - 1, nil
+	return following - 1, nil
 }
 
 // purgeWords takes the words of the erased messages out of the index. What is found

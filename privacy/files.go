@@ -4,12 +4,12 @@ package privacy
 type file struct {
 	name string
 	// query returns the key of a row and its columns. It takes the person and two
-	// more: the key that is behind, and how many rows; numbered, two numbers of the
+	// more: the key that is behind, and how many rows; with next, two numbers of the
 	// sequence between which it looks.
 	query     string
 	columns   []string // see column
 	first     any      // what the first key is behind, "" where it is nil
-	numbered  bool     // first is a number
+	next      string   // first is a number, and this is the next of the table; "" where it is not
 	bySubject bool     // the person is the subject, not the user
 }
 
@@ -32,10 +32,10 @@ var files = []file{
 	{name: "speaking.json", query: exportSpeaking, columns: []string{"meetingId", "spokenAt", "totalMs", "words"}},
 	{name: "ratings.json", query: exportRatings, columns: []string{"meetingId", "ratedAt", "rating", "comment"}},
 	{name: "insights.json", query: exportInsights, columns: []string{"id", "meetingId", "createdAt", "generatedBy", "helpful", "lines{}"}},
-	{name: "messages.json", query: exportMessages, columns: []string{"seq", "meetingId", "createdAt", "editedAt", "deletedAt", "attachments{}", "content"}, first: int64(0), numbered: true},
-	{name: "transcripts.json", query: exportTranscripts, columns: []string{"position", "meetingId", "createdAt", "startMs", "endMs", "label", "language", "text"}, first: int64(0), numbered: true},
+	{name: "messages.json", query: exportMessages, columns: []string{"seq", "meetingId", "createdAt", "editedAt", "deletedAt", "attachments{}", "content"}, first: int64(0), next: nextMessage},
+	{name: "transcripts.json", query: exportTranscripts, columns: []string{"position", "meetingId", "createdAt", "startMs", "endMs", "label", "language", "text"}, first: int64(0), next: nextChunk},
 	{name: "audio.json", query: exportAudio, columns: []string{"number", "meetingId", "createdAt", "startMs", "durationMs", "format", "bytes"}, first: int64(0)},
-	{name: "audit.json", query: exportRecord, columns: []string{"position", "at", "action", "resource", "outcome", "session", "request", "address", "agent", "detail{}"}, first: int64(0), numbered: true},
+	{name: "audit.json", query: exportRecord, columns: []string{"position", "at", "action", "resource", "outcome", "session", "request", "address", "agent", "detail{}"}, first: int64(0), next: nextEntry},
 }
 
 const exportAccount = `

@@ -259,16 +259,29 @@ const deleteHorizons = `
 DELETE FROM horizons
 WHERE owner = ?1`
 
-// selectFollowing is the first number above another that a row has, of those that are
-// looked through by number, 0 for none. In a database that was restored there are
-// billions in between that no row has.
-const selectFollowing = `
-SELECT coalesce(min(n), 0)
-FROM (
-  SELECT min(seq) AS n FROM messages WHERE seq > ?1
-  UNION ALL SELECT min(position) FROM audit WHERE position > ?1
-  UNION ALL SELECT min(id) FROM jobs WHERE id > ?1
-)`
+// nextMessage is the first number above another that a row of the table has, 0 for none:
+// in a database that was restored there are billions in between that no row has. Each
+// table that is looked through by number has its own: what another has in between says
+// nothing of it.
+const nextMessage = `
+SELECT coalesce(min(seq), 0)
+FROM messages
+WHERE seq > ?1`
+
+const nextChunk = `
+SELECT coalesce(min(position), 0)
+FROM transcripts
+WHERE position > ?1`
+
+const nextEntry = `
+SELECT coalesce(min(position), 0)
+FROM audit
+WHERE position > ?1`
+
+const nextJob = `
+SELECT coalesce(min(id), 0)
+FROM jobs
+WHERE id > ?1`
 
 // selectTraces looks at a window of numbers.
 const selectTraces = `

@@ -1,0 +1,50 @@
+package handlers_test
+
+import (
+	"strings"
+	"testing"
+
+	"connvo/db"
+	"connvo/domain"
+)
+
+// later lets so many numbers of the sequence pass in which nobody writes what is looked
+// through by number, as while others are transcribed.
+func (s *server) later(numbers int, then func(tx *db.WriteTx) error) {
+	s.t.Helper()
+	s.hear(func(tx *db.WriteTx) error {
+		for range numbers {
+			tx.Next()
+		}
+		return then(tx)
+	})
+}
+
+// heardAs has somebody say something under a label that stands for the person.
+func heardAs(tx *db.WriteTx, m domain.MeetingID, label string, who domain.UserID) error {
+	_, err := tx.Exec(`INSERT INTO transcripts (position, meeting_id, created_at, start_ms, end_ms, confidence, speaker_id, label, language, utterance, text)
+		VALUES (?, ?, 0, 0, 1, 1, '', ?, '', '', 'long after all others')`, tx.Next(), m, label)
+	if err == nil {
+		_, err = tx.Exec(`INSERT INTO speakers (meeting_id, label, user_id, named_at, named_by) VALUES (?1, ?2, ?3, 0, ?3) ON CONFLICT DO NOTHING`, m, label, who)
+	}
+	return err
+}
+
+// TestWhatWasSaidLongAfterAllOthersIsFound by the export and by the erasure, though in
+// between nothing is numbered.
+func TestWhatWasSaidLongAfterAllOthersIsFound(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	meeting := joined(grace, ada)
+	s.later(5000, func(tx *db.WriteTx) error { return heardAs(tx, meetingIDOf(meeting), "Ada Lovelace", ada.ID) })
+	files := unzip(t, ada.must("GET", "/v1/me/export", nil).Body)
+	if got := files["transcripts.json"][0]; !strings.Contains(got, "long after all others") {
+		t.Errorf("the export lacks it: %s", got)
+	}
+	ada.must("DELETE", "/v1/me", nil)
+	s.erase(ada.ID)
+	if n := s.number(`SELECT count(*) FROM transcripts WHERE label <> '' OR speaker_id <> ?`, ada.ID); n != 0 {
+		t.Error("the transcript has kept the label")
+	}
+}
