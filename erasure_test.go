@@ -113,11 +113,19 @@ func TestErasureKnowsEveryTableThatNamesPeople(t *testing.T) {
 // BenchmarkErase erases somebody who has said 10,000 things among 90,000 of others,
 // while somebody else writes a row again and again: worst-wait is the longest of
 // those writes, its own commit included.
-func BenchmarkErase(b *testing.B) {
+func BenchmarkErase(b *testing.B) { benchmarkErase(b, 0) }
+
+// BenchmarkEraseNamed is BenchmarkErase of somebody who was also named as who speaks in
+// 300 meetings, in a hundred segments of each.
+func BenchmarkEraseNamed(b *testing.B) { benchmarkErase(b, 300) }
+
+func benchmarkErase(b *testing.B, named int) {
 	for range b.N {
 		b.StopTimer()
 		d := dbtest.Open(b, func(o *db.Options) { o.Log = slog.New(slog.DiscardHandler) })
-		newFiller(b, d).messages(100_000)
+		f := newFiller(b, d)
+		f.messages(100_000)
+		f.named("usr_2", named, 100)
 		err := d.Write(b.Context(), func(tx *db.WriteTx) error {
 			if _, err := tx.Exec(`INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at) VALUES ('usr_2', 's2', 0, 'two@example.org', 'Two', 0, 0)`); err != nil {
 				return err
@@ -155,6 +163,9 @@ func BenchmarkErase(b *testing.B) {
 		}
 		if n := rowsOf(b, d, `SELECT count(*) FROM messages WHERE user_id = 'usr_2' AND content <> ''`); n != 0 {
 			b.Fatal(fmt.Sprint(n, " messages are left"))
+		}
+		if n := rowsOf(b, d, `SELECT (SELECT count(*) FROM segments WHERE label <> '') + (SELECT count(*) FROM speakers)`); n != 0 {
+			b.Fatal(fmt.Sprint(n, " labels are left"))
 		}
 		b.ReportMetric(float64(worst.Microseconds())/1000, "ms-worst-wait")
 	}

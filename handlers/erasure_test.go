@@ -48,3 +48,52 @@ func TestWhatWasSaidLongAfterAllOthersIsFound(t *testing.T) {
 		t.Error("the transcript has kept the label")
 	}
 }
+
+// TestLabelsLeaveSegmentsOfEveryMeeting of which there are more than a step changes; those
+// of others stay.
+func TestLabelsLeaveSegmentsOfEveryMeeting(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	first, second := meetingIDOf(joined(grace, ada)), meetingIDOf(joined(grace, ada))
+	s.hear(func(tx *db.WriteTx) error {
+		for _, one := range []struct {
+			m     domain.MeetingID
+			label string
+			who   domain.UserID
+		}{{first, "A", ada.ID}, {first, "Lovelace", ada.ID}, {second, "A", grace.ID}, {second, "B", ada.ID}} {
+			if err := heardAs(tx, one.m, one.label, one.who); err != nil {
+				return err
+			}
+			for i := range 45 {
+				if _, err := tx.Exec(`INSERT INTO segments (meeting_id, start_ms, first, end_ms, speaker_id, label, chunks, text) VALUES (?, ?, ?, 1, '', ?, x'', '')`,
+					one.m, i, tx.Next(), one.label); err != nil {
+					return err
+				}
+			}
+			for _, language := range []string{"", "de", "en"} {
+				if _, err := tx.Exec(`INSERT INTO transcript_counts (meeting_id, speaker_id, label, language, settled, chunks, words, confidence, spoken_ms, start_ms, end_ms, longest_ms)
+					VALUES (?, '', ?, ?, ?, 1, 1, 1, 1, 1, 1, 1)`, one.m, one.label, language, tx.Next()); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	ada.must("DELETE", "/v1/me", nil)
+	s.erase(ada.ID)
+	for query, want := range map[string]int64{
+		`SELECT count(*) FROM segments WHERE speaker_id = ? AND label = ''`:            3 * 45,
+		`SELECT count(*) FROM segments WHERE speaker_id <> ? AND label = 'A'`:          45,
+		`SELECT count(*) FROM transcript_counts WHERE speaker_id = ?`:                  3 * 3,
+		`SELECT count(*) FROM transcript_counts WHERE speaker_id <> ? AND label = 'A'`: 3,
+		`SELECT count(*) FROM speakers WHERE user_id = ?`:                              0,
+		`SELECT count(*) FROM speakers WHERE user_id <> ? AND label = 'A'`:             1,
+		`SELECT count(*) FROM transcripts WHERE speaker_id = ? AND label = ''`:         3,
+		`SELECT count(*) FROM transcripts WHERE speaker_id <> ? AND label = 'A'`:       1,
+	} {
+		if n := s.number(query, ada.ID); n != want {
+			t.Errorf("%s: %d, want %d", query, n, want)
+		}
+	}
+}

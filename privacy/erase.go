@@ -18,7 +18,7 @@ import (
 const (
 	// portion is how many rows a statement deletes at once; it is written into them.
 	portion = 100
-	// segmentPortion is the same for rows with long texts.
+	// segmentPortion is how many segments are changed at once: they have long texts.
 	segmentPortion = 20
 	// window is how many numbers of the sequence one read looks at.
 	window = 2000
@@ -45,7 +45,7 @@ type stage func(ctx context.Context, d *db.DB, p *users.Progress) (over bool, er
 
 // stages are what there is to do, in order. The account is last, because it tells by
 // what else the person is found.
-var stages = []stage{eraseRows, eraseAudio, eraseAnswers, eraseMessages, eraseLabels, eraseSegments, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
+var stages = []stage{eraseRows, eraseAudio, eraseAnswers, eraseMessages, eraseLabels, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
 
 // Erase is the handler of users.Erased.
 func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
@@ -191,28 +191,50 @@ func eraseLabels(ctx context.Context, d *db.DB, p *users.Progress) (over bool, e
 	})
 }
 
-// eraseSegments does the same to segments, and to counts, where nobody is shown the label
-// of a speaker who is known: there it becomes a number that is that of no other row.
-func eraseSegments(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
-		segments, err := tx.Exec(updateSegments, p.User)
-		if err != nil {
-			return err
-		}
-		counts, err := tx.Exec(updateCounts, p.User)
-		over = segments < segmentPortion && counts < portion
-		return err
-	})
-	return over, err
+// speaker is a label that stands for the person in a meeting.
+type speaker struct {
+	meeting domain.MeetingID
+	label   string
 }
 
+// place is where a segment stands in its meeting.
+type place struct{ start, first int64 }
+
+// eraseSpeakers does the same to a few segments of one label, where nobody is shown the
+// label of a speaker who is known, and at last to its counts, where it becomes a number
+// that is that of no other row; then nothing tells any more whom the label stood for.
+// All segments of the meeting are looked through for it, so that is done beside the
+// writer.
 func eraseSpeakers(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
-		n, err := tx.Exec(deleteSpeakers, p.User)
-		over = n < portion
+	var s speaker
+	var segments []place
+	err = d.Read(ctx, func(tx db.Reader) (err error) {
+		if s, err = db.One(tx, scanSpeaker, selectSpeaker, p.User); err == nil {
+			segments, err = db.All(tx, scanPlace, selectSegments, s.meeting, s.label, segmentPortion)
+		}
 		return err
 	})
-	return over, err
+	if errors.Is(err, db.ErrNone) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		for _, g := range segments {
+			if _, err := tx.Exec(updateSegment, s.meeting, g.start, g.first, s.label, p.User); err != nil {
+				return err
+			}
+		}
+		if len(segments) > 0 {
+			return nil
+		}
+		if _, err := tx.Exec(updateCounts, s.meeting, s.label, p.User); err != nil {
+			return err
+		}
+		_, err := tx.Exec(deleteSpeaker, s.meeting, s.label, p.User)
+		return err
+	})
 }
 
 // eraseRecord leaves of what the person did who it was, by id, and what.

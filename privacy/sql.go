@@ -1,6 +1,7 @@
 package privacy
 
 import (
+	"connvo/db"
 	"connvo/domain/users"
 )
 
@@ -224,36 +225,41 @@ UPDATE transcripts
 SET label = '', speaker_id = (SELECT user_id FROM speakers AS s WHERE s.meeting_id = transcripts.meeting_id AND s.label = transcripts.label)
 WHERE position IN (SELECT value FROM json_each(?1)) AND label <> ''`
 
-const updateSegments = `
+const selectSpeaker = `
+SELECT meeting_id, label
+FROM speakers
+WHERE user_id = ?1
+ORDER BY meeting_id, label
+LIMIT 1`
+
+const selectSegments = `
+SELECT start_ms, first
+FROM segments
+WHERE meeting_id = ?1 AND label = ?2
+ORDER BY start_ms, first
+LIMIT ?3`
+
+const updateSegment = `
 UPDATE segments
-SET speaker_id = ?1, label = ''
-WHERE (meeting_id, start_ms, first) IN (
-  SELECT g.meeting_id, g.start_ms, g.first
-  FROM speakers AS s
-  JOIN segments AS g ON g.meeting_id = s.meeting_id AND g.label = s.label
-  WHERE s.user_id = ?1
-  LIMIT 20
-)`
+SET speaker_id = ?5, label = ''
+WHERE meeting_id = ?1 AND start_ms = ?2 AND first = ?3 AND label = ?4`
 
 const updateCounts = `
 UPDATE transcript_counts
-SET speaker_id = ?1, label = settled
-WHERE (meeting_id, speaker_id, label, language) IN (
-  SELECT c.meeting_id, c.speaker_id, c.label, c.language
-  FROM speakers AS s
-  JOIN transcript_counts AS c ON c.meeting_id = s.meeting_id AND c.speaker_id = '' AND c.label = s.label
-  WHERE s.user_id = ?1
-  LIMIT 100
-)`
+SET speaker_id = ?3, label = settled
+WHERE meeting_id = ?1 AND speaker_id = '' AND label = ?2`
 
-const deleteSpeakers = `
+const deleteSpeaker = `
 DELETE FROM speakers
-WHERE (meeting_id, label) IN (
-  SELECT meeting_id, label
-  FROM speakers
-  WHERE user_id = ?1
-  LIMIT 100
-)`
+WHERE meeting_id = ?1 AND label = ?2 AND user_id = ?3`
+
+func scanSpeaker(r db.Row) (s speaker, err error) {
+	return s, r.Scan(&s.meeting, &s.label)
+}
+
+func scanPlace(r db.Row) (p place, err error) {
+	return p, r.Scan(&p.start, &p.first)
+}
 
 const deleteHorizons = `
 DELETE FROM horizons
