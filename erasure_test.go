@@ -30,6 +30,11 @@ func TestJobsEraseWhoAsksForIt(t *testing.T) {
 		}
 		claimed("ada@example.com")
 		claimed("bob@example.com")
+		claimed("nada@example.com") // which ends like hers
+		k.write(func(tx *db.WriteTx) error {
+			_, err := tx.Exec(`UPDATE jobs SET last_error = 'no box of <ada@example.com>' WHERE instr(payload, 'bob@example.com') > 0`)
+			return err
+		})
 		if _, err := k.people.Erase(t.Context(), ada); err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +48,8 @@ func TestJobsEraseWhoAsksForIt(t *testing.T) {
 			`SELECT count(*) FROM users WHERE display_name = 'Former participant' AND active = 0`:                         1,
 			`SELECT count(*) FROM erasures WHERE done_at IS NOT NULL`:                                                     1,
 			`SELECT count(*) FROM messages WHERE content <> ''`:                                                           5,
-			`SELECT count(*) FROM jobs WHERE kind = 'invitations.claim'`:                                                  1,
+			`SELECT count(*) FROM jobs WHERE kind = 'invitations.claim'`:                                                  2,
+			`SELECT count(*) FROM jobs WHERE last_error <> ''`:                                                            0,
 			`SELECT count(*) FROM erased_subjects`:                                                                        1,
 			`SELECT count(*) FROM meetings WHERE id = '` + string(hers) + `' AND state = 'cancelled'`:                     1,
 			`SELECT count(*) FROM meetings WHERE id = '` + string(his) + `' AND state = 'scheduled'`:                      1,

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -95,5 +96,29 @@ func TestLabelsLeaveSegmentsOfEveryMeeting(t *testing.T) {
 		if n := s.number(query, ada.ID); n != want {
 			t.Errorf("%s: %d, want %d", query, n, want)
 		}
+	}
+}
+
+// TestWhyIsErasedFromTheRecord, which tells by id who did what.
+func TestWhyIsErasedFromTheRecord(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	ada, grace := s.signIn("ada"), s.signIn("grace")
+	for _, p := range []*person{ada, grace} {
+		meeting := p.plan("Plan")
+		p.must("POST", meeting+"/notes/ops", `{"clientId":"c`+string(p.ID)+`","baseVersion":0,"edits":[{"clientSeq":1,"ops":[{"insert":"x"}]}]}`)
+		p.must("POST", meeting+"/notes/rollback", `{"version":0,"reason":"my own words"}`)
+	}
+	const told = `SELECT count(*) FROM audit WHERE instr(detail, 'my own words') > 0`
+	if n := s.number(told); n != 2 {
+		t.Fatalf("%d entries", n)
+	}
+	ada.must("DELETE", "/v1/me", nil)
+	s.erase(ada.ID)
+	if n := s.number(told + fmt.Sprintf(` AND actor_id = '%s'`, grace.ID)); n != 1 || s.number(told) != 1 {
+		t.Errorf("%d entries of others, %d in all", n, s.number(told))
+	}
+	if n := s.number(`SELECT count(*) FROM audit WHERE actor_id = ? AND action = 'notes.rolled_back' AND json_extract(detail, '$.version') = '0'`, ada.ID); n != 1 {
+		t.Errorf("%d entries tell what was done", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"connvo/db"
@@ -45,7 +46,7 @@ type stage func(ctx context.Context, d *db.DB, p *users.Progress) (over bool, er
 
 // stages are what there is to do, in order. The account is last, because it tells by
 // what else the person is found.
-var stages = []stage{eraseRows, eraseAudio, eraseAnswers, eraseMessages, eraseLabels, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
+var stages = []stage{eraseRows, eraseAudio, eraseAnswers, eraseMessages, eraseLabels, eraseSpeakers, eraseRecord, eraseJobs, eraseErrors, purgeWords, eraseAccount}
 
 // Erase is the handler of users.Erased.
 func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
@@ -237,22 +238,50 @@ func eraseSpeakers(ctx context.Context, d *db.DB, p *users.Progress) (over bool,
 	})
 }
 
-// eraseRecord leaves of what the person did who it was, by id, and what.
+// eraseRecord leaves of what the person did who it was, by id, and what; not why, in
+// their own words.
 func eraseRecord(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
 	return numbered(ctx, d, p, updateTraces, nextEntry, func(tx db.Reader, to int64) ([]int64, error) {
 		return db.All(tx, db.Int, selectTraces, p.User, p.After, to)
 	})
 }
 
-// eraseJobs deletes what is waiting, or has failed, and holds more of the person
-// than the id.
+// words are what the person is found by in a text, besides the id.
+func words(who users.Identified) []string {
+	return slices.DeleteFunc([]string{who.Subject, who.Email, who.Address}, func(w string) bool { return w == "" })
+}
+
+// eraseJobs deletes what is waiting and names the person by more than the id, and what
+// has failed for good and tells of them in any way. What is waiting for somebody else,
+// whose address is longer, stays.
 func eraseJobs(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
 	return numbered(ctx, d, p, deleteJobs, nextJob, func(tx db.Reader, to int64) ([]int64, error) {
 		who, err := identify(tx, p.User)
 		if err != nil {
 			return nil, err
 		}
-		return db.All(tx, db.Int, selectJobs, p.User, p.After, to, who.Subject, who.Email, who.Address)
+		known := words(who)
+		members := []string{}
+		for _, w := range known {
+			quoted, _ := json.Marshal(w) // as in a payload; texts always encode
+			members = append(members, string(quoted))
+		}
+		exact, _ := json.Marshal(members)
+		all, _ := json.Marshal(append(known, string(p.User)))
+		return db.All(tx, db.Int, selectJobs, p.After, to, string(exact), string(all))
+	})
+}
+
+// eraseErrors takes what names the person out of what is said of attempts that have
+// failed and are made again.
+func eraseErrors(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	return numbered(ctx, d, p, updateErrors, nextJob, func(tx db.Reader, to int64) ([]int64, error) {
+		who, err := identify(tx, p.User)
+		if err != nil {
+			return nil, err
+		}
+		known, _ := json.Marshal(words(who)) // texts always encode
+		return db.All(tx, db.Int, selectErrors, p.After, to, string(known))
 	})
 }
 

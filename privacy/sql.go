@@ -293,25 +293,37 @@ WHERE id > ?1`
 const selectTraces = `
 SELECT position
 FROM audit
-WHERE position > ?2 AND position <= ?3 AND actor_id = ?1 AND (session <> '' OR address <> '' OR agent <> '')
+WHERE position > ?2 AND position <= ?3 AND actor_id = ?1
+  AND (session <> '' OR address <> '' OR agent <> '' OR instr(detail, '"reason":') > 0)
 ORDER BY position`
 
 const updateTraces = `
 UPDATE audit
-SET session = '', address = '', agent = ''
+SET session = '', address = '', agent = '',
+  detail = CASE WHEN json_valid(detail) THEN json_remove(detail, '$.reason') ELSE detail END
 WHERE position IN (SELECT value FROM json_each(?1))`
 
-// selectJobs leaves what ends an account, and what tells others by an id alone.
+// selectJobs takes lists of texts: members of a payload, and what may stand anywhere. It
+// leaves what ends an account, and what tells others by an id alone.
 const selectJobs = `
 SELECT id
 FROM jobs
-WHERE id > ?2 AND id <= ?3 AND kind NOT IN ('users.deactivated', 'users.erase') AND (
-  (dead = 1 AND instr(payload, ?1) > 0)
-  OR (?4 <> '' AND instr(payload, ?4) > 0)
-  OR (?5 <> '' AND (instr(payload, ?5) > 0 OR instr(last_error, ?5) > 0))
-  OR (?6 <> '' AND (instr(payload, ?6) > 0 OR instr(last_error, ?6) > 0))
+WHERE id > ?1 AND id <= ?2 AND kind NOT IN ('users.deactivated', 'users.erase') AND (
+  EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(payload, value) > 0)
+  OR (dead = 1 AND EXISTS (SELECT 1 FROM json_each(?4) WHERE instr(payload, value) + instr(last_error, value) > 0))
 )
 ORDER BY id`
+
+const selectErrors = `
+SELECT id
+FROM jobs
+WHERE id > ?1 AND id <= ?2 AND last_error <> '' AND EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(last_error, value) > 0)
+ORDER BY id`
+
+const updateErrors = `
+UPDATE jobs
+SET last_error = ''
+WHERE id IN (SELECT value FROM json_each(?1))`
 
 const deleteJobs = `
 DELETE FROM jobs
