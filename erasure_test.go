@@ -139,7 +139,8 @@ func benchmarkErase(b *testing.B, named int) {
 			if _, err := tx.Exec(`UPDATE messages SET user_id = 'usr_2' WHERE seq % 10 = 0`); err != nil {
 				return err
 			}
-			return users.EraseAgain(tx, []users.Erasure{{User: "usr_2", AskedAt: tx.Now}})
+			_, err := users.EraseAgain(tx, []users.Erasure{{User: "usr_2", AskedAt: tx.Now}})
+			return err
 		})
 		if err != nil {
 			b.Fatal(err)

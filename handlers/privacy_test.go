@@ -283,7 +283,10 @@ func TestOlderFileForgetsAgain(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")
 	list := []users.Erasure{{User: ada.ID, AskedAt: s.Clock.Now()}, {User: "usr_unknown", AskedAt: s.Clock.Now()}}
-	if err := s.DB.Write(t.Context(), func(tx *db.WriteTx) error { return users.EraseAgain(tx, list) }); err != nil {
+	if err := s.DB.Write(t.Context(), func(tx *db.WriteTx) error {
+		_, err := users.EraseAgain(tx, list)
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s.erase(ada.ID)
