@@ -332,6 +332,10 @@ func TestExportHoldsWhatIsStored(t *testing.T) {
 			t.Errorf("%s is in the export", secret)
 		}
 	}
+	if got := files["events.json"][0]; !strings.Contains(got, `"type":"participants.joined","actorId":"`+string(ada.ID)+`"`) || !strings.Contains(got, `"subjectId":"`+string(ada.ID)+`"`) ||
+		strings.Contains(got, `"type":"participants.joined","actorId":"`+string(grace.ID)) {
+		t.Errorf("the events are %s", got)
+	}
 	if got := files["insights.json"][0]; !strings.Contains(got, `"lines":[{"part":`) {
 		t.Errorf("the insights are %s", got)
 	}

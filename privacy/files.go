@@ -29,6 +29,7 @@ var files = []file{
 	{name: "notifications.json", query: exportNotifications, columns: []string{"position", "type", "meetingId", "actorId", "subject", "createdAt"}, first: int64(0)},
 	{name: "notifications-read.json", query: exportMarks, columns: []string{"readUpTo"}},
 	{name: "meetings.json", query: exportMeetings, columns: []string{"meetingId", "title", "state", "role", "status", "scheduledAt", "joinedAt", "leftAt"}},
+	{name: "events.json", query: exportEvents, columns: []string{"position", "meetingId", "type", "actorId", "subjectId", "createdAt"}, first: int64(0), next: nextEvent},
 	{name: "speaking.json", query: exportSpeaking, columns: []string{"meetingId", "spokenAt", "totalMs", "words"}},
 	{name: "ratings.json", query: exportRatings, columns: []string{"meetingId", "ratedAt", "rating", "comment"}},
 	{name: "insights.json", query: exportInsights, columns: []string{"id", "meetingId", "createdAt", "generatedBy", "helpful", "lines{}"}},
@@ -131,6 +132,12 @@ JOIN meetings AS m ON m.id = p.meeting_id
 WHERE p.user_id = ?1 AND p.meeting_id > ?2
 ORDER BY p.meeting_id
 LIMIT ?3`
+
+const exportEvents = `
+SELECT position, position, meeting_id, type, actor_id, subject_id, created_at
+FROM events
+WHERE position > ?2 AND position <= ?3 AND (actor_id = ?1 OR subject_id = ?1)
+ORDER BY position`
 
 const exportSpeaking = `
 SELECT p.meeting_id, p.meeting_id, s.spoken_at, s.total_ms, s.words

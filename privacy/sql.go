@@ -279,6 +279,11 @@ SELECT coalesce(min(position), 0)
 FROM transcripts
 WHERE position > ?1`
 
+const nextEvent = `
+SELECT coalesce(min(position), 0)
+FROM events
+WHERE position > ?1`
+
 const nextEntry = `
 SELECT coalesce(min(position), 0)
 FROM audit
