@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,8 @@ type leaving struct {
 	people   *users.Store
 	settings *settings.Store
 	arrived  chan letterBody
-	broken   chan int // what the receiver answers first
+	broken   chan int    // what the receiver answers first
+	down     atomic.Bool // the receiver takes nothing
 }
 
 // letterBody is what the receiver was told.
@@ -95,6 +97,10 @@ func (w *leaving) receive(answer http.ResponseWriter, r *http.Request) {
 	if err := json.Unmarshal(body, &l); err != nil || l.ID != r.Header.Get("Connvo-Id") {
 		w.t.Errorf("%s: %v", body, err)
 	}
+	if w.down.Load() {
+		answer.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	select {
 	case status := <-w.broken:
 		answer.WriteHeader(status)
@@ -133,7 +139,7 @@ func (w *leaving) channels(n int) string {
 		select {
 		case l := <-w.arrived:
 			all = append(all, l.Channel)
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			w.t.Fatalf("only %v have arrived", all)
 		}
 	}
@@ -210,22 +216,23 @@ func TestReceiverThatFailsIsToldAgain(t *testing.T) {
 
 func TestWhoLeavesIsNotWrittenTo(t *testing.T) {
 	w := newLeaving(t, serveCommand{}, true)
-	ada, grace := w.arrive("ada"), w.arrive("grace")
-	w.broken <- http.StatusServiceUnavailable
-	w.broken <- http.StatusServiceUnavailable
+	ada, grace, linus := w.arrive("ada"), w.arrive("grace"), w.arrive("linus")
+	// What was read before the removal may be on its way: nothing is taken until all has ended.
+	w.down.Store(true)
 	m := w.start(ada, grace)
 	if err := w.meets.Remove(t.Context(), ada, m, string(grace.User)); err != nil {
 		t.Fatal(err)
 	}
-	// Another's arrive after the time of the first.
-	linus := w.arrive("linus")
-	look := time.NewTicker(50 * time.Millisecond)
+	look, late := time.NewTicker(50*time.Millisecond), time.After(patience)
 	defer look.Stop()
-	for looks := 0; w.waiting() > 0; looks++ {
-		if <-look.C; looks > 200 {
+	for w.waiting() > 0 {
+		select {
+		case <-look.C:
+		case <-late:
 			t.Fatal("jobs are left")
 		}
 	}
+	w.down.Store(false)
 	w.start(ada, linus)
 	for range 2 {
 		if l := <-w.arrived; l.User.ID != string(linus.User) {
@@ -291,7 +298,7 @@ func TestUntrustedMailServerIsTriedAgain(t *testing.T) {
 	for range 2 {
 		select {
 		case <-calls:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("it was not tried twice")
 		}
 	}

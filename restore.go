@@ -227,10 +227,11 @@ func allErasures(ctx context.Context, d *db.DB) (all []users.Erasure, err error)
 // finish erases whoever has asked for it since, and checks the whole file.
 func (f restoring) finish(ctx context.Context, list []users.Erasure, w io.Writer) error {
 	if len(list) > 0 {
-		if err := f.eraseAgain(ctx, list); err != nil {
+		erased, err := f.eraseAgain(ctx, list)
+		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "erased again: %d people\n", len(list)); err != nil {
+		if _, err := fmt.Fprintf(w, "erased again: %d people\n", erased); err != nil {
 			return err
 		}
 	}
@@ -244,31 +245,37 @@ func (f restoring) finish(ctx context.Context, list []users.Erasure, w io.Writer
 	return nil
 }
 
-func (f restoring) eraseAgain(ctx context.Context, list []users.Erasure) (err error) {
+// eraseAgain erases those of the list who were not erased by then, and returns how many.
+// Each looks through the whole file, which is not done for all who ever left.
+func (f restoring) eraseAgain(ctx context.Context, list []users.Erasure) (erased int, err error) {
 	d, err := db.Open(ctx, db.Options{Path: f.temporary(), Schema: schema})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer closing(&err, d.Close)
-	if err := d.Write(ctx, func(tx *db.WriteTx) error { return users.EraseAgain(tx, list) }); err != nil {
+	var begun []users.Erasure
+	if err := d.Write(ctx, func(tx *db.WriteTx) (err error) {
+		begun, err = users.EraseAgain(tx, list)
 		return err
+	}); err != nil {
+		return 0, err
 	}
 	eraser := privacy.NewEraser(d)
-	for _, e := range list {
+	for _, e := range begun {
 		// The job of each stays, and looks once more when a server runs.
 		payload, err := json.Marshal(users.Progress{User: e.User})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		effect, err := eraser.Erase(ctx, jobs.Task{Kind: users.Erased, Payload: payload})
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := d.Write(ctx, effect); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(begun), nil
 }
 
 // progressBar returns what shows on a terminal how far a restore has come, nil

@@ -73,6 +73,7 @@ func TestRestoredToAnInstant(t *testing.T) {
 		exec(`INSERT INTO users (id, subject, claims_at, email, display_name, created_at, updated_at) VALUES ('usr_` + id + `', '` + id + `', 0, '` + id + `@example.com', '` + id + `', 0, 0)`)
 	}
 	c.put("then", "yes")
+	exec(`INSERT INTO erasures (user_id, asked_at, done_at) VALUES ('usr_zoe', 1, 2)`)
 	c.sync()
 	at := tick()
 	c.put("then", "no")
@@ -87,6 +88,7 @@ func TestRestoredToAnInstant(t *testing.T) {
 		{then, `SELECT display_name FROM users WHERE id = 'usr_ada'`, users.Former},
 		{then, `SELECT display_name FROM users WHERE id = 'usr_bob'`, "bob"},
 		{then, `SELECT count(*) FROM erasures WHERE user_id = 'usr_ada' AND done_at > 2`, "1"},
+		{then, `SELECT done_at FROM erasures WHERE user_id = 'usr_zoe'`, "2"}, // who was erased by then
 		{then, fmt.Sprintf(`SELECT last > %d FROM sequence`, newest+1<<32), "1"},
 		{now, `SELECT value FROM meta WHERE key = 'then'`, "no"},
 		{now, fmt.Sprintf(`SELECT last > %d FROM sequence`, newest+1<<32), "1"},

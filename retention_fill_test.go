@@ -144,3 +144,22 @@ func (f *filler) events(rows int) {
 		return err
 	})
 }
+
+// named stores what somebody said under a label that is theirs, in so many meetings and
+// in so many segments of each.
+func (f *filler) named(user domain.UserID, meetings, segments int) {
+	for m := range meetings {
+		f.write(func(tx *db.WriteTx) error {
+			if _, err := tx.Exec(`INSERT INTO speakers (meeting_id, label, user_id, named_at, named_by) VALUES (?1, 'A', ?2, 0, ?2)`, meetingID(m), user); err != nil {
+				return err
+			}
+			for i := range segments {
+				if _, err := tx.Exec(`INSERT INTO segments (meeting_id, start_ms, first, end_ms, speaker_id, label, chunks, text) VALUES (?, ?, ?, ?, '', 'A', zeroblob(60), ?)`,
+					meetingID(m), i*10_000, tx.Next(), i*10_000+9000, f.says(80)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"connvo/domain/interests"
 	"connvo/domain/meetings"
 	"connvo/domain/messages"
+	"connvo/domain/notes"
 	"connvo/domain/notifications"
 	"connvo/domain/participants"
 	"connvo/domain/profiles"
@@ -282,6 +283,30 @@ func TestWhatAMeetingLeavesIsKeptForAYear(t *testing.T) {
 		}
 		if _, err := conversation.NewStore(k.db).State(t.Context(), ada, m); err != nil {
 			t.Errorf("the meeting itself: %v", err)
+		}
+	})
+}
+
+// A meeting that was cancelled has ended too: its notes are not kept for good.
+func TestNotesOfACancelledMeetingAreKeptForAYear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newKept(t)
+		ada := k.arrive("ada")
+		m := k.talk(ada, 0)
+		edit := notes.Submission{Client: "ada", Edits: []notes.Edit{{Seq: 1, Delta: notes.Delta{notes.Insert("what was planned")}}}}
+		if _, err := notes.NewStore(k.db, events.NewLog(nil)).Submit(t.Context(), ada, m, edit); err != nil {
+			t.Fatal(err)
+		}
+		k.after(30 * day)
+		must(t)(k.meets.Cancel(t.Context(), ada, m))
+		const all = `SELECT (SELECT count(*) FROM notes) + (SELECT count(*) FROM note_ops) + (SELECT count(*) FROM note_snapshots) + (SELECT count(*) FROM note_clients)`
+		k.after(365*day - time.Second)
+		if n := k.number(all); n == 0 {
+			t.Error("they are gone within their time")
+		}
+		k.after(retention.Grain + time.Minute)
+		if n := k.number(all); n != 0 {
+			t.Errorf("%d rows are left", n)
 		}
 	})
 }

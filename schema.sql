@@ -354,17 +354,17 @@ BEGIN
   UPDATE participants SET scheduled_at = NEW.scheduled_at WHERE meeting_id = NEW.id;
 END;
 
--- Meetings that have ended and are still remembered as they were, the one that
--- ended first at the beginning; what they leave is deleted by it.
+-- Meetings that have ended, or were cancelled, and are still remembered as they were,
+-- the one that ended first at the beginning; what they leave is deleted by it.
 CREATE TABLE concluded (
   ended_at   INTEGER NOT NULL,
   meeting_id TEXT NOT NULL REFERENCES meetings (id),
   PRIMARY KEY (ended_at, meeting_id)
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER meetings_concluded AFTER UPDATE OF state ON meetings
-WHEN OLD.state <> 'concluded' AND NEW.state = 'concluded' AND NEW.ended_at IS NOT NULL
+CREATE TRIGGER meetings_over AFTER UPDATE OF state ON meetings
+WHEN OLD.state <> NEW.state AND NEW.state IN ('concluded', 'cancelled')
 BEGIN
-  INSERT INTO concluded (ended_at, meeting_id) VALUES (NEW.ended_at, NEW.id) ON CONFLICT DO NOTHING;
+  INSERT INTO concluded (ended_at, meeting_id) VALUES (coalesce(NEW.ended_at, NEW.updated_at), NEW.id) ON CONFLICT DO NOTHING;
 END;
 
 -- What happened in a meeting, append-only: rows arrive in order of their key,

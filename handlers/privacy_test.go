@@ -283,7 +283,10 @@ func TestOlderFileForgetsAgain(t *testing.T) {
 	s := newServer(t)
 	ada := s.signIn("ada")
 	list := []users.Erasure{{User: ada.ID, AskedAt: s.Clock.Now()}, {User: "usr_unknown", AskedAt: s.Clock.Now()}}
-	if err := s.DB.Write(t.Context(), func(tx *db.WriteTx) error { return users.EraseAgain(tx, list) }); err != nil {
+	if err := s.DB.Write(t.Context(), func(tx *db.WriteTx) error {
+		_, err := users.EraseAgain(tx, list)
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	s.erase(ada.ID)
@@ -328,6 +331,10 @@ func TestExportHoldsWhatIsStored(t *testing.T) {
 		if strings.Contains(all, secret) {
 			t.Errorf("%s is in the export", secret)
 		}
+	}
+	if got := files["events.json"][0]; !strings.Contains(got, `"type":"participants.joined","actorId":"`+string(ada.ID)+`"`) || !strings.Contains(got, `"subjectId":"`+string(ada.ID)+`"`) ||
+		strings.Contains(got, `"type":"participants.joined","actorId":"`+string(grace.ID)) {
+		t.Errorf("the events are %s", got)
 	}
 	if got := files["insights.json"][0]; !strings.Contains(got, `"lines":[{"part":`) {
 		t.Errorf("the insights are %s", got)

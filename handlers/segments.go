@@ -83,7 +83,7 @@ type transcriptStats struct {
 }
 
 type transcriptSpeaker struct {
-	SpeakerID    *domain.UserID `json:"speakerId"`
+	SpeakerID    *domain.UserID `json:"speakerId" doc:"Null where nobody knows; who does not want to be counted by name (activityTracking) is counted there too."`
 	SpeakerLabel *string        `json:"speakerLabel" doc:"Null where it is known who it is, or nothing is."`
 	Chunks       int64          `json:"chunks"`
 	Words        int64          `json:"words"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"connvo/db"
@@ -18,7 +19,7 @@ import (
 const (
 	// portion is how many rows a statement deletes at once; it is written into them.
 	portion = 100
-	// segmentPortion is the same for rows with long texts.
+	// segmentPortion is how many segments are changed at once: they have long texts.
 	segmentPortion = 20
 	// window is how many numbers of the sequence one read looks at.
 	window = 2000
@@ -45,7 +46,7 @@ type stage func(ctx context.Context, d *db.DB, p *users.Progress) (over bool, er
 
 // stages are what there is to do, in order. The account is last, because it tells by
 // what else the person is found.
-var stages = []stage{eraseRows, eraseAudio, eraseAnswers, eraseMessages, eraseLabels, eraseSegments, eraseSpeakers, eraseRecord, eraseJobs, purgeWords, eraseAccount}
+var stages = []stage{eraseRows, eraseAudio, eraseAnswers, eraseMessages, eraseLabels, eraseSpeakers, eraseRecord, eraseJobs, eraseErrors, purgeWords, eraseAccount}
 
 // Erase is the handler of users.Erased.
 func (e *Eraser) Erase(ctx context.Context, t jobs.Task) (jobs.Effect, error) {
@@ -162,7 +163,7 @@ func eraseMessages(ctx context.Context, d *db.DB, p *users.Progress) (over bool,
 	to := p.After + window
 	if err := d.Read(ctx, func(tx db.Reader) (err error) {
 		if found, err = messages.Written(tx, p.User, p.After, to); err == nil && len(found) == 0 {
-			to, err = skip(tx, to)
+			to, err = skip(tx, nextMessage, to)
 		}
 		return err
 	}); err != nil {
@@ -186,62 +187,112 @@ func eraseMessages(ctx context.Context, d *db.DB, p *users.Progress) (over bool,
 // eraseLabels puts the id in the place of labels that stand for the person: they may
 // be a name.
 func eraseLabels(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	return numbered(ctx, d, p, updateLabels, func(tx db.Reader, to int64) ([]int64, error) {
+	return numbered(ctx, d, p, updateLabels, nextChunk, func(tx db.Reader, to int64) ([]int64, error) {
 		return db.All(tx, db.Int, selectLabels, p.User, p.After, to)
 	})
 }
 
-// eraseSegments does the same to segments, and to counts, where nobody is shown the label
-// of a speaker who is known: there it becomes a number that is that of no other row.
-func eraseSegments(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
-		segments, err := tx.Exec(updateSegments, p.User)
-		if err != nil {
+// speaker is a label that stands for the person in a meeting.
+type speaker struct {
+	meeting domain.MeetingID
+	label   string
+}
+
+// place is where a segment stands in its meeting.
+type place struct{ start, first int64 }
+
+// eraseSpeakers does the same to a few segments of one label, where nobody is shown the
+// label of a speaker who is known, and at last to its counts, where it becomes a number
+// that is that of no other row; then nothing tells any more whom the label stood for.
+// All segments of the meeting are looked through for it, so that is done beside the
+// writer.
+func eraseSpeakers(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	var s speaker
+	var segments []place
+	err = d.Read(ctx, func(tx db.Reader) (err error) {
+		if s, err = db.One(tx, scanSpeaker, selectSpeaker, p.User); err == nil {
+			segments, err = db.All(tx, scanPlace, selectSegments, s.meeting, s.label, segmentPortion)
+		}
+		return err
+	})
+	if errors.Is(err, db.ErrNone) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, d.WriteBackground(ctx, func(tx *db.WriteTx) error {
+		for _, g := range segments {
+			if _, err := tx.Exec(updateSegment, s.meeting, g.start, g.first, s.label, p.User); err != nil {
+				return err
+			}
+		}
+		if len(segments) > 0 {
+			return nil
+		}
+		if _, err := tx.Exec(updateCounts, s.meeting, s.label, p.User); err != nil {
 			return err
 		}
-		counts, err := tx.Exec(updateCounts, p.User)
-		over = segments < segmentPortion && counts < portion
+		_, err := tx.Exec(deleteSpeaker, s.meeting, s.label, p.User)
 		return err
 	})
-	return over, err
 }
 
-func eraseSpeakers(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	err = d.WriteBackground(ctx, func(tx *db.WriteTx) error {
-		n, err := tx.Exec(deleteSpeakers, p.User)
-		over = n < portion
-		return err
-	})
-	return over, err
-}
-
-// eraseRecord leaves of what the person did who it was, by id, and what.
+// eraseRecord leaves of what the person did who it was, by id, and what; not why, in
+// their own words.
 func eraseRecord(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	return numbered(ctx, d, p, updateTraces, func(tx db.Reader, to int64) ([]int64, error) {
+	return numbered(ctx, d, p, updateTraces, nextEntry, func(tx db.Reader, to int64) ([]int64, error) {
 		return db.All(tx, db.Int, selectTraces, p.User, p.After, to)
 	})
 }
 
-// eraseJobs deletes what is waiting, or has failed, and holds more of the person
-// than the id.
+// words are what the person is found by in a text, besides the id.
+func words(who users.Identified) []string {
+	return slices.DeleteFunc([]string{who.Subject, who.Email, who.Address}, func(w string) bool { return w == "" })
+}
+
+// eraseJobs deletes what is waiting and names the person by more than the id, and what
+// has failed for good and tells of them in any way. What is waiting for somebody else,
+// whose address is longer, stays.
 func eraseJobs(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
-	return numbered(ctx, d, p, deleteJobs, func(tx db.Reader, to int64) ([]int64, error) {
+	return numbered(ctx, d, p, deleteJobs, nextJob, func(tx db.Reader, to int64) ([]int64, error) {
 		who, err := identify(tx, p.User)
 		if err != nil {
 			return nil, err
 		}
-		return db.All(tx, db.Int, selectJobs, p.User, p.After, to, who.Subject, who.Email, who.Address)
+		known := words(who)
+		members := []string{}
+		for _, w := range known {
+			quoted, _ := json.Marshal(w) // as in a payload; texts always encode
+			members = append(members, string(quoted))
+		}
+		exact, _ := json.Marshal(members)
+		all, _ := json.Marshal(append(known, string(p.User)))
+		return db.All(tx, db.Int, selectJobs, p.After, to, string(exact), string(all))
+	})
+}
+
+// eraseErrors takes what names the person out of what is said of attempts that have
+// failed and are made again.
+func eraseErrors(ctx context.Context, d *db.DB, p *users.Progress) (over bool, err error) {
+	return numbered(ctx, d, p, updateErrors, nextJob, func(tx db.Reader, to int64) ([]int64, error) {
+		who, err := identify(tx, p.User)
+		if err != nil {
+			return nil, err
+		}
+		known, _ := json.Marshal(words(who)) // texts always encode
+		return db.All(tx, db.Int, selectErrors, p.After, to, string(known))
 	})
 }
 
 // numbered does change to the rows that find returns, of those whose number is above
-// p.After and not above to. change takes a list of numbers.
-func numbered(ctx context.Context, d *db.DB, p *users.Progress, change string, find func(tx db.Reader, to int64) ([]int64, error)) (over bool, err error) {
+// p.After and not above to. change takes a list of numbers; next is of the rows' table.
+func numbered(ctx context.Context, d *db.DB, p *users.Progress, change, next string, find func(tx db.Reader, to int64) ([]int64, error)) (over bool, err error) {
 	to := p.After + window
 	var found []int64
 	if err := d.Read(ctx, func(tx db.Reader) (err error) {
 		if found, err = find(tx, to); err == nil && len(found) == 0 {
-			to, err = skip(tx, to)
+			to, err = skip(tx, next, to)
 		}
 		return err
 	}); err != nil {
@@ -264,13 +315,14 @@ func numbered(ctx context.Context, d *db.DB, p *users.Progress, change string, f
 	return to >= d.Committed(), nil
 }
 
-// skip returns the last number up to which no row has one above n.
-func skip(tx db.Reader, n int64) (int64, error) {
-	next, err := db.One(tx, db.Int, selectFollowing, n)
-	if err != nil || next == 0 {
+// skip returns the last number up to which no row of the table that next looks at has
+// one above n.
+func skip(tx db.Reader, next string, n int64) (int64, error) {
+	following, err := db.One(tx, db.Int, next, n)
+	if err != nil || following == 0 {
 		return math.MaxInt64, err
 	}
-	return next - 1, nil
+	return following - 1, nil
 }
 
 // purgeWords takes the words of the erased messages out of the index. What is found

@@ -63,15 +63,15 @@ func (f file) pages(ctx context.Context, d *db.DB, who domain.Actor, end int64) 
 			var found []record
 			var next int64 // of numbered rows
 			err := d.Read(ctx, func(tx db.Reader) (err error) {
-				if found, err = f.read(tx, who, after); err != nil || !f.numbered {
+				if found, err = f.read(tx, who, after); err != nil || f.next == "" {
 					return err
 				}
 				if next = after.(int64) + page; len(found) == 0 {
-					next, err = skip(tx, next)
+					next, err = skip(tx, f.next, next)
 				}
 				return err
 			})
-			if f.numbered {
+			if f.next != "" {
 				more, after = next < end, next
 			} else if more = len(found) == page; more {
 				after = found[page-1].key
@@ -104,7 +104,7 @@ func (f file) read(tx db.Reader, who domain.Actor, after any) ([]record, error) 
 		key = known.Subject
 	}
 	to := int64(page)
-	if f.numbered {
+	if f.next != "" {
 		to += after.(int64)
 	}
 	return db.All(tx, f.scan, f.query, key, after, to)

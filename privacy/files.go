@@ -4,12 +4,12 @@ package privacy
 type file struct {
 	name string
 	// query returns the key of a row and its columns. It takes the person and two
-	// more: the key that is behind, and how many rows; numbered, two numbers of the
+	// more: the key that is behind, and how many rows; with next, two numbers of the
 	// sequence between which it looks.
 	query     string
 	columns   []string // see column
 	first     any      // what the first key is behind, "" where it is nil
-	numbered  bool     // first is a number
+	next      string   // first is a number, and this is the next of the table; "" where it is not
 	bySubject bool     // the person is the subject, not the user
 }
 
@@ -29,13 +29,14 @@ var files = []file{
 	{name: "notifications.json", query: exportNotifications, columns: []string{"position", "type", "meetingId", "actorId", "subject", "createdAt"}, first: int64(0)},
 	{name: "notifications-read.json", query: exportMarks, columns: []string{"readUpTo"}},
 	{name: "meetings.json", query: exportMeetings, columns: []string{"meetingId", "title", "state", "role", "status", "scheduledAt", "joinedAt", "leftAt"}},
+	{name: "events.json", query: exportEvents, columns: []string{"position", "meetingId", "type", "actorId", "subjectId", "createdAt"}, first: int64(0), next: nextEvent},
 	{name: "speaking.json", query: exportSpeaking, columns: []string{"meetingId", "spokenAt", "totalMs", "words"}},
 	{name: "ratings.json", query: exportRatings, columns: []string{"meetingId", "ratedAt", "rating", "comment"}},
 	{name: "insights.json", query: exportInsights, columns: []string{"id", "meetingId", "createdAt", "generatedBy", "helpful", "lines{}"}},
-	{name: "messages.json", query: exportMessages, columns: []string{"seq", "meetingId", "createdAt", "editedAt", "deletedAt", "attachments{}", "content"}, first: int64(0), numbered: true},
-	{name: "transcripts.json", query: exportTranscripts, columns: []string{"position", "meetingId", "createdAt", "startMs", "endMs", "label", "language", "text"}, first: int64(0), numbered: true},
+	{name: "messages.json", query: exportMessages, columns: []string{"seq", "meetingId", "createdAt", "editedAt", "deletedAt", "attachments{}", "content"}, first: int64(0), next: nextMessage},
+	{name: "transcripts.json", query: exportTranscripts, columns: []string{"position", "meetingId", "createdAt", "startMs", "endMs", "label", "language", "text"}, first: int64(0), next: nextChunk},
 	{name: "audio.json", query: exportAudio, columns: []string{"number", "meetingId", "createdAt", "startMs", "durationMs", "format", "bytes"}, first: int64(0)},
-	{name: "audit.json", query: exportRecord, columns: []string{"position", "at", "action", "resource", "outcome", "session", "request", "address", "agent", "detail{}"}, first: int64(0), numbered: true},
+	{name: "audit.json", query: exportRecord, columns: []string{"position", "at", "action", "resource", "outcome", "session", "request", "address", "agent", "detail{}"}, first: int64(0), next: nextEntry},
 }
 
 const exportAccount = `
@@ -131,6 +132,12 @@ JOIN meetings AS m ON m.id = p.meeting_id
 WHERE p.user_id = ?1 AND p.meeting_id > ?2
 ORDER BY p.meeting_id
 LIMIT ?3`
+
+const exportEvents = `
+SELECT position, position, meeting_id, type, actor_id, subject_id, created_at
+FROM events
+WHERE position > ?2 AND position <= ?3 AND (actor_id = ?1 OR subject_id = ?1)
+ORDER BY position`
 
 const exportSpeaking = `
 SELECT p.meeting_id, p.meeting_id, s.spoken_at, s.total_ms, s.words

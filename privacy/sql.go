@@ -1,6 +1,7 @@
 package privacy
 
 import (
+	"connvo/db"
 	"connvo/domain/users"
 )
 
@@ -224,75 +225,110 @@ UPDATE transcripts
 SET label = '', speaker_id = (SELECT user_id FROM speakers AS s WHERE s.meeting_id = transcripts.meeting_id AND s.label = transcripts.label)
 WHERE position IN (SELECT value FROM json_each(?1)) AND label <> ''`
 
-const updateSegments = `
+const selectSpeaker = `
+SELECT meeting_id, label
+FROM speakers
+WHERE user_id = ?1
+ORDER BY meeting_id, label
+LIMIT 1`
+
+const selectSegments = `
+SELECT start_ms, first
+FROM segments
+WHERE meeting_id = ?1 AND label = ?2
+ORDER BY start_ms, first
+LIMIT ?3`
+
+const updateSegment = `
 UPDATE segments
-SET speaker_id = ?1, label = ''
-WHERE (meeting_id, start_ms, first) IN (
-  SELECT g.meeting_id, g.start_ms, g.first
-  FROM speakers AS s
-  JOIN segments AS g ON g.meeting_id = s.meeting_id AND g.label = s.label
-  WHERE s.user_id = ?1
-  LIMIT 20
-)`
+SET speaker_id = ?5, label = ''
+WHERE meeting_id = ?1 AND start_ms = ?2 AND first = ?3 AND label = ?4`
 
 const updateCounts = `
 UPDATE transcript_counts
-SET speaker_id = ?1, label = settled
-WHERE (meeting_id, speaker_id, label, language) IN (
-  SELECT c.meeting_id, c.speaker_id, c.label, c.language
-  FROM speakers AS s
-  JOIN transcript_counts AS c ON c.meeting_id = s.meeting_id AND c.speaker_id = '' AND c.label = s.label
-  WHERE s.user_id = ?1
-  LIMIT 100
-)`
+SET speaker_id = ?3, label = settled
+WHERE meeting_id = ?1 AND speaker_id = '' AND label = ?2`
 
-const deleteSpeakers = `
+const deleteSpeaker = `
 DELETE FROM speakers
-WHERE (meeting_id, label) IN (
-  SELECT meeting_id, label
-  FROM speakers
-  WHERE user_id = ?1
-  LIMIT 100
-)`
+WHERE meeting_id = ?1 AND label = ?2 AND user_id = ?3`
+
+func scanSpeaker(r db.Row) (s speaker, err error) {
+	return s, r.Scan(&s.meeting, &s.label)
+}
+
+func scanPlace(r db.Row) (p place, err error) {
+	return p, r.Scan(&p.start, &p.first)
+}
 
 const deleteHorizons = `
 DELETE FROM horizons
 WHERE owner = ?1`
 
-// selectFollowing is the first number above another that a row has, of those that are
-// looked through by number, 0 for none. In a database that was restored there are
-// billions in between that no row has.
-const selectFollowing = `
-SELECT coalesce(min(n), 0)
-FROM (
-  SELECT min(seq) AS n FROM messages WHERE seq > ?1
-  UNION ALL SELECT min(position) FROM audit WHERE position > ?1
-  UNION ALL SELECT min(id) FROM jobs WHERE id > ?1
-)`
+// nextMessage is the first number above another that a row of the table has, 0 for none:
+// in a database that was restored there are billions in between that no row has. Each
+// table that is looked through by number has its own: what another has in between says
+// nothing of it.
+const nextMessage = `
+SELECT coalesce(min(seq), 0)
+FROM messages
+WHERE seq > ?1`
+
+const nextChunk = `
+SELECT coalesce(min(position), 0)
+FROM transcripts
+WHERE position > ?1`
+
+const nextEvent = `
+SELECT coalesce(min(position), 0)
+FROM events
+WHERE position > ?1`
+
+const nextEntry = `
+SELECT coalesce(min(position), 0)
+FROM audit
+WHERE position > ?1`
+
+const nextJob = `
+SELECT coalesce(min(id), 0)
+FROM jobs
+WHERE id > ?1`
 
 // selectTraces looks at a window of numbers.
 const selectTraces = `
 SELECT position
 FROM audit
-WHERE position > ?2 AND position <= ?3 AND actor_id = ?1 AND (session <> '' OR address <> '' OR agent <> '')
+WHERE position > ?2 AND position <= ?3 AND actor_id = ?1
+  AND (session <> '' OR address <> '' OR agent <> '' OR instr(detail, '"reason":') > 0)
 ORDER BY position`
 
 const updateTraces = `
 UPDATE audit
-SET session = '', address = '', agent = ''
+SET session = '', address = '', agent = '',
+  detail = CASE WHEN json_valid(detail) THEN json_remove(detail, '$.reason') ELSE detail END
 WHERE position IN (SELECT value FROM json_each(?1))`
 
-// selectJobs leaves what ends an account, and what tells others by an id alone.
+// selectJobs takes lists of texts: members of a payload, and what may stand anywhere. It
+// leaves what ends an account, and what tells others by an id alone.
 const selectJobs = `
 SELECT id
 FROM jobs
-WHERE id > ?2 AND id <= ?3 AND kind NOT IN ('users.deactivated', 'users.erase') AND (
-  (dead = 1 AND instr(payload, ?1) > 0)
-  OR (?4 <> '' AND instr(payload, ?4) > 0)
-  OR (?5 <> '' AND (instr(payload, ?5) > 0 OR instr(last_error, ?5) > 0))
-  OR (?6 <> '' AND (instr(payload, ?6) > 0 OR instr(last_error, ?6) > 0))
+WHERE id > ?1 AND id <= ?2 AND kind NOT IN ('users.deactivated', 'users.erase') AND (
+  EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(payload, value) > 0)
+  OR (dead = 1 AND EXISTS (SELECT 1 FROM json_each(?4) WHERE instr(payload, value) + instr(last_error, value) > 0))
 )
 ORDER BY id`
+
+const selectErrors = `
+SELECT id
+FROM jobs
+WHERE id > ?1 AND id <= ?2 AND last_error <> '' AND EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(last_error, value) > 0)
+ORDER BY id`
+
+const updateErrors = `
+UPDATE jobs
+SET last_error = ''
+WHERE id IN (SELECT value FROM json_each(?1))`
 
 const deleteJobs = `
 DELETE FROM jobs

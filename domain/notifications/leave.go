@@ -10,6 +10,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/blocks"
 	"connvo/domain/settings"
 	"connvo/jobs"
 )
@@ -85,7 +86,7 @@ type Letter struct {
 
 // Read returns the letter of a parcel, and false when it is not to be sent any
 // more: the notification is gone, the user is deactivated, is not in the meeting
-// any more, or does not want it. It asks for no rights: it is read by a job.
+// any more, does not want it, or is kept by a block from whoever turns to them. It asks for no rights: it is read by a job.
 func (p Parcel) Read(tx db.Reader) (Letter, bool, error) {
 	l, err := db.One(tx, scanLetter, selectLetter, p.Position)
 	if errors.Is(err, db.ErrNone) {
@@ -93,6 +94,11 @@ func (p Parcel) Read(tx db.Reader) (Letter, bool, error) {
 	}
 	if err != nil {
 		return l, false, err
+	}
+	if l.Type.personal() && l.Actor != "" {
+		if hidden, err := blocks.Between(tx, l.User, l.Actor); err != nil || hidden {
+			return l, false, err
+		}
 	}
 	set, err := settings.Of(tx, l.User)
 	wants := map[Channel]bool{Email: set.Email && l.Address != "", Push: set.Push, SMS: set.SMS}

@@ -7,6 +7,7 @@ import (
 	"connvo/db"
 	"connvo/db/dbtest"
 	"connvo/domain"
+	"connvo/domain/blocks"
 	"connvo/domain/notifications"
 )
 
@@ -77,5 +78,58 @@ func TestChannelsAreThoseOfTheLastStart(t *testing.T) {
 			t.Errorf("%v: %d more jobs, want %d", c.open, n-before, c.want)
 		}
 		before, cause = waiting(), cause+1
+	}
+}
+
+// Whom a block keeps from another by now is not written to either, though they were told
+// of what that one did.
+func TestLetterStaysBehindABlock(t *testing.T) {
+	d := dbtest.Open(t)
+	ada, grace := arrive(t, d, "ada"), arrive(t, d, "grace")
+	write := func(f func(tx *db.WriteTx) error) {
+		t.Helper()
+		if err := d.Write(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(func(tx *db.WriteTx) error {
+		if err := notifications.SetChannels(tx, notifications.Push); err != nil {
+			return err
+		}
+		return notifications.Tell(tx, notifications.News{Type: notifications.ConnectionRequested, Actor: ada.User, Subject: "con_1", Cause: 1}, grace.User)
+	})
+	part, err := notifications.NewStore(d).Feed(t.Context(), grace, domain.Span{Limit: 10})
+	if err != nil || len(part.Items) != 1 {
+		t.Fatal(len(part.Items), err)
+	}
+	parcel := notifications.Parcel{Position: part.Items[0].Position, Channel: notifications.Push}
+	leaves := func() (wanted bool) {
+		t.Helper()
+		if err := d.Read(t.Context(), func(tx db.Reader) (err error) {
+			_, wanted, err = parcel.Read(tx)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return wanted
+	}
+	if !leaves() {
+		t.Error("it does not leave")
+	}
+	for _, c := range []struct{ by, other domain.Actor }{{grace, ada}, {ada, grace}} {
+		write(func(tx *db.WriteTx) error {
+			_, err := blocks.Add(tx, c.by.User, c.other.User)
+			return err
+		})
+		if leaves() {
+			t.Errorf("it leaves, though %s blocks %s", c.by.User, c.other.User)
+		}
+		write(func(tx *db.WriteTx) error {
+			_, err := blocks.Remove(tx, c.by.User, c.other.User)
+			return err
+		})
+	}
+	if !leaves() {
+		t.Error("it does not leave when the blocks have ended")
 	}
 }

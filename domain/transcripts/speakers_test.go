@@ -1,6 +1,7 @@
 package transcripts_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,27 @@ func TestWhoDoesNotWantToBeCountedIsNamedOnly(t *testing.T) {
 	r.must(err)
 	if got := r.state().Speaking; len(got.ByUserMs) != 0 || got.TotalMs != 1000 {
 		t.Errorf("%+v", got)
+	}
+	// Neither do the statistics of the transcript name them, also of what is not settled
+	// yet; whoever else spoke is named.
+	said := says("three four", 2*time.Second)
+	said.Speaker = r.grace.User
+	another := says("five", 4*time.Second)
+	another.Speaker = r.ada.User
+	r.append(said, another)
+	for range 2 {
+		stats, err := r.store.Stats(t.Context(), r.ada, r.id)
+		r.must(err)
+		want := []transcripts.SpeakerStats{{Chunks: 2, Words: 4, SpokenMs: 2000}, {User: r.ada.User, Chunks: 1, Words: 1, SpokenMs: 1000}}
+		if !reflect.DeepEqual(stats.Speakers, want) || stats.Words != 5 {
+			t.Errorf("%+v", stats)
+		}
+		r.settle()
+	}
+	r.exec(`UPDATE settings SET tracking = 1`)
+	stats, err := r.store.Stats(t.Context(), r.ada, r.id)
+	if err != nil || len(stats.Speakers) != 2 || stats.Speakers[0].User != r.grace.User {
+		t.Errorf("once they let it: %+v, %v", stats, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"connvo/db"
 	"connvo/domain"
+	"connvo/domain/settings"
 )
 
 // Stats is how much was said in a meeting, also of what is past its time.
@@ -21,7 +22,7 @@ type Stats struct {
 
 // SpeakerStats is how much a speaker said.
 type SpeakerStats struct {
-	User          domain.UserID // "" where nobody knows
+	User          domain.UserID // "" where nobody knows, and for who does not want to be counted by name
 	Label         string        // "" where User is known, or nothing
 	Chunks, Words int64
 	SpokenMs      int64
@@ -32,7 +33,7 @@ func (s *Store) Stats(ctx context.Context, who domain.Actor, m domain.MeetingID)
 	err = s.db.Read(ctx, func(tx db.Reader) error {
 		there, err := readable(tx, who, m)
 		if err != nil || !there {
-			stats = statsOf(nil, nil)
+			stats = statsOf(nil, nil, nil)
 			return err
 		}
 		n, err := namesOf(tx, m)
@@ -44,14 +45,32 @@ func (s *Store) Stats(ctx context.Context, who domain.Actor, m domain.MeetingID)
 			return err
 		}
 		unsettled, _, err := fresh(tx, m)
-		stats = statsOf(append(rows, tallies(unsettled)...), n)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, tallies(unsettled)...)
+		hidden, err := untracked(tx, rows, n)
+		stats = statsOf(rows, n, hidden)
 		return err
 	})
 	return stats, err
 }
 
-// statsOf adds up tallies; who speaks under several labels is one speaker.
-func statsOf(all []tally, n names) Stats {
+// untracked returns who of the speakers does not want to be counted by name.
+func untracked(tx db.Reader, all []tally, n names) (map[domain.UserID]bool, error) {
+	var people []domain.UserID
+	for _, t := range all {
+		if user := n.of(t.speaker, t.label); user != "" {
+			people = append(people, user)
+		}
+	}
+	slices.Sort(people)
+	return settings.Untracked(tx, slices.Compact(people))
+}
+
+// statsOf adds up tallies; who speaks under several labels is one speaker, and so are
+// all who are hidden, with those of whom nothing is known.
+func statsOf(all []tally, n names, hidden map[domain.UserID]bool) Stats {
 	stats := Stats{Speakers: []SpeakerStats{}, Languages: []string{}}
 	place := map[counted]int{}
 	var confidence int64
@@ -67,7 +86,10 @@ func statsOf(all []tally, n names) Stats {
 			stats.Languages = append(stats.Languages, t.language)
 		}
 		who := counted{speaker: n.of(t.speaker, t.label)}
-		if who.speaker == "" {
+		switch {
+		case hidden[who.speaker]:
+			who.speaker = ""
+		case who.speaker == "":
 			who.label = t.label
 		}
 		p, found := place[who]

@@ -111,15 +111,23 @@ func Erasures(tx db.Reader, after domain.UserID, limit int) ([]Erasure, error) {
 }
 
 // EraseAgain enters erasures from the list of another database into this one, an
-// older state of it, and has them done again. It joins the caller's transaction and
-// asks for no rights.
-func EraseAgain(tx *db.WriteTx, all []Erasure) error {
+// older state of it, has those done again that were not done by then, and returns them.
+// It joins the caller's transaction and asks for no rights.
+func EraseAgain(tx *db.WriteTx, all []Erasure) (begun []Erasure, err error) {
 	for _, e := range all {
-		if err := begin(tx, e); err != nil {
-			return err
+		done, err := db.One(tx, db.Int, countDone, e.User)
+		if err != nil {
+			return nil, err
 		}
+		if done > 0 {
+			continue
+		}
+		if err := begin(tx, e); err != nil {
+			return nil, err
+		}
+		begun = append(begun, e)
 	}
-	return nil
+	return begun, nil
 }
 
 // ResumeErasures has those erasures go on that are not done, or whose person has
@@ -208,6 +216,12 @@ const countErasures = `
 SELECT count(*)
 FROM erasures
 WHERE user_id = ?1
+-- scope: erasures.user_id=?1`
+
+const countDone = `
+SELECT count(*)
+FROM erasures
+WHERE user_id = ?1 AND done_at IS NOT NULL
 -- scope: erasures.user_id=?1`
 
 const upsertErasure = `

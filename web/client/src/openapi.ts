@@ -3060,6 +3060,7 @@ export interface components {
         TranscriptSpeaker: {
             /** Format: int64 */
             chunks: number;
+            /** @description Null where nobody knows; who does not want to be counted by name (activityTracking) is counted there too. */
             speakerId: string | null;
             /** @description Null where it is known who it is, or nothing is. */
             speakerLabel: string | null;
