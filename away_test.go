@@ -49,6 +49,11 @@ func TestReplicaThatIsAway(t *testing.T) {
 		t.Error("a database was made where data was expected")
 	}
 
+	strict := newDrill(t, s.url(s3Bucket))
+	strict.run("--lease=strict")
+	strict.said.await(t, `the replica does not answer; nothing is served until it does.*cannot be reached`)
+	strict.kill()
+
 	s.start()
 	d.said.await(t, "the replica holds everything")
 	if status, applied := d.plan(want[4], true); status != http.StatusCreated || !applied {
@@ -79,6 +84,7 @@ func TestReplicaThatIsRefused(t *testing.T) {
 		{s.url("none"), "", `connvo: replica s3://none/connvo: there is no such bucket \(NoSuchBucket\); there is no database .*`, []string{"--new"}},
 		{s.url(s3Bucket), "AWS_SECRET_ACCESS_KEY=wrong", `connvo: replica s3://bucket/connvo: the credentials are refused; .* \(SignatureDoesNotMatch\); .*`, []string{"--new"}},
 		{s.url(s3Bucket), "AWS_ACCESS_KEY_ID=wrong", `connvo: replica s3://bucket/connvo: the request is refused \(XAdminUserNotFound\); .*`, []string{"--new"}},
+		{s.url(s3Bucket), "AWS_ACCESS_KEY_ID=", `connvo: replica s3://bucket/connvo: the replica cannot be reached: no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \(.*\); there is no database .*`, []string{"--new"}},
 	} {
 		d.url = c.url
 		env := d.env
