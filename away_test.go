@@ -32,6 +32,10 @@ func TestReplicaThatIsAway(t *testing.T) {
 	d.said.await(t, "the replica is behind")
 	d.kill()
 
+	d.run("--lease=strict")
+	d.said.await(t, `the replica does not answer; nothing is served until it does.*cannot be reached`)
+	d.kill()
+
 	// Away at a start: the file is served, and nothing is made up where it is missing.
 	d.start()
 	d.said.await(t, "serving without a replica until it answers")
@@ -48,11 +52,6 @@ func TestReplicaThatIsAway(t *testing.T) {
 	if _, err := os.Stat(lost.file()); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("a database was made where data was expected")
 	}
-
-	strict := newDrill(t, s.url(s3Bucket))
-	strict.run("--lease=strict")
-	strict.said.await(t, `the replica does not answer; nothing is served until it does.*cannot be reached`)
-	strict.kill()
 
 	s.start()
 	d.said.await(t, "the replica holds everything")
