@@ -191,6 +191,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	p := &process{command: exec.Command(args[0], args[1:]...), printed: &printed{more: make(chan struct{})}, ended: make(chan struct{})}
 	p.command.Dir, p.command.Env = ts.MkAbs("."), environment
 	p.command.Stdout, p.command.Stderr = p.printed, p.printed
+	p.command.WaitDelay = 5 * time.Second // what it has started may outlive it, and hold these
 	ts.Check(p.command.Start())
 	go func() {
 		p.err = p.command.Wait()
