@@ -32,6 +32,10 @@ func TestReplicaThatIsAway(t *testing.T) {
 	d.said.await(t, "the replica is behind")
 	d.kill()
 
+	d.run("--lease=strict")
+	d.said.await(t, `the replica does not answer; nothing is served until it does.*cannot be reached`)
+	d.kill()
+
 	// Away at a start: the file is served, and nothing is made up where it is missing.
 	d.start()
 	d.said.await(t, "serving without a replica until it answers")
@@ -79,6 +83,7 @@ func TestReplicaThatIsRefused(t *testing.T) {
 		{s.url("none"), "", `connvo: replica s3://none/connvo: there is no such bucket \(NoSuchBucket\); there is no database .*`, []string{"--new"}},
 		{s.url(s3Bucket), "AWS_SECRET_ACCESS_KEY=wrong", `connvo: replica s3://bucket/connvo: the credentials are refused; .* \(SignatureDoesNotMatch\); .*`, []string{"--new"}},
 		{s.url(s3Bucket), "AWS_ACCESS_KEY_ID=wrong", `connvo: replica s3://bucket/connvo: the request is refused \(XAdminUserNotFound\); .*`, []string{"--new"}},
+		{s.url(s3Bucket), "AWS_ACCESS_KEY_ID=", `connvo: replica s3://bucket/connvo: the replica cannot be reached: no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \(.*\); there is no database .*`, []string{"--new"}},
 	} {
 		d.url = c.url
 		env := d.env

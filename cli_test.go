@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -67,7 +68,11 @@ func TestCommandLine(t *testing.T) {
 			e.Values[processesKey{}] = map[string]*process{}
 			e.Setenv("CONNVO_METRICS_LISTEN", "off") // the usual port is one, and scripts run together
 			e.Setenv("SOON", time.Now().Add(5*time.Minute).UTC().Format(time.RFC3339))
-			return nil
+			commands, err := readmeMeeting()
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(e.WorkDir, "meeting.sh"), []byte(commands), 0o600)
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "root" {
@@ -87,6 +92,22 @@ func TestCommandLine(t *testing.T) {
 			"truncate": truncate,
 		},
 	})
+}
+
+// readmeMeeting returns the commands by which the README goes through a meeting, at a
+// server on this machine whose port is in PORT.
+func readmeMeeting() (string, error) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		return "", err
+	}
+	_, section, _ := strings.Cut(string(text), "## A meeting of your own\n")
+	_, block, _ := strings.Cut(section, "```bash\n")
+	commands, _, found := strings.Cut(block, "```\n")
+	if !found {
+		return "", errors.New("README.md has no commands for a meeting of your own")
+	}
+	return strings.NewReplacer("go run .", "connvo", "127.0.0.1:8080", "127.0.0.1:$PORT").Replace(commands), nil
 }
 
 // TestEveryFlagIsAVariable holds for flags that are added later, too.
@@ -170,6 +191,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	p := &process{command: exec.Command(args[0], args[1:]...), printed: &printed{more: make(chan struct{})}, ended: make(chan struct{})}
 	p.command.Dir, p.command.Env = ts.MkAbs("."), environment
 	p.command.Stdout, p.command.Stderr = p.printed, p.printed
+	p.command.WaitDelay = 5 * time.Second // what it has started may outlive it, and hold these
 	ts.Check(p.command.Start())
 	go func() {
 		p.err = p.command.Wait()

@@ -34,12 +34,28 @@ type target struct {
 	URL string `env:"CONNVO_URL" default:"http://127.0.0.1:8080" help:"Where the server is."`
 }
 
+// affiliation is where somebody belongs whom the development identity provider makes a
+// token for.
+type affiliation struct {
+	Org  string `env:"CONNVO_ORG" help:"Their organization; none when left out, even if they had one."`
+	Role string `env:"CONNVO_ROLE" help:"Their role in the organization, admin or member; none when left out."`
+}
+
+func (a affiliation) check() error {
+	switch {
+	case a.Role != "" && a.Role != domain.OrgAdmin && a.Role != domain.OrgMember:
+		return fmt.Errorf("--role %q: %s or %s", a.Role, domain.OrgAdmin, domain.OrgMember)
+	case a.Role != "" && a.Org == "":
+		return errors.New("--role: needs --org, the organization that it is a role in")
+	}
+	return nil
+}
+
 type tokenCommand struct {
 	target
+	affiliation
 	Email string `required:"" env:"CONNVO_EMAIL" help:"Who to be."`
 	Name  string `env:"CONNVO_NAME" help:"Their name; kept from before when left out."`
-	Org   string `env:"CONNVO_ORG" help:"Their organization; none when left out, even if they had one."`
-	Role  string `env:"CONNVO_ROLE" help:"Their role in the organization, admin or member; none when left out."`
 }
 
 // at returns the address of a path of the server.
@@ -61,11 +77,8 @@ func (c target) unreachable(err error) error {
 
 // Run prints an access token.
 func (c *tokenCommand) Run(ctx context.Context, t terminal) error {
-	switch {
-	case c.Role != "" && c.Role != domain.OrgAdmin && c.Role != domain.OrgMember:
-		return fmt.Errorf("--role %q: %s or %s", c.Role, domain.OrgAdmin, domain.OrgMember)
-	case c.Role != "" && c.Org == "":
-		return errors.New("--role: needs --org, the organization that it is a role in")
+	if err := c.check(); err != nil {
+		return err
 	}
 	token, err := c.token(ctx, map[string]string{"--email": c.Email, "--name": c.Name, "--org": c.Org, "--role": c.Role})
 	if err != nil {
@@ -146,6 +159,7 @@ func problem(body io.Reader, flags map[string]string, other error) error {
 
 type tailCommand struct {
 	target
+	affiliation
 	Path  string `arg:"" help:"The path of the GET, such as /v1/meetings."`
 	Token string `env:"CONNVO_TOKEN" help:"The access token."`
 	As    string `env:"CONNVO_AS" help:"Be this person, by e-mail; development servers only."`
@@ -157,6 +171,9 @@ func (c *tailCommand) Run(ctx context.Context, t terminal) error {
 	if c.Token == "" && c.As == "" {
 		return errors.New("say who you are: --as EMAIL on a development server, else --token or CONNVO_TOKEN")
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	if !strings.HasPrefix(c.Path, "/") {
 		return errors.New("the path begins with /, such as /v1/meetings")
 	}
@@ -165,7 +182,7 @@ func (c *tailCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	if c.As != "" {
-		if c.Token, err = c.token(ctx, map[string]string{"--as": c.As}); err != nil {
+		if c.Token, err = c.token(ctx, map[string]string{"--as": c.As, "--org": c.Org, "--role": c.Role}); err != nil {
 			return err
 		}
 	}

@@ -189,7 +189,7 @@ func (o *opening) restoreMissing(ctx context.Context) error {
 	if err := f.put(); err != nil {
 		return err
 	}
-	o.log.Info("restored the database", "took", time.Since(began).Round(time.Millisecond))
+	o.log.Info("restored the database", "ms", time.Since(began).Milliseconds())
 	return nil
 }
 

@@ -132,6 +132,9 @@ func (c *restoreCommand) Run(ctx context.Context, t terminal) error {
 		if err != nil || c.TXID != 0 {
 			return fmt.Errorf("--at %q: write a moment such as 2026-01-31T12:00:00Z, and no --txid beside it", c.At)
 		}
+		if at.After(time.Now()) {
+			return fmt.Errorf("--at %q: it is in the future; leave it out for the newest state", c.At)
+		}
 		m.At = at
 	}
 	output := c.Output

@@ -105,6 +105,11 @@ func TestRestoredToAnInstant(t *testing.T) {
 	if err := long.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil || !strings.Contains(err.Error(), "it does not hold that moment") {
 		t.Error(err)
 	}
+	soon := long
+	soon.At = time.Now().Add(time.Hour).Format(time.RFC3339)
+	if err := soon.Run(t.Context(), terminal{out: t.Output(), err: t.Output()}); err == nil || !strings.Contains(err.Error(), "it is in the future") {
+		t.Error(err)
+	}
 	// The past goes on in the place of the present: what came after stays in the replica.
 	if err := os.Remove(c.command.DB); err != nil {
 		t.Fatal(err)

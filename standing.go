@@ -30,6 +30,7 @@ type standby struct {
 	owner    string    // who was last logged to own the lease
 	again    time.Time // not before it is another follower begun
 	compared uint64    // the generation with which the file was compared
+	away     bool      // the replica did not answer when it was last asked
 }
 
 func newStandby(o *opening) *standby {
@@ -43,6 +44,10 @@ func (s *standby) try(ctx context.Context) (done bool, err error) {
 	defer cancel()
 	seen, err := s.r.Look(asking)
 	away := errors.Is(err, replica.ErrUnreachable)
+	if away && !s.away && s.c.Lease == strict {
+		s.log.Warn("the replica does not answer; nothing is served until it does", "error", err)
+	}
+	s.away = away
 	switch {
 	case away && s.c.Lease == warn && s.db != nil:
 		return true, nil // the copying takes the lease once it can

@@ -369,7 +369,7 @@ func (w *writer) runInSavepoint(f func(tx *WriteTx) error) error {
 		return errors.Join(err, failed)
 	}
 	if took := time.Since(began); took > maxClosureTime {
-		w.db.log.Warn("slow write", "took", took)
+		w.db.log.Warn("slow write", "ms", took.Milliseconds())
 	}
 	return err
 }

@@ -101,7 +101,7 @@ func readBody(w http.ResponseWriter, r *http.Request, media []string) ([]byte, e
 	}
 	sent, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(media, sent) {
-		return nil, newProblem(http.StatusUnsupportedMediaType, "the body must be "+strings.Join(media, " or "))
+		return nil, newProblem(http.StatusUnsupportedMediaType, "the Content-Type must be "+strings.Join(media, " or "))
 	}
 	return body, nil
 }

@@ -299,10 +299,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p.write(w)
 }
 
-// problem is problemOf, with an entry in the log where the server has failed.
+// problem is problemOf, with an entry in the log where the server has failed. To stop
+// is no failure, and would be one for each open stream.
 func (s *Server) problem(ctx context.Context, err error) *problem {
 	p := problemOf(err)
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && domain.KindOf(err) != domain.ShuttingDown {
 		cause := err
 		if e, found := errors.AsType[*domain.Error](err); found && e.Cause != nil {
 			cause = e.Cause

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -18,7 +19,13 @@ type bucket struct {
 	s3     *s3.Client
 	name   string
 	prefix string
+	// credentialed asks for credentials as a request does, which keeps those that it has had.
+	credentialed func(context.Context) error
 }
+
+// errNoCredentials is what a bucket cannot be asked without. They may come: some hosts
+// give them out by a service of their own.
+var errNoCredentials = errors.New("no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 
 func newBucket(t Target) (*bucket, error) {
 	// Read before anything is asked, so that it takes no time.
@@ -31,10 +38,16 @@ func newBucket(t Target) (*bucket, error) {
 			o.BaseEndpoint, o.UsePathStyle = &t.endpoint, true
 		}
 	})
-	return &bucket{s3: c, name: t.bucket, prefix: t.prefix}, nil
+	return &bucket{s3: c, name: t.bucket, prefix: t.prefix, credentialed: func(ctx context.Context) error {
+		_, err := cfg.Credentials.Retrieve(ctx)
+		return err
+	}}, nil
 }
 
 func (b *bucket) get(ctx context.Context, name string) ([]byte, string, error) {
+	if err := b.credentialed(ctx); err != nil {
+		return nil, "", fmt.Errorf("%w (%w)", errNoCredentials, err)
+	}
 	key := b.prefix + "/" + name
 	out, err := b.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
 	if coded, found := errors.AsType[codedError](err); found && coded.ErrorCode() == "NoSuchKey" {

@@ -102,6 +102,9 @@ func (r *Replica) explain(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, ErrTaken) {
 		return err
 	}
+	if errors.Is(err, errNoCredentials) {
+		return fmt.Errorf("replica %s: %w: %w", r.target, ErrUnreachable, err)
+	}
 	if coded, found := errors.AsType[codedError](err); found {
 		meaning, final := refusals[coded.ErrorCode()]
 		status, _ := errors.AsType[statusError](err)

@@ -170,7 +170,7 @@ func (r *Replica) Verify(ctx context.Context) (v Verification, err error) {
 	v.At, v.Generation = time.Now().UTC().Truncate(time.Millisecond), r.lease.generation()
 	r.tellVerified(v)
 	if v.Problem == "" {
-		r.log.Info("the replica is what the database is", "replica", r.target.String(), "transaction", v.Transaction, "took", time.Since(began).Round(time.Millisecond))
+		r.log.Info("the replica is what the database is", "replica", r.target.String(), "transaction", v.Transaction, "ms", time.Since(began).Milliseconds())
 	} else {
 		r.log.Error("the replica is not what the database is", "replica", r.target.String(), "transaction", v.Transaction, "problem", v.Problem)
 		if mend && before.Problem == "" { // else the last one has not helped either

@@ -63,6 +63,7 @@
     if (!answer.ok) return;
     const me = await answer.json();
     document.getElementById("who").textContent = `You are ${me.displayName}. Open this page in another browser to be somebody else.`;
+    list.dataset.empty = "";
     follow();
   };
 
