@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -45,13 +44,7 @@ func newS3(t *testing.T) *s3Server {
 	if err != nil {
 		t.Skip("there is no S3 server: make s3 builds one")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	s := &s3Server{t: t, binary: binary, address: address, data: t.TempDir()}
+	s := &s3Server{t: t, binary: binary, address: free(t), data: t.TempDir()}
 	if err := os.Mkdir(filepath.Join(s.data, s3Bucket), 0o700); err != nil {
 		t.Fatal(err)
 	}
