@@ -261,3 +261,53 @@ func TestFileThatWasServedWithoutItsReplica(t *testing.T) {
 		c.open()
 	}
 }
+
+// TestFileWhoseTracesAreGone is copied from its beginning again if it has all that its
+// replica holds, and is refused if not.
+func TestFileWhoseTracesAreGone(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	traces := filepath.Join(filepath.Dir(c.command.DB), ".connvo.db-litestream")
+	c.put("key", "value")
+	c.sync()
+	c.put("key", "newer")
+	c.close()
+	if err := os.RemoveAll(traces); err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	if n := c.replica.Lease().Generation; n != 2 {
+		t.Errorf("generation %d", n)
+	}
+	c.sync()
+	c.close()
+	old := map[string][]byte{c.command.DB: nil, c.command.DB + "-wal": nil}
+	for path := range old {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[path] = b
+	}
+	c.open()
+	c.put("key", "newest")
+	c.close()
+
+	if err := os.RemoveAll(traces); err != nil {
+		t.Fatal(err)
+	}
+	for path, b := range old {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), "it has gone further") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
+	}
+	c.lose()
+	c.open()
+	c.close()
+	if v := value(t, c.command.DB, `SELECT value FROM meta WHERE key = 'key'`); v != "newest" {
+		t.Error(v)
+	}
+}

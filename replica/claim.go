@@ -132,6 +132,23 @@ func (r *Replica) Taken() <-chan struct{} { return r.lease.gone }
 // to be compared.
 func (r *Replica) Bumped() bool { return r.lease.generation() != r.owned.Generation }
 
+// Astray reports whether nothing beside the file tells how far it was copied, to a
+// generation that nobody else has written.
+func (r *Replica) Astray() (bool, error) {
+	s := r.lease.sight()
+	if r.owned.Generation == 0 || s.Newest.Generation != r.owned.Generation || s.Owner != r.lease.self.Owner {
+		return false, nil
+	}
+	here, err := localTXID(r.path)
+	if err != nil {
+		return false, fmt.Errorf("replica %s: %w", r.target, err)
+	}
+	return here == 0, nil
+}
+
+// Anew has the file copied from its beginning, to a generation of its own.
+func (r *Replica) Anew() { r.owned.Generation = 0 }
+
 // Forsake forgets what is kept beside a file that was put aside.
 func (r *Replica) Forsake() error {
 	r.owned.Generation = 0
