@@ -258,8 +258,9 @@ func (r *Replica) closeCopy(ctx context.Context) error {
 	err := r.lease.confirm(ctx)
 	if errors.Is(err, ErrTaken) {
 		if r.db != nil {
-			r.db.Replica.Client = nothing{r.client} // nobody would look for it there
-			_ = r.db.Close(ctx)                     // which says so
+			// Nobody would look for it there, so that it is tried once, in vain.
+			r.db.Replica.Client, r.db.ShutdownSyncTimeout = nothing{r.client}, 0
+			_ = r.db.Close(ctx)
 		}
 		return nil
 	}
