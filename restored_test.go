@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -308,6 +309,51 @@ func TestFileWhoseTracesAreGone(t *testing.T) {
 	c.open()
 	c.close()
 	if v := value(t, c.command.DB, `SELECT value FROM meta WHERE key = 'key'`); v != "newest" {
+		t.Error(v)
+	}
+}
+
+// whenSaid does something once a message is logged.
+type whenSaid struct {
+	slog.Handler
+	said string
+	do   func()
+}
+
+func (w whenSaid) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == w.said {
+		w.do()
+	}
+	return w.Handler.Handle(ctx, r)
+}
+
+// TestReplicaThatGrowsWhileItIsRestored by what its last owner had on the way keeps the
+// next one from nothing.
+func TestReplicaThatGrowsWhileItIsRestored(t *testing.T) {
+	t.Parallel()
+	place := t.TempDir()
+	c := newCopied(t, "file://"+place)
+	c.put("key", "value")
+	c.sync()
+	next := c.replica.Status().Transaction + 10 // what a close copies is fewer
+	c.close()
+	c.lose()
+	late := whenSaid{slog.NewTextHandler(t.Output(), nil), "restored the database", func() {
+		if err := os.WriteFile(filepath.Join(place, "g1", "ltx", "0", fmt.Sprintf("%016x-%016x.ltx", next, next)), []byte("late"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}}
+	var err error
+	if c.db, c.replica, err = c.command.open(t.Context(), slog.New(late), nil); err != nil {
+		t.Fatal(err)
+	}
+	c.put("key", "newer")
+	c.sync()
+	c.close()
+	c.lose()
+	c.open()
+	c.close()
+	if v := value(t, c.command.DB, `SELECT value FROM meta WHERE key = 'key'`); v != "newer" {
 		t.Error(v)
 	}
 }
