@@ -129,7 +129,12 @@ func (o *opening) close() error {
 func (o *opening) refuseEmpty(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, restoreTime)
 	defer cancel()
-	_, _, err := o.r.Held(asking)
+	_, newest, err := o.r.Held(asking)
+	if err == nil || errors.Is(err, replica.ErrEmpty) {
+		if err := o.r.Complete(newest); err != nil {
+			return err
+		}
+	}
 	switch {
 	case errors.Is(err, replica.ErrEmpty) && o.c.New:
 		return nil

@@ -357,3 +357,32 @@ func TestReplicaThatGrowsWhileItIsRestored(t *testing.T) {
 		t.Error(v)
 	}
 }
+
+// TestReplicaWhoseFilesHaveVanished is refused where a file is to be restored: nothing
+// older, and no empty database, stands in for them.
+func TestReplicaWhoseFilesHaveVanished(t *testing.T) {
+	t.Parallel()
+	place := t.TempDir()
+	c := newCopied(t, "file://"+place)
+	for generation := 1; generation <= 2; generation++ {
+		c.put("key", fmt.Sprint(generation))
+		c.sync()
+		c.close()
+		c.lose()
+		if generation == 1 {
+			c.open()
+		}
+	}
+	for _, vanished := range []string{"g2", "g1"} {
+		if err := os.RemoveAll(filepath.Join(place, vanished)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler), nil) // with leave to begin anew
+		if err == nil || !strings.Contains(err.Error(), "files of it are missing: it holds up to ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("without %s: %v", vanished, err)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(c.command.DB)); err != nil || len(entries) != 0 {
+			t.Errorf("there is %v, %v", entries, err)
+		}
+	}
+}

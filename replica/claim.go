@@ -100,6 +100,16 @@ func (r *Replica) Whose(ctx context.Context, id string) error {
 	return r.another()
 }
 
+// Complete refuses a replica that holds less than its owner has seen in it, as its lease
+// tells: what is there is an older state, or none.
+func (r *Replica) Complete(newest Position) error {
+	seen := r.lease.sight().Newest
+	if seen.Transaction == 0 || newest.Generation > seen.Generation || (newest.Generation == seen.Generation && newest.Transaction >= seen.Transaction) {
+		return nil
+	}
+	return fmt.Errorf("replica %s: files of it are missing: it holds up to %s, and %s tells of %s; put them back, or see connvo snapshots for what connvo restore can go back to", r.target, newest, leaseName, seen)
+}
+
 // refuseOrphan refuses a replica whose lease is gone: nobody can tell what of it is the
 // newest.
 func (r *Replica) refuseOrphan(ctx context.Context) error {

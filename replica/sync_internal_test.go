@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -120,5 +121,34 @@ func TestWhatComesTooLate(t *testing.T) {
 		if g := r.lease.seen.last(); g.From != c.from || g.Commit != c.commit {
 			t.Errorf("%s: it goes on from %v, %d", name, g.From, g.Commit)
 		}
+	}
+}
+
+// TestThoseWhoWaitShareASync, at most 20 a second.
+func TestThoseWhoWaitShareASync(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	s.write()
+	before, began := s.levels(), time.Now()
+	var waiting sync.WaitGroup
+	const clients, each = 40, 3
+	for range clients {
+		waiting.Go(func() {
+			for range each {
+				if _, err := s.db.ExecContext(t.Context(), `INSERT INTO t VALUES (1)`); err != nil {
+					t.Error(err)
+				}
+				s.committed.Add(1)
+				if err := s.replica.Sync(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	waiting.Wait()
+	stored, most := s.levels()[0]-before[0], int(time.Since(began)/syncPause)+1
+	t.Logf("%d waited, for %d files", clients*each, stored)
+	if stored < 1 || stored > most {
+		t.Errorf("%d files, want %d at most", stored, most)
 	}
 }
