@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // The drills lose machines and replicas as they are lost: processes are killed,
@@ -65,7 +66,7 @@ func (s *s3Server) start() {
 		s.t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for { // it does not tell when it listens
+	for began := time.Now(); ; { // it does not tell when it listens
 		r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.address+"/health", nil)
 		if err != nil {
 			s.t.Fatal(err)
@@ -75,7 +76,7 @@ func (s *s3Server) start() {
 			_ = a.Body.Close()
 			return
 		}
-		if s.t.Context().Err() != nil || (!errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET)) {
+		if time.Since(began) > patience || s.t.Context().Err() != nil || (!errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET)) {
 			s.t.Fatal(err)
 		}
 	}
@@ -171,7 +172,10 @@ func (d *drill) signIn() {
 func (d *drill) refused(flags ...string) string {
 	d.t.Helper()
 	d.run(flags...)
+	process := d.process.Process
+	late := time.AfterFunc(patience, func() { _ = process.Kill() }) // it serves, or waits for ever
 	err := d.process.Wait()
+	late.Stop()
 	d.process = nil
 	line := strings.TrimSpace(d.said.text.String())
 	if last := strings.LastIndexByte(line, '\n'); last >= 0 && strings.HasPrefix(line, "{") {
