@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // The drills lose machines and replicas as they are lost: processes are killed,
@@ -45,13 +45,7 @@ func newS3(t *testing.T) *s3Server {
 	if err != nil {
 		t.Skip("there is no S3 server: make s3 builds one")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	s := &s3Server{t: t, binary: binary, address: address, data: t.TempDir()}
+	s := &s3Server{t: t, binary: binary, address: free(t), data: t.TempDir()}
 	if err := os.Mkdir(filepath.Join(s.data, s3Bucket), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +66,7 @@ func (s *s3Server) start() {
 		s.t.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for { // it does not tell when it listens
+	for began := time.Now(); ; { // it does not tell when it listens
 		r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.address+"/health", nil)
 		if err != nil {
 			s.t.Fatal(err)
@@ -82,7 +76,7 @@ func (s *s3Server) start() {
 			_ = a.Body.Close()
 			return
 		}
-		if s.t.Context().Err() != nil || (!errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET)) {
+		if time.Since(began) > patience || s.t.Context().Err() != nil || (!errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET)) {
 			s.t.Fatal(err)
 		}
 	}
@@ -178,7 +172,10 @@ func (d *drill) signIn() {
 func (d *drill) refused(flags ...string) string {
 	d.t.Helper()
 	d.run(flags...)
+	process := d.process.Process
+	late := time.AfterFunc(patience, func() { _ = process.Kill() }) // it serves, or waits for ever
 	err := d.process.Wait()
+	late.Stop()
 	d.process = nil
 	line := strings.TrimSpace(d.said.text.String())
 	if last := strings.LastIndexByte(line, '\n'); last >= 0 && strings.HasPrefix(line, "{") {

@@ -24,6 +24,7 @@ type opening struct {
 	db       *db.DB // nil while there is no file to serve
 	identity db.Identity
 	restored replica.Position // where the replica was when the file was restored from it
+	fresh    bool             // it was, since the lease is ours
 
 	follower *replica.Follower // of what another owner writes, nil for none
 }
@@ -41,6 +42,9 @@ func (o *opening) open(ctx context.Context) error {
 			return err
 		}
 		if err := o.r.Whose(ctx, o.identity.ID); err != nil {
+			return err
+		}
+		if err := o.retrace(ctx); err != nil {
 			return err
 		}
 	} else if err := o.refuseEmpty(ctx); err != nil {
@@ -76,6 +80,38 @@ func (o *opening) openFile(ctx context.Context) (err error) {
 	return err
 }
 
+// retrace finds out how far the file was copied where what tells so, beside it, is gone.
+// Only this server has written to that generation, so that a file with the replica's last
+// number holds all of it. One without is refused later.
+func (o *opening) retrace(ctx context.Context) error {
+	astray, err := o.r.Astray()
+	if err != nil || !astray {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, restoreTime)
+	defer cancel()
+	id, newest, err := o.r.Held(asking)
+	if errors.Is(err, replica.ErrEmpty) || errors.Is(err, replica.ErrUnreachable) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var there db.Identity
+	f := restoring{r: o.r, path: o.c.DB, id: id, newest: newest}
+	err = f.newestState(ctx, func(d *db.DB) error {
+		there, err = d.Identity(ctx)
+		return err
+	})
+	if err != nil || there.Last > o.identity.Last {
+		return err
+	}
+	o.log.Warn("what tells how far the database was copied is gone: the whole of it is copied again", "database", o.c.DB, "replica", newest.String())
+	o.restored, o.identity.Before = newest, there.Last
+	o.r.Anew()
+	return nil
+}
+
 // close closes what was opened in vain, and gives the lease back.
 func (o *opening) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), lastSyncTime)
@@ -93,7 +129,12 @@ func (o *opening) close() error {
 func (o *opening) refuseEmpty(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, restoreTime)
 	defer cancel()
-	_, _, err := o.r.Held(asking)
+	_, newest, err := o.r.Held(asking)
+	if err == nil || errors.Is(err, replica.ErrEmpty) {
+		if err := o.r.Complete(newest); err != nil {
+			return err
+		}
+	}
 	switch {
 	case errors.Is(err, replica.ErrEmpty) && o.c.New:
 		return nil
@@ -189,6 +230,7 @@ func (o *opening) restoreMissing(ctx context.Context) error {
 	if err := f.put(); err != nil {
 		return err
 	}
+	o.fresh = true
 	o.log.Info("restored the database", "ms", time.Since(began).Milliseconds())
 	return nil
 }

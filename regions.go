@@ -73,6 +73,8 @@ func (c *serveCommand) checkRegions(refuse func(format string, args ...any)) {
 			refuse("--region-url of %q: write scheme and host, such as %s=https://%s.example.com", label, label, label)
 		} else if found && u.Scheme == "http" && !auth.LocalHost(u.Host) {
 			refuse("--region-url of %q: https, because tokens and tickets travel there; http is for this machine only", label)
+		} else if found && strings.TrimRight(base, "/") == strings.TrimRight(c.PublicURL, "/") {
+			refuse("--region-url of %q: it is the --public-url of this server, which would send requests to itself for ever", label)
 		}
 	}
 	if len(c.RegionURLs) > maxRegions {

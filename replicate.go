@@ -68,7 +68,7 @@ func (c *serveCommand) open(ctx context.Context, log *slog.Logger, standing func
 	err = o.open(ctx)
 	if err == nil {
 		err = r.Start(ctx, replica.Source{
-			ID: o.identity.ID, Restored: o.restored, Before: o.identity.Before, Committed: o.db.Committed, Pages: o.db.Pages, Attach: o.db.Replicate,
+			ID: o.identity.ID, Restored: o.restored, Before: o.identity.Before, Fresh: o.fresh, Committed: o.db.Committed, Pages: o.db.Pages, Attach: o.db.Replicate,
 			Check: func(ctx context.Context, path string) ([]string, error) { return db.Check(ctx, path, schema) },
 		})
 	}

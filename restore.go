@@ -189,24 +189,33 @@ func (f restoring) erasures(ctx context.Context, m replica.Moment) (s since, err
 	if m == (replica.Moment{}) {
 		return s, nil // it is the newest
 	}
+	err = f.newestState(ctx, func(d *db.DB) error {
+		i, err := d.Identity(ctx)
+		if err != nil {
+			return err
+		}
+		s.last = i.Last
+		s.list, err = allErasures(ctx, d)
+		return err
+	})
+	return s, err
+}
+
+// newestState has do read the newest state of the replica, which is restored beside the
+// file for that.
+func (f restoring) newestState(ctx context.Context, do func(d *db.DB) error) (err error) {
 	newest := f.path + ".newest"
 	removeDatabase(newest)
 	defer removeDatabase(newest)
 	if _, err := f.r.Restore(ctx, newest, replica.Moment{}, nil); err != nil {
-		return s, err
+		return err
 	}
 	d, err := db.Open(ctx, db.Options{Path: newest, Schema: schema})
 	if err != nil {
-		return s, fmt.Errorf("what the replica holds cannot be served: %w", err)
+		return fmt.Errorf("what the replica holds cannot be served: %w", err)
 	}
 	defer closing(&err, d.Close)
-	i, err := d.Identity(ctx)
-	if err != nil {
-		return s, err
-	}
-	s.last = i.Last
-	s.list, err = allErasures(ctx, d)
-	return s, err
+	return do(d)
 }
 
 // erasurePage is how many erasures are read or written at once.

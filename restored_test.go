@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -266,5 +267,129 @@ func TestFileThatWasServedWithoutItsReplica(t *testing.T) {
 		c.close()
 		c.same(want, c.command.DB)
 		c.open()
+	}
+}
+
+// TestFileWhoseTracesAreGone is copied from its beginning again if it has all that its
+// replica holds, and is refused if not.
+func TestFileWhoseTracesAreGone(t *testing.T) {
+	t.Parallel()
+	c := newCopied(t, "file://"+t.TempDir())
+	traces := filepath.Join(filepath.Dir(c.command.DB), ".connvo.db-litestream")
+	c.put("key", "value")
+	c.sync()
+	c.put("key", "newer")
+	c.close()
+	if err := os.RemoveAll(traces); err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	if n := c.replica.Lease().Generation; n != 2 {
+		t.Errorf("generation %d", n)
+	}
+	c.sync()
+	c.close()
+	old := map[string][]byte{c.command.DB: nil, c.command.DB + "-wal": nil}
+	for path := range old {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[path] = b
+	}
+	c.open()
+	c.put("key", "newest")
+	c.close()
+
+	if err := os.RemoveAll(traces); err != nil {
+		t.Fatal(err)
+	}
+	for path, b := range old {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), "it has gone further") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
+	}
+	c.lose()
+	c.open()
+	c.close()
+	if v := value(t, c.command.DB, `SELECT value FROM meta WHERE key = 'key'`); v != "newest" {
+		t.Error(v)
+	}
+}
+
+// whenSaid does something once a message is logged.
+type whenSaid struct {
+	slog.Handler
+	said string
+	do   func()
+}
+
+func (w whenSaid) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == w.said {
+		w.do()
+	}
+	return w.Handler.Handle(ctx, r)
+}
+
+// TestReplicaThatGrowsWhileItIsRestored by what its last owner had on the way keeps the
+// next one from nothing.
+func TestReplicaThatGrowsWhileItIsRestored(t *testing.T) {
+	t.Parallel()
+	place := t.TempDir()
+	c := newCopied(t, "file://"+place)
+	c.put("key", "value")
+	c.sync()
+	next := c.replica.Status().Transaction + 10 // what a close copies is fewer
+	c.close()
+	c.lose()
+	late := whenSaid{slog.NewTextHandler(t.Output(), nil), "restored the database", func() {
+		if err := os.WriteFile(filepath.Join(place, "g1", "ltx", "0", fmt.Sprintf("%016x-%016x.ltx", next, next)), []byte("late"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}}
+	var err error
+	if c.db, c.replica, err = c.command.open(t.Context(), slog.New(late), nil); err != nil {
+		t.Fatal(err)
+	}
+	c.put("key", "newer")
+	c.sync()
+	c.close()
+	c.lose()
+	c.open()
+	c.close()
+	if v := value(t, c.command.DB, `SELECT value FROM meta WHERE key = 'key'`); v != "newer" {
+		t.Error(v)
+	}
+}
+
+// TestReplicaWhoseFilesHaveVanished is refused where a file is to be restored: nothing
+// older, and no empty database, stands in for them.
+func TestReplicaWhoseFilesHaveVanished(t *testing.T) {
+	t.Parallel()
+	place := t.TempDir()
+	c := newCopied(t, "file://"+place)
+	for generation := 1; generation <= 2; generation++ {
+		c.put("key", fmt.Sprint(generation))
+		c.sync()
+		c.close()
+		c.lose()
+		if generation == 1 {
+			c.open()
+		}
+	}
+	for _, vanished := range []string{"g2", "g1"} {
+		if err := os.RemoveAll(filepath.Join(place, vanished)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := c.command.open(t.Context(), slog.New(slog.DiscardHandler), nil) // with leave to begin anew
+		if err == nil || !strings.Contains(err.Error(), "files of it are missing: it holds up to ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("without %s: %v", vanished, err)
+		}
+		if entries, err := os.ReadDir(filepath.Dir(c.command.DB)); err != nil || len(entries) != 0 {
+			t.Errorf("there is %v, %v", entries, err)
+		}
 	}
 }

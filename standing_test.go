@@ -2,6 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -28,15 +32,21 @@ func (d *drill) own() {
 	d.signIn()
 }
 
-// free returns an address that nobody listens on.
+// free returns an address that nobody listens on. Its port is none of those that are given
+// to connections, so that nobody has it either while its server is away.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		return l.Addr().String()
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // TestStandbyTakesOver what a killed owner has promised once its lease has lapsed, and at

@@ -170,7 +170,7 @@ func (d *DB) Stats() Stats {
 	}
 }
 
-// Committed returns the last number that is durable.
+// Committed returns the last number that is durable, and that the fence has let through.
 func (d *DB) Committed() int64 { return d.writer.committed.Load() }
 
 // Close answers what is queued, writes the log back into the file and closes

@@ -16,8 +16,9 @@ func (e *UnconfirmedError) Error() string {
 func (e *UnconfirmedError) Unwrap() error { return e.Cause }
 
 // Fence has f asked before each commit, which an error undoes, and after it, before
-// anybody is answered: an error is then an *UnconfirmedError. It is called on the
-// writer's goroutine, so that it must not wait. Jobs are answered what was stored.
+// anybody is answered or told of it: an error is then an *UnconfirmedError, and those who
+// follow commits are told once f returns nil again. It is called on the writer's
+// goroutine, so that it must not wait. Jobs are answered what was stored.
 func (d *DB) Fence(f func() error) { d.fence.Store(&f) }
 
 func (d *DB) fenced() error {
@@ -27,10 +28,27 @@ func (d *DB) fenced() error {
 	return nil
 }
 
-// unconfirmed returns why what was committed may not count, nil where it does.
-func (w *writer) unconfirmed() error {
-	if err := w.db.fenced(); err != nil {
-		return &UnconfirmedError{Commit: w.sequence, Cause: err}
+// confirm publishes what is stored once it counts, and returns why it may not.
+func (w *writer) confirm() error {
+	err := w.db.fenced()
+	if err == nil {
+		w.publish()
 	}
-	return nil
+	return err
+}
+
+// publish tells what the commit that is stored has changed.
+func (w *writer) publish() {
+	if w.stored == nil {
+		return
+	}
+	set := *w.stored
+	w.stored = nil
+	w.committed.Store(set.Commit)
+	w.mu.RLock()
+	followers := w.followers
+	w.mu.RUnlock()
+	for _, follow := range followers {
+		follow(set)
+	}
 }

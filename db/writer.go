@@ -30,6 +30,9 @@ const (
 	// maxClosureTime is what one closure may take; a longer one is reported,
 	// since it delays everyone. Jobs do their work in steps under it.
 	maxClosureTime = 20 * time.Millisecond
+	// confirmEvery is how often the fence is asked about a commit that it has not let
+	// through; nobody waits for the answer.
+	confirmEvery = 100 * time.Millisecond
 )
 
 // The states of a closure: what its caller and the writer race for.
@@ -76,10 +79,11 @@ type writer struct {
 	conn       *conn
 	beside     *beside // nil where the log is replicated
 	entropy    io.Reader
-	sequence   int64    // the last number taken, committed or not
-	touched    int64    // rows changed since the start, those of refused closures excluded
-	changes    []Change // of the open transaction
-	uncaptured error    // why a change of the running closure cannot be published
+	sequence   int64      // the last number taken, committed or not
+	touched    int64      // rows changed since the start, those of refused closures excluded
+	changes    []Change   // of the open transaction
+	uncaptured error      // why a change of the running closure cannot be published
+	stored     *ChangeSet // of the newest commit, while it is not published; nil for none
 	atBegin    struct{ sequence, touched int64 }
 	rolledBack bool // SQLite has ended the transaction by itself
 	ending     bool // we are ending it
@@ -159,6 +163,10 @@ func (w *writer) serve() {
 		g := &group{}
 		var c *closure
 		var open bool
+		var again <-chan time.Time
+		if w.stored != nil {
+			again = time.After(confirmEvery)
+		}
 		select {
 		case c, open = <-queue:
 			if !open {
@@ -173,6 +181,9 @@ func (w *writer) serve() {
 			g.background++
 		case reply := <-w.empty:
 			reply <- w.emptyLog()
+			continue
+		case <-again:
+			_ = w.confirm() // else later
 			continue
 		}
 		before := w.commits.Load()
@@ -293,7 +304,7 @@ func (w *writer) begin() error {
 // commit makes the transaction durable and publishes what it changed.
 func (w *writer) commit() error {
 	changed := w.sequence > w.atBegin.sequence || w.touched > w.atBegin.touched
-	err := w.db.fenced() // what changes nothing may tell of what an earlier one has changed
+	err := w.confirm() // what changes nothing may tell of what an earlier one has changed
 	if err == nil && changed {
 		err = w.conn.exec(updateSequence, w.sequence)
 	}
@@ -311,19 +322,11 @@ func (w *writer) commit() error {
 		return nil
 	}
 	w.commits.Add(1)
-	w.committed.Store(w.sequence)
-	w.publish()
-	return w.unconfirmed()
-}
-
-func (w *writer) publish() {
-	set := ChangeSet{Commit: w.sequence, Changes: w.changes, catalog: w.db.catalog}
-	w.mu.RLock()
-	followers := w.followers
-	w.mu.RUnlock()
-	for _, follow := range followers {
-		follow(set)
+	w.stored = &ChangeSet{Commit: w.sequence, Changes: w.changes, catalog: w.db.catalog}
+	if err := w.confirm(); err != nil {
+		return &UnconfirmedError{Commit: w.sequence, Cause: err}
 	}
+	return nil
 }
 
 // end makes sure that no transaction is open, and forgets what was done in it.

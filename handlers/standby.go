@@ -45,9 +45,11 @@ func (s *Standby) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	owner, h := s.own.Load(), w.Header()
 	h.Set("Cache-Control", "no-store")
+	// A request that the proxy brings back has found nobody there, and cannot go again.
+	came := r.Header.Get("Fly-Replay-Failed") != ""
 	switch {
-	case owner != nil && s.fly && owner.Machine != "":
-		h.Set("Fly-Replay", "instance="+owner.Machine)
+	case owner != nil && s.fly && owner.Machine != "" && !came:
+		h.Set("Fly-Replay", "instance="+owner.Machine+replayFields)
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	case owner != nil && !s.fly && owner.URL != "":
 		h.Set("Location", strings.TrimRight(owner.URL, "/")+r.URL.RequestURI())

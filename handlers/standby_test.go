@@ -22,8 +22,8 @@ func TestStandbySendsToTheOwner(t *testing.T) {
 		status int
 		want   string // of the headers or the body
 	}{
-		{true, owner, "/v1/meetings", false, 307, "Fly-Replay: instance=17811953c92e18"},
-		{true, owner, "/v1/meetings", true, 307, "Fly-Replay: instance=17811953c92e18"},
+		{true, owner, "/v1/meetings", false, 307, "Fly-Replay: instance=17811953c92e18;timeout=5s;fallback=force_self\n"},
+		{true, owner, "/v1/meetings", true, 307, "Fly-Replay: instance=17811953c92e18;timeout=5s;fallback=force_self\n"},
 		{true, owner, "/readyz", false, 200, `{"status":"standby"}`},
 		{true, owner, "/healthz", false, 200, `{"status":"ok"}`},
 		{true, nil, "/v1/meetings", false, 503, `"code":"unavailable"`},
@@ -47,6 +47,30 @@ func TestStandbySendsToTheOwner(t *testing.T) {
 		said.WriteString(w.Body.String())
 		if w.Code != c.status || !strings.Contains(strings.ReplaceAll(said.String(), "\r\n", "\n"), c.want) {
 			t.Errorf("%+v: %d %s", c, w.Code, said.String())
+		}
+	}
+}
+
+// TestStandbyWhoseOwnerIsGone has the caller come again with what the proxy brings back,
+// streams too.
+func TestStandbyWhoseOwnerIsGone(t *testing.T) {
+	t.Parallel()
+	s := handlers.NewStandby(true)
+	s.Own(&handlers.Owner{Machine: "17811953c92e18"})
+	for accept, c := range map[string]struct {
+		status int
+		want   string
+	}{
+		"application/json":  {503, `"code":"unavailable"`},
+		"text/event-stream": {200, "retry: 1000\n\n"},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://standby/v1/meetings", nil)
+		r.Header.Set("Accept", accept)
+		r.Header.Set("Fly-Replay-Failed", "instance=17811953c92e18;reason=no_candidate")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != c.status || w.Header().Get("Fly-Replay") != "" || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s: %d %v %s", accept, w.Code, w.Header(), w.Body)
 		}
 	}
 }

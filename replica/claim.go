@@ -100,6 +100,16 @@ func (r *Replica) Whose(ctx context.Context, id string) error {
 	return r.another()
 }
 
+// Complete refuses a replica that holds less than its owner has seen in it, as its lease
+// tells: what is there is an older state, or none.
+func (r *Replica) Complete(newest Position) error {
+	seen := r.lease.sight().Newest
+	if seen.Transaction == 0 || newest.Generation > seen.Generation || (newest.Generation == seen.Generation && newest.Transaction >= seen.Transaction) {
+		return nil
+	}
+	return fmt.Errorf("replica %s: files of it are missing: it holds up to %s, and %s tells of %s; put them back, or see connvo snapshots for what connvo restore can go back to", r.target, newest, leaseName, seen)
+}
+
 // refuseOrphan refuses a replica whose lease is gone: nobody can tell what of it is the
 // newest.
 func (r *Replica) refuseOrphan(ctx context.Context) error {
@@ -131,6 +141,23 @@ func (r *Replica) Taken() <-chan struct{} { return r.lease.gone }
 // Bumped reports whether the lease is one of a new generation, with which the file has
 // to be compared.
 func (r *Replica) Bumped() bool { return r.lease.generation() != r.owned.Generation }
+
+// Astray reports whether nothing beside the file tells how far it was copied, to a
+// generation that nobody else has written.
+func (r *Replica) Astray() (bool, error) {
+	s := r.lease.sight()
+	if r.owned.Generation == 0 || s.Newest.Generation != r.owned.Generation || s.Owner != r.lease.self.Owner {
+		return false, nil
+	}
+	here, err := localTXID(r.path)
+	if err != nil {
+		return false, fmt.Errorf("replica %s: %w", r.target, err)
+	}
+	return here == 0, nil
+}
+
+// Anew has the file copied from its beginning, to a generation of its own.
+func (r *Replica) Anew() { r.owned.Generation = 0 }
 
 // Forsake forgets what is kept beside a file that was put aside.
 func (r *Replica) Forsake() error {

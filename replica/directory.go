@@ -25,11 +25,31 @@ func (d directory) put(_ context.Context, name string, body []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(string(d), name)
-	if err := os.WriteFile(path+".tmp", body, 0o600); err != nil {
+	return replace(filepath.Join(string(d), name), body)
+}
+
+// replace writes a file for good, so that a power cut leaves it as it was or as it is
+// to be.
+func replace(path string, body []byte) error {
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(path+".tmp", path)
+	_, err = f.Write(body)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".tmp", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func (d directory) swap(ctx context.Context, name string, body []byte, tag string) (newTag string, err error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -41,6 +40,9 @@ func (r *Replica) Follow(ctx context.Context, generation uint64, output string) 
 	c, err := r.of(generation)
 	if err != nil {
 		return nil, err
+	}
+	if err := private(output); err != nil {
+		return nil, fmt.Errorf("follow: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	f := &Follower{r: r, output: output, generation: generation, gate: &gate{ReplicaClient: c, moved: make(chan struct{}, 1)}, stop: stop, ended: make(chan struct{})}
@@ -94,7 +96,7 @@ func (f *Follower) Finish(ctx context.Context, newest Position) error {
 		return errAhead
 	}
 	f.Close()
-	return errors.Join(f.err, os.Chmod(f.output, 0o600), removeAll(f.output+"-txid"))
+	return errors.Join(f.err, removeAll(f.output+"-txid"))
 }
 
 // Close ends it. What it has written so far is left.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -25,6 +26,9 @@ func TestFollowerHoldsWhatTheReplicaHolds(t *testing.T) {
 	}
 	if at := f.gate.applied(); at > began {
 		t.Errorf("it holds %d of %d", at, began)
+	}
+	if fi, err := os.Stat(output); err != nil || fi.Mode() != 0o600 {
+		t.Errorf("others may read it: %v, %v", fi, err)
 	}
 	f.Tell(s.write())
 	newest := s.write()

@@ -20,6 +20,9 @@ const DefaultTerm = 30 * time.Second
 // a month many times what there are. Each takes some 150 bytes of it.
 const maxGenerations = 200
 
+// confirmTime bounds one renewal that somebody waits for, many times what it takes.
+const confirmTime = 5 * time.Second
+
 const leaseName = "lease.json"
 
 // Errors of a lease.
@@ -198,12 +201,34 @@ func (l *lease) forget(ctx context.Context, number uint64) error {
 // renew makes the lease last longer.
 func (l *lease) renew(ctx context.Context) error { return l.change(ctx, func(*record) {}) }
 
+// confirm makes sure that nobody has taken the lease: one that has lapsed is renewed,
+// which nobody can who is not its owner any more.
+func (l *lease) confirm(ctx context.Context) error {
+	l.mu.Lock()
+	lost, lapsed := l.lost, l.held && l.clock() >= l.until
+	l.mu.Unlock()
+	switch {
+	case lost:
+		return ErrTaken
+	case !lapsed:
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, confirmTime)
+	defer cancel()
+	return l.renew(ctx)
+}
+
+// leave has nothing answered any more.
+func (l *lease) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaving = true
+}
+
 // release gives the lease back for good, so that others need not wait. Whatever comes of
 // it, nothing may be answered any more: it may have arrived.
 func (l *lease) release(ctx context.Context) error {
-	l.mu.Lock()
-	l.leaving = true
-	l.mu.Unlock()
+	l.leave()
 	return l.change(ctx, func(r *record) { r.Released = true })
 }
 

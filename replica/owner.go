@@ -37,7 +37,7 @@ func readOwned(path, replica, machine string) (o owned, err error) {
 		return fresh, nil // it tells of a file that is gone
 	}
 	if err := json.Unmarshal(text, &o); err != nil || o.Owner == "" {
-		return o, fmt.Errorf("%s cannot be read; remove it, and the whole file is copied again", ownedPath(path))
+		return o, fmt.Errorf("%s cannot be read, so that nobody knows how far the database was copied; remove it, and name another place for the replica or move the database away", ownedPath(path))
 	}
 	if o.Machine != machine {
 		fresh.Generation = o.Generation
@@ -54,9 +54,5 @@ func readOwned(path, replica, machine string) (o owned, err error) {
 
 func (o owned) write(path string) error {
 	text, _ := json.Marshal(o) // strings and numbers always encode
-	name := ownedPath(path)
-	if err := os.WriteFile(name+".tmp", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(name+".tmp", name)
+	return replace(ownedPath(path), text)
 }

@@ -51,12 +51,12 @@ type Replica struct {
 	objects objects
 	lease   *lease
 	owned   owned
-	client  litestream.ReplicaClient // of the generation that is written
 
 	source Source
-	db     *litestream.DB
-	asked  chan struct{} // somebody waits for a sync
-	mend   chan struct{} // holds one: a new snapshot mends what was found
+	client litestream.ReplicaClient // of the generation that is written; nil until it is known
+	db     *litestream.DB           // nil until the replica has been reached
+	asked  chan struct{}            // somebody waits for a sync
+	mend   chan struct{}            // holds one: a new snapshot mends what was found
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 	leave  context.CancelFunc // ends the renewals
@@ -66,9 +66,9 @@ type Replica struct {
 	waiters  []chan error
 	status   Status
 	one      sync.Mutex // held by the one verification that is made
-	verified bool       // touched by Start and the syncing goroutine only, as are the next
-	attached bool
-	synced   int64 // what was committed before the last sync
+	started  bool       // touched by Start and Close only
+	attached bool       // touched by the syncing goroutine only, as is the next
+	synced   int64      // what was committed before the last sync
 }
 
 // Source is the database that is copied.
@@ -78,6 +78,9 @@ type Source struct {
 	// it was not: such a file may follow that. Before is the last number by then.
 	Restored Position
 	Before   int64
+	// Fresh says that it was restored since the lease is ours. What has arrived at the
+	// replica since came too late: nobody was promised that it would be kept.
+	Fresh bool
 	// Committed returns the number of the newest commit.
 	Committed func() int64
 	// Pages returns n pages of the database as they are now, from first on, which is 1
@@ -106,17 +109,13 @@ func New(t Target, path string, log *slog.Logger, how Options) (*Replica, error)
 	if err != nil {
 		return nil, err
 	}
-	c, err := t.client(1, slog.New(onlyWarnings{log.Handler()}))
-	if err != nil {
-		return nil, err
-	}
 	mine, err := readOwned(path, t.String(), how.Machine)
 	if err != nil {
 		return nil, err
 	}
 	self := Holder{Owner: mine.Owner, Machine: how.Machine, URL: how.URL}
 	return &Replica{
-		target: t, path: path, log: log, objects: o, client: c, owned: mine,
+		target: t, path: path, log: log, objects: o, owned: mine,
 		lease: newLease(o, self, cmp.Or(how.Term, DefaultTerm), how.Strict),
 		asked: make(chan struct{}, 1), mend: make(chan struct{}, 1), stop: func() {}, leave: func() {}, status: Status{State: Starting},
 	}, nil
@@ -132,16 +131,7 @@ func (r *Replica) Start(ctx context.Context, s Source) error {
 	} else if err != nil {
 		return err
 	}
-	r.db = litestream.NewDB(r.path)
-	r.db.SetLogger(slog.New(onlyWarnings{r.log.Handler()}))
-	r.db.MonitorInterval, r.db.CheckpointInterval, r.db.L0Retention = 0, 0, 0
-	r.db.MinCheckpointPageN, r.db.TruncatePageN = never, never
-	r.db.Replica = litestream.NewReplicaWithClient(r.db, r.client)
-	r.db.Replica.MonitorEnabled = false
-	if err := r.db.Open(); err != nil {
-		r.db = nil // there is nothing to close
-		return fmt.Errorf("replica %s: %w", r.target, err)
-	}
+	r.started = true
 	r.removeVerifying()
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = stop
@@ -174,7 +164,22 @@ func (r *Replica) connect(ctx context.Context) error {
 	if err := r.enter(ctx); err != nil {
 		return err
 	}
-	r.verified = true
+	return r.openCopy()
+}
+
+// openCopy opens what copies the file. It is made for the generation that is written:
+// what merges files keeps the client with which it is opened.
+func (r *Replica) openCopy() error {
+	d := litestream.NewDB(r.path)
+	d.SetLogger(r.quiet())
+	d.MonitorInterval, d.CheckpointInterval, d.L0Retention = 0, 0, 0
+	d.MinCheckpointPageN, d.TruncatePageN = never, never
+	d.Replica = litestream.NewReplicaWithClient(d, r.client)
+	d.Replica.MonitorEnabled = false
+	if err := d.Open(); err != nil {
+		return fmt.Errorf("replica %s: %w", r.target, err)
+	}
+	r.db = d
 	return nil
 }
 
@@ -185,32 +190,33 @@ func (r *Replica) another() error {
 // enter makes the generation of our lease the one that is written: it is the one that
 // the file was copied to last, or a new one that goes on from the newest that there is.
 func (r *Replica) enter(ctx context.Context) error {
-	f, err := r.Fit(ctx, r.source.Restored)
-	if err != nil {
-		return err
-	}
-	if f.Superseded {
-		return ErrTaken
+	from, commit := r.source.Restored, r.source.Before
+	if !r.source.Fresh {
+		f, err := r.Fit(ctx, from)
+		if err != nil {
+			return err
+		}
+		if f.Superseded {
+			return ErrTaken
+		}
+		// What holds more than the file was restored from has grown since by what came too late.
+		if f.By.Generation != from.Generation || commit == 0 {
+			from, commit = f.By, r.source.Committed()
+		}
 	}
 	number := r.lease.generation()
+	var err error
 	if r.client, err = r.of(number); err != nil {
 		return err
 	}
-	if r.db != nil {
-		r.db.Replica.Client = r.client
-	}
 	if number == r.owned.Generation {
 		return nil
-	}
-	commit := r.source.Committed()
-	if f.By == r.source.Restored && r.source.Before != 0 {
-		commit = r.source.Before
 	}
 	// What was copied to another is not to be gone on from.
 	if err := os.RemoveAll(metaPath(r.path)); err != nil {
 		return fmt.Errorf("replica %s: %w", r.target, err)
 	}
-	if err := r.lease.begin(ctx, f.By, commit); err != nil {
+	if err := r.lease.begin(ctx, from, commit); err != nil {
 		return r.explain(err)
 	}
 	r.owned.Generation = number
@@ -229,10 +235,11 @@ func (r *Replica) copyBack(ctx context.Context) error {
 // ends. Nothing may be written from now on, but the database must still be open. A lease
 // without all that was written under it is not given back: it lapses.
 func (r *Replica) Close(ctx context.Context) error {
+	r.lease.leave()
 	err := r.closeCopy(ctx)
 	r.leave()
 	r.left.Wait()
-	if err != nil || r.lease.check() != nil || !r.lease.mine() {
+	if err != nil || !r.lease.mine() {
 		return err
 	}
 	if err := r.lease.release(ctx); err != nil {
@@ -245,25 +252,28 @@ func (r *Replica) closeCopy(ctx context.Context) error {
 	r.stop()
 	r.ended.Wait()
 	r.answer(context.Canceled)
+	if !r.started {
+		return nil
+	}
+	err := r.lease.confirm(ctx)
+	if errors.Is(err, ErrTaken) {
+		if r.db != nil {
+			// Nobody would look for it there, so that it is tried once, in vain.
+			r.db.Replica.Client, r.db.ShutdownSyncTimeout = nothing{r.client}, 0
+			_ = r.db.Close(ctx)
+		}
+		return nil
+	}
 	if r.db == nil {
-		return nil
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		r.db.ShutdownSyncTimeout = max(time.Until(deadline), time.Millisecond)
-	}
-	var behind error
-	if errors.Is(r.lease.check(), ErrTaken) {
-		r.db.Replica.Client = nothing{r.client} // nobody would look for it there
-		_ = r.db.Close(ctx)                     // which says so
-		return nil
-	}
-	if r.verified {
-		_ = r.db.Sync(ctx) // what ends within its first second has not begun yet; Close tells what is wrong
+		err = ErrUnreachable
 	} else {
-		behind = ErrUnreachable
-		r.db.Replica.Client = nothing{r.client}
+		if deadline, ok := ctx.Deadline(); ok {
+			r.db.ShutdownSyncTimeout = max(time.Until(deadline), time.Millisecond)
+		}
+		_ = r.db.Sync(ctx) // what ends within its first second has not begun yet; Close tells what is wrong
+		err = r.db.Close(ctx)
 	}
-	if err := errors.Join(behind, r.db.Close(ctx)); err != nil {
+	if err != nil {
 		return fmt.Errorf("replica %s: what was written last is not in it yet, and goes there after the next start: %w", r.target, err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -69,10 +70,26 @@ func (r *Replica) Restore(ctx context.Context, output string, m Moment, progress
 	o := litestream.NewRestoreOptions()
 	// By the transaction, so that it is what the plan said whatever is copied meanwhile.
 	o.OutputPath, o.TXID = output, ltx.TXID(at.Transaction)
+	if err := private(output); err != nil {
+		return at, fmt.Errorf("replica %s: restore: %w", r.target, err)
+	}
 	if err := litestream.NewReplicaWithClient(nil, client).Restore(ctx, o); err != nil {
 		return at, fmt.Errorf("replica %s: restore: %w", r.target, err)
 	}
-	return at, os.Chmod(output, 0o600)
+	return at, nil
+}
+
+// private makes the file that becomes the output once it is whole, so that nobody else
+// reads it: the library would let everybody.
+func private(output string) error {
+	if err := os.MkdirAll(filepath.Dir(output), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(output+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // plan returns the files of which the moment is made, of the newest generation that

@@ -74,6 +74,10 @@ func (r *Replica) tell(err error) {
 }
 
 func (r *Replica) localPosition() (uint64, error) {
+	if r.db == nil { // the replica has not been reached yet
+		newest, err := localTXID(r.path)
+		return uint64(newest), err
+	}
 	pos, err := r.db.Pos()
 	return uint64(pos.TXID), err
 }

@@ -8,8 +8,9 @@ import (
 )
 
 // Sync returns when the replica holds everything that was committed before the call,
-// or with an error when ctx ends or the sync fails. Those who call it at a time share
-// a sync.
+// and nobody else had the lease by then: whoever has it later goes on with that. It
+// returns an error when ctx ends or the sync fails. Those who call it at a time share a
+// sync.
 func (r *Replica) Sync(ctx context.Context) error {
 	w := make(chan error, 1)
 	r.mu.Lock()
@@ -86,7 +87,7 @@ func (r *Replica) once(ctx context.Context, committed int64) error {
 }
 
 func (r *Replica) copyNew(ctx context.Context) error {
-	if !r.verified {
+	if r.db == nil {
 		if err := r.connect(ctx); err != nil {
 			return err
 		}
@@ -98,6 +99,10 @@ func (r *Replica) copyNew(ctx context.Context) error {
 		r.attached = true
 		r.source.Attach(r.copyBack)
 	}
+	// What another has gone on without is not added to what it has gone on from.
+	if err := r.lease.confirm(ctx); err != nil {
+		return r.explain(err)
+	}
 	if err := r.db.Replica.Sync(ctx); err != nil {
 		return r.explain(err)
 	}
@@ -105,7 +110,7 @@ func (r *Replica) copyNew(ctx context.Context) error {
 	if here, err := r.localPosition(); err != nil || here < uint64(r.db.Replica.Pos().TXID) {
 		return fmt.Errorf("replica %s: it has gone further (transaction %d) than the file (%d)", r.target, r.db.Replica.Pos().TXID, here)
 	}
-	return nil
+	return r.explain(r.lease.confirm(ctx)) // it may have lapsed, and another have looked before all was there
 }
 
 // take returns those who wait, who wait no longer for another sync.

@@ -27,7 +27,8 @@ type source struct {
 	asked     atomic.Int64 // how often the replica was asked for files
 }
 
-func newSource(t *testing.T) *source {
+// newSource begins to copy a database, once it and its replica are prepared.
+func newSource(t *testing.T, prepare ...func(target Target, path string)) *source {
 	t.Helper()
 	s := &source{t: t, place: t.TempDir(), attached: make(chan func(context.Context) error, 1)}
 	path := filepath.Join(t.TempDir(), "source.db")
@@ -39,6 +40,9 @@ func newSource(t *testing.T) *source {
 	target, err := ParseTarget("file://" + s.place)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range prepare {
+		f(target, path)
 	}
 	if s.replica, err = New(target, path, slog.New(slog.DiscardHandler), Options{}); err != nil {
 		t.Fatal(err)
@@ -208,7 +212,11 @@ func TestProgressIsTold(t *testing.T) {
 	}
 	var told []string
 	var last, of int64
-	if _, err := s.replica.Restore(t.Context(), filepath.Join(t.TempDir(), "restored.db"), Moment{}, func(done, total int64) {
+	output := filepath.Join(t.TempDir(), "restored.db")
+	if _, err := s.replica.Restore(t.Context(), output, Moment{}, func(done, total int64) {
+		if fi, err := os.Stat(output + ".tmp"); err != nil || fi.Mode() != 0o600 {
+			told = append(told, fmt.Sprint("to others, too: ", fi, err))
+		}
 		if done < last || done > total {
 			told = append(told, fmt.Sprint(done, " of ", total, " after ", last))
 		}

@@ -3,7 +3,11 @@ package clients_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +24,7 @@ type server struct {
 	variables []string // of its configuration
 	t         *testing.T
 	dir       string
-	listen    string // where it listened last
+	listen    string // where it listens, whenever it does
 	URL       string
 
 	process *exec.Cmd
@@ -38,7 +42,7 @@ const limited = "CONNVO_RATE_LIMITS=on"
 // when the test ends.
 func serve(t *testing.T, variables ...string) *server {
 	t.Helper()
-	s := &server{t: t, variables: variables, dir: t.TempDir(), listen: "127.0.0.1:0", up: make(chan struct{})}
+	s := &server{t: t, variables: variables, dir: t.TempDir(), listen: free(t), up: make(chan struct{})}
 	s.start()
 	t.Cleanup(func() {
 		if s.process != nil {
@@ -46,6 +50,23 @@ func serve(t *testing.T, variables ...string) *server {
 		}
 	})
 	return s
+}
+
+// free returns an address that nobody listens on. Its port is none of those that are given
+// to connections, so that nobody has it either while its server is down.
+func free(t *testing.T) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		return l.Addr().String()
+	}
 }
 
 // start starts it, on the port that it had before, and waits until it listens.
@@ -82,7 +103,6 @@ func (s *server) start() {
 	}()
 	select {
 	case s.URL = <-found:
-		s.listen = strings.TrimPrefix(s.URL, "http://")
 		s.mu.Lock()
 		close(s.up)
 		s.mu.Unlock()
