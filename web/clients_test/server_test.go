@@ -3,7 +3,10 @@ package clients_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +41,7 @@ const limited = "CONNVO_RATE_LIMITS=on"
 // when the test ends.
 func serve(t *testing.T, variables ...string) *server {
 	t.Helper()
-	s := &server{t: t, variables: variables, dir: t.TempDir(), listen: "127.0.0.1:0", up: make(chan struct{})}
+	s := &server{t: t, variables: variables, dir: t.TempDir(), listen: address(t), up: make(chan struct{})}
 	s.start()
 	t.Cleanup(func() {
 		if s.process != nil {
@@ -46,6 +49,32 @@ func serve(t *testing.T, variables ...string) *server {
 		}
 	})
 	return s
+}
+
+// The ports of servers are none of those that the system gives to who asks for any: else
+// another test might have the port of a server that is to be started again.
+const firstPort, ports = 20_000, 10_000
+
+var port = struct {
+	sync.Mutex // guards last
+	last       int
+}{last: rand.IntN(ports)}
+
+// address returns one on which nobody listens, and that it has not returned before.
+func address(t *testing.T) string {
+	t.Helper()
+	port.Lock()
+	defer port.Unlock()
+	for range ports {
+		port.last = (port.last + 1) % ports
+		address := fmt.Sprint("127.0.0.1:", firstPort+port.last)
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // nobody has called
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // start starts it, on the port that it had before, and waits until it listens.
