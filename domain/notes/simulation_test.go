@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"unicode/utf16"
@@ -63,8 +64,13 @@ type part struct {
 	revisions []notes.Revision
 }
 
-// simulate returns how often what has happened.
-func simulate(seed uint64, logf func(string, ...any)) (map[string]int, error) {
+// simulate returns how often what has happened. What panics is an error of its seed.
+func simulate(seed uint64, logf func(string, ...any)) (counts map[string]int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%v\n%s", v, debug.Stack())
+		}
+	}()
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{rng: rng, server: newServer(func() int64 { return 1 + rng.Int64N(3) }), counts: map[string]int{}}
 	w.server.far = 1 + rng.IntN(120)
