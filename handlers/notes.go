@@ -30,7 +30,7 @@ type noteRevision struct {
 	ClientID  *string       `json:"clientId" doc:"Null for a rollback."`
 	ClientSeq *int64        `json:"clientSeq" doc:"Null for a rollback."`
 	UserID    domain.UserID `json:"userId"`
-	Ops       ops           `json:"ops"`
+	Ops       appliedOps    `json:"ops"`
 	CreatedAt string        `json:"createdAt" format:"date-time"`
 }
 
@@ -38,15 +38,27 @@ func (r noteRevision) key() string     { return strconv.FormatInt(r.Version, 10)
 func (r noteRevision) position() int64 { return r.Version }
 func (r noteRevision) order() int64    { return r.Version }
 
-// ops are a Delta as it is on the wire. What a client sends is read once the rest
-// of its request is known to have the right shape.
+// ops are a Delta as a client sends it. They are read once the rest of its request is
+// known to have the right shape.
 type ops struct{ json.RawMessage }
 
 // Schema describes them.
-func (ops) Schema(huma.Registry) *huma.Schema {
+func (ops) Schema(huma.Registry) *huma.Schema { return deltaSchema(notes.MaxInsert, notes.MaxOps) }
+
+// appliedOps are a Delta as it was applied: a rollback puts back all of a text, and what
+// others have written may part an edit anywhere in it.
+type appliedOps struct{ json.RawMessage }
+
+// Schema describes them.
+func (appliedOps) Schema(huma.Registry) *huma.Schema {
+	return deltaSchema(notes.MaxDocument, 2*notes.MaxDocument)
+}
+
+// deltaSchema describes a Delta of at most count operations, each of which inserts at
+// most text UTF-16 code units.
+func deltaSchema(text, count int) *huma.Schema {
 	least, most, one := 1.0, float64(notes.MaxDocument*10), 1
 	length := &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Maximum: &most}
-	text, count := notes.MaxInsert, notes.MaxOps
 	op := &huma.Schema{
 		Type: huma.TypeObject, AdditionalProperties: false, MinProperties: &one, MaxProperties: &one,
 		Properties: map[string]*huma.Schema{
@@ -100,9 +112,9 @@ type acceptedEdits struct {
 }
 
 type acceptedEdit struct {
-	ClientSeq int64 `json:"clientSeq"`
-	Version   int64 `json:"version"`
-	Ops       ops   `json:"ops" doc:"As they were applied."`
+	ClientSeq int64      `json:"clientSeq"`
+	Version   int64      `json:"version"`
+	Ops       appliedOps `json:"ops" doc:"As they were applied."`
 }
 
 type noteOpsInput struct {
@@ -241,9 +253,9 @@ func (s *Server) lockNotes(ctx context.Context, who domain.Actor, in *noteLock) 
 	return in.Body, s.Notes.Lock(ctx, who, in.meeting(), in.Body.Locked)
 }
 
-func opsOf(d notes.Delta) ops {
+func opsOf(d notes.Delta) appliedOps {
 	text, _ := d.MarshalJSON() // texts and numbers always encode
-	return ops{text}
+	return appliedOps{text}
 }
 
 func noteOf(n notes.Note) note {

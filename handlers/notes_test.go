@@ -219,6 +219,33 @@ func TestNotesEndAtTheirBound(t *testing.T) {
 	}
 }
 
+// What was applied may be more than anybody may send: a rollback puts back a whole text.
+// It is within what the document says of it.
+func TestAppliedEditsAreWithinTheirBounds(t *testing.T) {
+	s := newServer(t)
+	ada := s.signIn("ada")
+	notes, text := ada.notesOf(ada.plan("Plan")), strings.Repeat("x", 20_000)
+	var full, empty noteAnswer
+	for seq := range int64(3) {
+		notes.must("POST", notes.path+"/ops", notes.edit(0, seq+1, `[{"insert":"`+text+`"}]`)).into(t, &full)
+	}
+	notes.must("POST", notes.path+"/ops", notes.edit(0, 4, `[{"delete":60000}]`)).into(t, &empty)
+	notes.must("POST", notes.path+"/rollback", fmt.Sprintf(`{"version":%d,"reason":"a mistake"}`, full.Version))
+	var page struct {
+		Items []struct{ Ops []struct{ Insert string } }
+	}
+	notes.must("GET", fmt.Sprint(notes.path, "/ops?after=", empty.Version), nil).into(t, &page)
+	if len(page.Items) != 1 || len(page.Items[0].Ops) != 1 || len(page.Items[0].Ops[0].Insert) != 60_000 {
+		t.Fatalf("%.300s", fmt.Sprint(page))
+	}
+	for _, schema := range []string{"NoteRevision", "AcceptedEdit"} {
+		ops := part(s.document(), "components", "schemas", schema, "properties", "ops")
+		if most, _ := part(ops, "items", "properties", "insert", "maxLength").(float64); most < 60_000 {
+			t.Errorf("%s inserts at most %v", schema, most)
+		}
+	}
+}
+
 // Observers, strangers, those who have left, and everybody when the notes are locked:
 // refused and recorded, and nothing is applied.
 func TestWhoMayNotWriteNotesChangesNothing(t *testing.T) {

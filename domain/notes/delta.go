@@ -144,7 +144,11 @@ func (d Delta) Invert(text string) (Delta, error) {
 }
 
 // builder makes a canonical Delta.
-type builder struct{ ops Delta }
+type builder struct {
+	ops  Delta
+	text []byte // of the last insertion, where it is put together of several; else empty
+	join int    // the Op in ops to which it belongs
+}
 
 func (b *builder) push(op Op) {
 	if op.units == 0 {
@@ -157,9 +161,15 @@ func (b *builder) push(op Op) {
 	if at > 0 && b.ops[at-1].kind == op.kind {
 		b.ops[at-1].units += op.units
 		if op.kind == inserting {
-			b.ops[at-1].text += op.text
+			if len(b.text) == 0 {
+				b.text, b.join = append(b.text, b.ops[at-1].text...), at-1
+			}
+			b.text = append(b.text, op.text...)
 		}
 		return
+	}
+	if op.kind == inserting {
+		b.end()
 	}
 	b.ops = append(b.ops, op)
 	if last := len(b.ops) - 1; at < last {
@@ -167,7 +177,15 @@ func (b *builder) push(op Op) {
 	}
 }
 
+// end puts the insertion that was joined into its place.
+func (b *builder) end() {
+	if len(b.text) > 0 {
+		b.ops[b.join].text, b.text = string(b.text), b.text[:0]
+	}
+}
+
 func (b *builder) delta() Delta {
+	b.end()
 	if last := len(b.ops) - 1; last >= 0 && b.ops[last].kind == retaining {
 		return b.ops[:last]
 	}

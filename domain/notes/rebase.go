@@ -25,7 +25,7 @@ type Edit struct {
 }
 
 // MaxSteps is how many Ops one request may have compared, where each pair of
-// edits is a few: some 60 ms. A client that asks for more is too far behind: it
+// edits is a few, and one if both are empty: some 60 ms. A client that asks for more is too far behind: it
 // reads what others have done, which lifts its edits where there is time, and
 // sends again.
 const MaxSteps = 2_000_000
@@ -205,7 +205,7 @@ func (c Client) lifted(base int64, history []Revision, steps *int) ([]Delta, err
 			continue
 		}
 		for _, k := range known {
-			*steps -= len(k) + len(r.Delta)
+			*steps -= max(1, len(k)+len(r.Delta))
 		}
 		if *steps < 0 {
 			return nil, ErrBase
@@ -247,7 +247,7 @@ func (c *Client) follow(history []Revision, steps *int) error {
 // pass takes an edit of the client along the way, and the way past the edit.
 func (c *Client) pass(d Delta, steps *int) (Delta, error) {
 	for i, w := range c.way {
-		if *steps -= len(w) + len(d); *steps < 0 {
+		if *steps -= max(1, len(w)+len(d)); *steps < 0 {
 			return nil, ErrBase
 		}
 		c.way[i], d = Transform(w, d, true), Transform(d, w, false)

@@ -279,6 +279,21 @@ func TestTooFarBehind(t *testing.T) {
 	must(t, s, "me", s.version(), 2*notes.MaxEdits+1, mine...)
 }
 
+// An edit that others have emptied is looked at all the same: very many of them are too
+// many, too.
+func TestTooFarBehindEmptiedEdits(t *testing.T) {
+	s := holding(t, strings.Repeat(".", 10_000))
+	must(t, s, "first", 1, 1, deletes(0, 5_000))
+	same := slices.Repeat([]notes.Delta{deletes(0, 1)}, notes.MaxEdits)
+	for seq := int64(1); seq <= 5_000; seq += notes.MaxEdits {
+		must(t, s, "again", 1, seq, same...)
+	}
+	if err := refused(t, s, "me", 1, 1, same...); !errors.Is(err, notes.ErrBase) {
+		t.Error(err)
+	}
+	must(t, s, "me", 2, 1, inserts(0, "m"))
+}
+
 // Were a Client ever kept without its revisions, nothing would be applied by
 // guessing.
 func TestAClientThatLacksItsRevisions(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"connvo/domain/events"
 	"connvo/domain/notes"
 )
 
@@ -17,6 +18,8 @@ type server struct {
 	gap       func() int64 // how far the next version is from the last
 	far       int          // how many revisions a base may be behind, 0 for any
 	emptied   int          // edits that were applied as nothing
+	desk      *desk        // whose Store does what is asked, nil where this does it
+	floor     int64        // what is before it is compacted there
 }
 
 func newServer(gap func() int64) *server {
@@ -63,6 +66,9 @@ func (s *server) submit(r request) answer {
 }
 
 func (s *server) apply(r request) ([]notes.Revision, error) {
+	if s.desk != nil {
+		return s.submitted(r)
+	}
 	c := s.clients[r.client]
 	c.ID = r.client
 	repeated, err := c.Repeated(r.edits)
@@ -118,6 +124,10 @@ func (s *server) first(r request, repeated int) []notes.Revision {
 
 // restart forgets what is only in memory.
 func (s *server) restart() {
+	if s.desk != nil {
+		s.desk.notes = notes.NewStore(s.desk.db, events.NewLog(nil))
+		return
+	}
 	for id, c := range s.clients {
 		s.clients[id] = notes.Client{ID: c.ID, Seq: c.Seq, Base: c.Base, Known: c.Known}
 	}
@@ -125,6 +135,9 @@ func (s *server) restart() {
 
 // rollback takes back the last n revisions by a new one of the server's own.
 func (s *server) rollback(n int) error {
+	if s.desk != nil {
+		return s.rolledBack(n)
+	}
 	before := len(s.revisions) - n
 	undo, text := notes.Delta{}, s.replay(s.revisions[:before])
 	for _, r := range s.revisions[before:] {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"unicode/utf16"
@@ -25,14 +26,14 @@ var (
 func TestEverySeedConverges(t *testing.T) {
 	t.Parallel()
 	if *oneSeed != 0 {
-		if _, err := simulate(*oneSeed, t.Logf); err != nil {
+		if _, err := simulate(*oneSeed, nil, t.Logf); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	all := map[string]int{}
 	for seed := range uint64(*seeds) {
-		counts, err := simulate(seed+1, func(string, ...any) {})
+		counts, err := simulate(seed+1, nil, func(string, ...any) {})
 		if err != nil {
 			t.Fatalf("go test ./domain/notes -run TestEverySeedConverges -v -seed=%d: %v", seed+1, err)
 		}
@@ -63,17 +64,28 @@ type part struct {
 	revisions []notes.Revision
 }
 
-// simulate returns how often what has happened.
-func simulate(seed uint64, logf func(string, ...any)) (map[string]int, error) {
+// simulate returns how often what has happened, with the Store of a desk unless that is
+// nil. What panics is an error of its seed.
+func simulate(seed uint64, k *desk, logf func(string, ...any)) (counts map[string]int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%v\n%s", v, debug.Stack())
+		}
+	}()
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{rng: rng, server: newServer(func() int64 { return 1 + rng.Int64N(3) }), counts: map[string]int{}}
-	w.server.far = 1 + rng.IntN(120)
+	w.server.far, w.server.desk = 1+rng.IntN(120), k
 	for i := range editors {
 		w.editors = append(w.editors, &editor{id: fmt.Sprint("client", i)})
 	}
 	for range maxSteps {
 		if err := w.step(); err != nil {
 			return nil, err
+		}
+		if k != nil && rng.IntN(600) == 0 {
+			if err := w.compact(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	logf("%v, %d in flight, %d revisions", w.counts, len(w.flying), len(w.server.revisions))
@@ -85,6 +97,11 @@ func simulate(seed uint64, logf func(string, ...any)) (map[string]int, error) {
 	}
 	w.counts["emptied"] = w.server.emptied
 	logf("settled: %v, %d revisions, %q", w.counts, len(w.server.revisions), w.server.text)
+	if k != nil {
+		if err := w.server.stored(); err != nil {
+			return nil, err
+		}
+	}
 	return w.counts, w.server.check()
 }
 

@@ -47,7 +47,7 @@ func (t *Text) String() string {
 // Apply changes the text by d. It is Invalid, and the text remains as it was,
 // when d reaches past the end of the text or parts a surrogate pair.
 func (t *Text) Apply(d Delta) error {
-	at := 0
+	at, near := 0, place{}
 	for _, op := range d {
 		if op.kind == inserting {
 			continue
@@ -55,38 +55,44 @@ func (t *Text) Apply(d Delta) error {
 		if at += op.units; at > t.units {
 			return pastEnd(d.Reach() - t.units)
 		}
-		if _, _, within := t.find(at); within {
+		if _, within := t.find(&near, at); within {
 			return partsPair()
 		}
 	}
-	at = 0
+	at, near = 0, place{}
 	for _, op := range d {
 		switch op.kind {
 		case retaining:
 			at += op.units
 		case inserting:
-			t.insert(at, op)
+			t.insert(&near, at, op)
 			at += op.units
 		case deleting:
-			t.remove(at, op.units)
+			t.remove(&near, at, op.units)
 		}
 	}
 	return nil
 }
 
-// find returns the piece and the byte in it before which the first n units end,
-// and whether that is within a surrogate pair. At the end of a piece it is that
-// piece.
-func (t *Text) find(n int) (i, at int, within bool) {
-	for i < len(t.pieces) && n > t.pieces[i].units {
-		n -= t.pieces[i].units
+// place is the piece i, and how many units are before it.
+type place struct{ i, before int }
+
+// find moves p, which is not behind it, to the piece in which the first n units end.
+// It returns the byte there, and whether that is within a surrogate pair. At the end of
+// a piece it is that piece.
+func (t *Text) find(p *place, n int) (at int, within bool) {
+	if p.i == len(t.pieces) { // which was removed
+		*p = place{}
+	}
+	i, before := p.i, p.before
+	for i < len(t.pieces) && n > before+t.pieces[i].units {
+		before += t.pieces[i].units
 		i++
 	}
-	if i == len(t.pieces) {
-		return i, 0, false
+	if *p = (place{i, before}); i == len(t.pieces) {
+		return 0, false
 	}
-	at, within = t.pieces[i].byteAt(n)
-	return i, at, within
+	return t.pieces[i].byteAt(n - before)
 }
 
 // byteAt is where the first n units end.
@@ -98,28 +104,29 @@ func (p piece) byteAt(n int) (at int, within bool) {
 	return at, short < 0
 }
 
-func (t *Text) insert(n int, op Op) {
+func (t *Text) insert(near *place, n int, op Op) {
 	t.units += op.units
 	if len(t.pieces) == 0 {
 		t.pieces = pieces([]byte(op.text))
 		return
 	}
-	i, at, _ := t.find(n)
-	p := &t.pieces[i]
+	at, _ := t.find(near, n)
+	p := &t.pieces[near.i]
 	p.bytes = slices.Insert(p.bytes, at, []byte(op.text)...)
 	p.units += op.units
 	if len(p.bytes) > 2*pieceBytes {
-		t.pieces = slices.Replace(t.pieces, i, i+1, pieces(p.bytes)...)
+		t.pieces = slices.Replace(t.pieces, near.i, near.i+1, pieces(p.bytes)...)
 	}
 }
 
-func (t *Text) remove(at, units int) {
+func (t *Text) remove(near *place, at, units int) {
 	t.units -= units
 	for units > 0 {
-		i, from, _ := t.find(at)
-		if from == len(t.pieces[i].bytes) {
-			i, from = i+1, 0
+		from, _ := t.find(near, at)
+		if from == len(t.pieces[near.i].bytes) {
+			from, *near = 0, place{near.i + 1, at}
 		}
+		i := near.i
 		p := &t.pieces[i]
 		before := p.units
 		if from == 0 && units >= p.units {

@@ -25,7 +25,7 @@ func Transform(a, b Delta, aFirst bool) Delta {
 		a[0].units += b.Growth()
 		return a
 	}
-	to := builder{make(Delta, 0, len(a)+len(b))}
+	to := builder{ops: make(Delta, 0, len(a)+len(b))}
 	own, other := steps{ops: a}, steps{ops: b}
 	for own.more() {
 		switch {
@@ -49,7 +49,7 @@ func Transform(a, b Delta, aFirst bool) Delta {
 // Compose returns the one Delta that does what a and then b do. It is Invalid
 // when b parts a surrogate pair of what a inserts. Composing is associative.
 func Compose(a, b Delta) (Delta, error) {
-	to := builder{make(Delta, 0, len(a)+len(b))}
+	to := builder{ops: make(Delta, 0, len(a)+len(b))}
 	first, then := steps{ops: a}, steps{ops: b}
 	for first.more() || then.more() {
 		switch {

@@ -1,19 +1,12 @@
 // A page of the server in Chromium, signed in as EMAIL unless it is empty.
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import { launch, open } from "./browser.mjs";
 import { commands, obey, print } from "./follow.mjs";
 
-const require = createRequire(join(process.env.MODULES, "x.js"));
-const { chromium } = require("playwright-core");
 const login = `${process.env.ORIGIN}/dev/login?returnTo=/dev/login`;
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 try {
-  const page = await browser.newPage();
+  const page = await open(browser);
   await page.goto(login);
   if (process.env.EMAIL) {
     await page.getByLabel("E-mail").fill(process.env.EMAIL);

@@ -63,8 +63,7 @@ func openChromium(t *testing.T, origin string, who *person) client {
 	if who != nil {
 		email = who.Email
 	}
-	return run(t, "chromium.mjs", origin, "MODULES="+module(t, "playwright-core"), "CHROMIUM="+find(t, os.Getenv("CHROMIUM"), "chromium"),
-		"ORIGIN="+origin, "EMAIL="+email)
+	return run(t, "chromium.mjs", origin, append(chromium(t), "ORIGIN="+origin, "EMAIL="+email)...)
 }
 
 // script is a client that is a script of this directory: it takes a command a

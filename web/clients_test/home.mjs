@@ -1,22 +1,16 @@
 // Two browsers on the first page: one is Ada, the other Grace. What one says,
 // the other reads without doing anything; nothing breaks the page's policy.
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import assert from "node:assert/strict";
+import { launch, open } from "./browser.mjs";
 
 const [url, directory] = process.argv.slice(2);
-const require = createRequire(join(process.env.MODULES, "x.js"));
-const { chromium } = require("playwright-core");
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 const faults = [];
 
 const person = async (name) => {
-  const page = await (await browser.newContext({ colorScheme: "light" })).newPage();
+  const page = await open(browser, { colorScheme: "light" });
   page.on("pageerror", (e) => faults.push(`${name}: ${e}`));
   page.on("console", (m) => { if (m.type() === "error" && !m.text().includes("401")) faults.push(`${name}: ${m.text()}`); });
   page.on("request", (r) => { if (!r.url().startsWith(url)) faults.push(`${name}: asked for ${r.url()}`); });
@@ -42,7 +36,7 @@ try {
   assert.equal(await ada.locator("#messages li:not(.system)").count(), 2);
   await ada.screenshot({ path: join(directory, "home.png"), fullPage: true });
 
-  const login = await (await browser.newContext()).newPage();
+  const login = await open(browser);
   login.on("pageerror", (e) => faults.push(`docs: ${e}`));
   login.on("console", (m) => { if (m.type() === "error") faults.push(`docs: ${m.text()}`); });
   await login.goto(`${url}/dev/login?returnTo=/docs`);

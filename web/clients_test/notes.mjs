@@ -112,9 +112,9 @@ const tests = {
     assert.equal((await doc.closed).status, 404);
     assert.equal(doc.text, "never one two three");
     await assert.rejects(doc.flush(), (e) => e.status === 404);
-    // Whatever happens may open the notes again, so that it tries again, and may be refused again.
+    // Whatever happens, and time, may open the notes again, so that it tries again, and may be refused again.
     const refused = seen.filter((status) => !["live", "offline"].includes(status));
-    assert.deepEqual(refused.filter((status, i) => refused[i - 1] !== status), ["locked", "forbidden", "locked", "ended"]);
+    assert.match(refused.filter((status, i) => refused[i - 1] !== status).join(" "), /^locked forbidden locked (forbidden )?ended$/);
   },
 
   "what is too long waits until something is removed": async () => {
@@ -182,6 +182,32 @@ const tests = {
     await until(() => other.text === "Hello world!");
   },
 
+  "who only reads has the document loaded anew, too": async () => {
+    const { id, path, text } = await plan();
+    const other = await ada.notes(id);
+    other.replace(0, 0, "Hello");
+    await other.flush();
+    await ada.patch("/v1/meetings/{meetingId}/participants/{userId}", { path: { ...path, userId }, body: { role: "observer" } });
+    const doc = await grace.notes(id, { store: memory({ clientId: "of-a-reader", base: other.version + 1_000_000, content: "Hello old world", sent: [], request: null, unsent: [], clientSeq: 3 }) });
+    await until(() => doc.text === "Hello");
+    other.replace(5, 0, ", Grace");
+    await until(() => doc.text === "Hello, Grace");
+    assert.equal(doc.status, "live");
+    assert.equal(await text(), "Hello, Grace");
+  },
+
+  "what is no edit is refused at once, and nothing waits behind it": async () => {
+    const { id, text } = await plan();
+    const doc = await ada.notes(id);
+    doc.replace(0, 0, "Hello");
+    for (const op of [{ retain: 1.5 }, { retain: -1 }, { delete: NaN }, { delete: Infinity }, { retain: "1" }, {}, { embed: 1 }, { insert: { image: "x" } }, { insert: "x", attributes: { bold: true } }]) {
+      assert.throws(() => doc.edit([op, { insert: "x" }]), RangeError, JSON.stringify(op));
+    }
+    assert.equal(doc.text, "Hello");
+    await doc.flush();
+    assert.equal(await text(), "Hello");
+  },
+
   "a request without an answer is sent again as it was": async () => {
     for (const lost of ["request", "answer"]) {
       const { id, path, text } = await plan();
@@ -202,7 +228,10 @@ const tests = {
       network.lost = "";
       await one.flush();
       assert.equal(await text(), "Dear world");
-      assert.equal(new Set(network.sent.slice(before, -1)).size, 1, lost);
+      // Each number is sent in one form, however often it takes, as what was typed meanwhile may also have to be repeated.
+      const forms = new Set(network.sent);
+      assert.equal(forms.size, new Set([...forms].map((body) => JSON.parse(body).edits[0].clientSeq)).size, lost);
+      if (lost === "request") assert.ok(network.sent.filter((body) => body === network.sent[before]).length > 1);
       assert.deepEqual(new Set(network.statuses), new Set([200]));
       const [, hers, his] = lost === "request" ? (await edits(path)).map((e) => e.ops) : [0, 0, 0];
       if (lost === "request") assert.deepEqual([hers, his], [[{ delete: 6 }], []]); // sent, and emptied by the server
@@ -264,18 +293,20 @@ const tests = {
 
   "nothing is sent that is not written down": async () => {
     const { id, path, text } = await plan();
-    let fails = 2;
+    let [full, tried] = [true, 0];
     const store = memory();
     const save = store.save;
     store.save = async function (state) {
+      tried++;
       await sleep(20);
-      if (fails-- > 0) throw new Error("the disk is full");
+      if (full) throw new Error("the disk is full");
       save.call(this, state);
     };
     const doc = await ada.notes(id, { store });
     doc.replace(0, 0, "x");
-    await until(() => fails < 2);
+    await until(() => tried > 2);
     assert.deepEqual(await edits(path), []);
+    full = false;
     await doc.flush();
     assert.equal(await text(), "x");
     assert.equal(store.state.clientSeq, 1);
@@ -301,7 +332,7 @@ let failed = 0;
 const only = process.argv[2];
 await Promise.all(Object.entries(tests).filter(([name]) => !only || name.includes(only)).map(async ([name, test]) => {
   try {
-    await Promise.race([test(), sleep(60_000, undefined, { ref: false }).then(() => Promise.reject(new Error("it does not end")))]);
+    await Promise.race([test(), sleep(300_000, undefined, { ref: false }).then(() => Promise.reject(new Error("it does not end")))]);
     console.log(`ok ${name}`);
   } catch (e) {
     failed++;

@@ -1,23 +1,16 @@
 // Pages of other origins in a browser that is signed in: what is listed may use
 // the API by token and ticket, and nobody but the server's own page by cookie.
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import assert from "node:assert/strict";
+import { launch, open } from "./browser.mjs";
 
 const [url, listed, unlisted] = process.argv.slice(2);
-const require = createRequire(join(process.env.MODULES, "x.js"));
-const { chromium } = require("playwright-core");
 
 const grant = await (await fetch(`${url}/dev/token`, {
   method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ email: "ada@example.com" }),
 })).json();
 const bearer = { Authorization: `Bearer ${grant.accessToken}` };
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 
 // ask sends a request from the page; what the browser keeps from it is "kept back".
 const ask = (page, path, options) => page.evaluate(async ([to, options]) => {
@@ -45,7 +38,7 @@ const ticket = async () => {
 };
 
 try {
-  const page = await browser.newPage();
+  const page = await open(browser);
   await page.goto(`${url}/dev/login?returnTo=/dev/login`);
   await page.getByLabel("E-mail").fill("ada@example.com");
   const signedIn = page.waitForResponse((r) => r.request().method() === "GET" && r.url().endsWith("/dev/login"));

@@ -1,20 +1,13 @@
 // A page of another origin in Chromium, with the client of web/client: two documents
 // of one meeting, and a feed that is live.
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import assert from "node:assert/strict";
+import { launch, open } from "./browser.mjs";
 
 const [url, origin, meetingId, token] = process.argv.slice(2);
-const require = createRequire(join(process.env.MODULES, "x.js"));
-const { chromium } = require("playwright-core");
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 try {
-  const page = await browser.newPage();
+  const page = await open(browser);
   await page.goto(`${origin}/page`);
   const told = await page.evaluate(async ([url, meetingId, token]) => {
     const { connect } = await import("/index.js");

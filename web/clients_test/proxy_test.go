@@ -196,11 +196,13 @@ func (p *proxy) up() {
 	p.away = false
 }
 
-// cutAll ends all connections. p.mu is held.
+// cutAll ends all connections: what the server sends after it has returned passes on
+// none of them. p.mu is held.
 func (p *proxy) cutAll() {
 	for l := range p.links {
 		_ = l.client.SetLinger(0) // the client is told of a reset, where it can be told
 		l.end()
+		_, _ = l.client.Close(), l.server.Close()
 	}
 }
 

@@ -122,6 +122,7 @@ func TestTicketOpensAStreamOnce(t *testing.T) {
 		feed := meeting + "/messages?after=0"
 		ada.say(meeting, "one")
 		c := open(t, n.URL, nil)
+		c.send("GET", "/healthz", nil) // once the browser has started, which may take longer than a ticket is good
 		first := feed + "&ticket=" + ada.ticket(feed)
 		st := c.follow(first)
 		st.ready(false)

@@ -3,7 +3,6 @@ package clients_test
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -24,7 +23,7 @@ type server struct {
 	variables []string // of its configuration
 	t         *testing.T
 	dir       string
-	listen    string // where it listens, whenever it does
+	listen    string // where it listened last
 	URL       string
 
 	process *exec.Cmd
@@ -42,7 +41,7 @@ const limited = "CONNVO_RATE_LIMITS=on"
 // when the test ends.
 func serve(t *testing.T, variables ...string) *server {
 	t.Helper()
-	s := &server{t: t, variables: variables, dir: t.TempDir(), listen: free(t), up: make(chan struct{})}
+	s := &server{t: t, variables: variables, dir: t.TempDir(), listen: address(t), up: make(chan struct{})}
 	s.start()
 	t.Cleanup(func() {
 		if s.process != nil {
@@ -52,21 +51,30 @@ func serve(t *testing.T, variables ...string) *server {
 	return s
 }
 
-// free returns an address that nobody listens on. Its port is none of those that are given
-// to connections, so that nobody has it either while its server is down.
-func free(t *testing.T) string {
+// The ports of servers are none of those that the system gives to who asks for any: else
+// another test might have the port of a server that is to be started again.
+const firstPort, ports = 20_000, 10_000
+
+var port = struct {
+	sync.Mutex // guards last
+	last       int
+}{last: rand.IntN(ports)}
+
+// address returns one on which nobody listens, and that it has not returned before.
+func address(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000)))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
+	port.Lock()
+	defer port.Unlock()
+	for range ports {
+		port.last = (port.last + 1) % ports
+		address := fmt.Sprint("127.0.0.1:", firstPort+port.last)
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // nobody has called
+			return address
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		return l.Addr().String()
 	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // start starts it, on the port that it had before, and waits until it listens.
@@ -103,6 +111,7 @@ func (s *server) start() {
 	}()
 	select {
 	case s.URL = <-found:
+		s.listen = strings.TrimPrefix(s.URL, "http://")
 		s.mu.Lock()
 		close(s.up)
 		s.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -316,7 +315,7 @@ func TestTypeScriptWritesOnce(t *testing.T) {
 // TestTypeScriptInABrowser uses the client from a page of another origin.
 func TestTypeScriptInABrowser(t *testing.T) {
 	t.Parallel()
-	chromium, modules, files := find(t, os.Getenv("CHROMIUM"), "chromium"), module(t, "playwright-core"), http.FileServer(http.Dir(compiled(t)))
+	browser, files := chromium(t), http.FileServer(http.Dir(compiled(t)))
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/page" {
 			files.ServeHTTP(w, r)
@@ -328,5 +327,5 @@ func TestTypeScriptInABrowser(t *testing.T) {
 	t.Cleanup(page.Close)
 	s := serve(t, "CONNVO_CORS_ORIGINS="+page.URL)
 	ada := s.signIn("ada")
-	node(t, []string{"CHROMIUM=" + chromium, "MODULES=" + modules}, nil, "page.mjs", s.URL, page.URL, strings.TrimPrefix(ada.plan(), "/v1/meetings/"), ada.Token)
+	node(t, browser, nil, "page.mjs", s.URL, page.URL, strings.TrimPrefix(ada.plan(), "/v1/meetings/"), ada.Token)
 }

@@ -25,7 +25,7 @@ class Writer {
   constructor(number) {
     this.number = number;
     this.chance = chance(seed * 1000 + number);
-    this.client = connect({ url, token });
+    this.client = connect({ url, token, retries: 20 }); // it opens notes while the server starts again
     this.cursors = 0;
   }
 

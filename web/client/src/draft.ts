@@ -42,6 +42,7 @@ export interface NotesState {
 export const maxDocument = 100_000; // UTF-16 code units
 export const maxInsert = 20_000; // of one edit, in UTF-16 code units
 export const maxOps = 20_000; // of one edit
+export const maxBytes = 256 << 10; // of one edit as JSON
 export const maxEdits = 500; // of one request
 
 /** maxPending is how many edits wait at most; further ones become one with the last. */
@@ -126,7 +127,7 @@ export class Draft {
     if (!full && !typedOn(last, d)) return undefined;
     const one = compose(last, d);
     if (!full && inserted(one) > maxTyped) return undefined;
-    return one.length <= maxOps && inserted(one) <= maxInsert ? one : undefined;
+    return fits(one) ? one : undefined;
   }
 
   /** receive takes a revision and returns what it changes in text, nothing for one that is known or its own. */
@@ -251,13 +252,26 @@ function inserted(d: Delta): number {
   return d.reduce((n, op) => ("insert" in op ? n + op.insert.length : n), 0);
 }
 
+/** fits reports whether an edit is within the bounds of the server. */
+function fits(d: Delta): boolean {
+  return inserted(d) <= maxInsert && d.length <= maxOps && new TextEncoder().encode(JSON.stringify(d)).length <= maxBytes;
+}
+
 function checkSize(d: Delta): void {
-  if (inserted(d) > maxInsert) throw new RangeError(`an edit inserts at most ${maxInsert} UTF-16 code units`);
-  if (d.length > maxOps) throw new RangeError(`an edit has at most ${maxOps} operations`);
+  if (!fits(d)) throw new RangeError(`an edit inserts at most ${maxInsert} UTF-16 code units, and has at most ${maxOps} operations and ${maxBytes} bytes of JSON`);
   for (const op of d) {
     if ("insert" in op && (op.insert.includes("\0") || /\p{Surrogate}/u.test(op.insert))) {
       throw new RangeError("a text has neither U+0000 nor half a surrogate pair");
     }
+  }
+}
+
+/** checkOps throws a RangeError for what the types do not refuse: a fraction, what is negative, NaN, and members that no edit has. */
+export function checkOps(d: Delta): void {
+  for (const op of d) {
+    const [value, more] = Object.values(op) as unknown[];
+    const one = "insert" in op ? typeof value === "string" : ("retain" in op || "delete" in op) && Number.isSafeInteger(value) && (value as number) >= 0;
+    if (!one || more !== undefined) throw new RangeError("an operation is one retain, insert or delete, of a whole number or a text");
   }
 }
 
@@ -271,27 +285,34 @@ export function pieces(at: number, removed: number, text: string): Delta[] {
   return parts(normalize([{ retain: at }, { insert: text }, { delete: removed }]));
 }
 
+/** maxPart is how many operations a part has: so many, with all that it may insert, are within maxBytes. */
+const maxPart = 5_000;
+
 /** parts makes of one edit several that each are within the bounds and follow one another: what it removes, then what it inserts. */
 function parts(d: Delta): Delta[] {
-  if (inserted(d) <= maxInsert && d.length <= maxOps) return [d];
-  const removal = normalize(d.filter((op) => !("insert" in op)));
-  const all: Delta[] = removal.length > 0 ? [removal] : [];
+  if (fits(d)) return [d];
+  return [...cut(d.filter((op) => !("insert" in op))), ...cut(d.filter((op) => !("delete" in op)))];
+}
+
+/** cut makes several edits of one that only removes, or only inserts. */
+function cut(d: Delta): Delta[] {
+  const all: Delta[] = [];
   let at = 0; // in the text with all parts done
   let part: Op[] = [];
   let size = 0; // of what it inserts
   const end = (): void => {
-    if (size > 0) all.push(normalize(part));
+    const one = normalize(part);
+    if (one.length > 0) all.push(one);
     part = [{ retain: at }];
     size = 0;
   };
   for (const op of d) {
-    if ("retain" in op) {
-      at += op.retain;
-      part.push(op);
-    }
+    if (part.length >= maxPart) end();
+    if (!("insert" in op)) part.push(op);
+    if ("retain" in op) at += op.retain;
     let rest = "insert" in op ? op.insert : "";
     while (rest !== "") {
-      if (size >= maxInsert - 1 || part.length >= maxOps - 1) end();
+      if (size >= maxInsert - 1) end();
       let n = Math.min(rest.length, maxInsert - size);
       if (partsPair(rest, n)) n--;
       part.push({ insert: rest.slice(0, n) });

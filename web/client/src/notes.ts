@@ -2,7 +2,7 @@
 // sent one request at a time, and count once.
 
 import { diff, normalize, partsPair, type Delta } from "./delta.js";
-import { Diverged, Draft, maxDocument, pieces, well, type NotesRequest, type Revision } from "./draft.js";
+import { checkOps, Diverged, Draft, maxDocument, pieces, well, type NotesRequest, type Revision } from "./draft.js";
 import { backoff, newId, sleep, type Http } from "./http.js";
 import { Keeper, type NotesStore } from "./keeper.js";
 import type { Live } from "./live.js";
@@ -43,12 +43,13 @@ export async function openNotes(http: Http, live: Live, meetingId: string, optio
   const path = `/v1/meetings/${encodeURIComponent(meetingId)}`;
   let state = await options.store?.load();
   let locked = false;
+  const kept = state ? { version: state.base, content: state.content } : undefined;
   if (!state) {
     const note = await new NotesWire(http, path).read();
     state = { clientId: newId(), base: note.version, content: note.content, sent: [], request: null, unsent: [], clientSeq: 0 };
     locked = note.locked;
   }
-  return new NotesDocument(http, live, path, new Draft(state), options, locked);
+  return new NotesDocument(http, live, path, new Draft(state), options, locked, kept);
 }
 
 export class NotesDocument {
@@ -78,6 +79,7 @@ export class NotesDocument {
   constructor(
     http: Http, private readonly connection: Live, private readonly path: string,
     private readonly draft: Draft, private readonly options: NotesOptions, locked: boolean,
+    private kept: { version: number; content: string } | undefined, // what was written down, until the server is known to have it
   ) {
     this.closed = new Promise((resolve) => (this.settle = resolve));
     if (locked) this.blocked = { status: "locked", problem: undefined };
@@ -143,9 +145,10 @@ export class NotesDocument {
     this.replace(at, removed, put);
   }
 
-  /** edit does one edit of the text. It throws a RangeError, and changes nothing, where the edit does not fit or is over a bound. */
+  /** edit does one edit of the text. It throws a RangeError, and changes nothing, where the edit does not fit, is none, or is over a bound. */
   edit(d: Delta): void {
     if (this.over) throw new Error("the notes are closed");
+    checkOps(d);
     const canonical = normalize(d);
     if (canonical.length === 0) return;
     this.draft.edit(canonical);
@@ -287,6 +290,7 @@ export class NotesDocument {
     for (let failures = 0; !this.over; ) {
       try {
         if (this.broken) await this.reload();
+        else if (this.kept) await this.verify(this.kept);
         else if (this.sendable()) await this.send();
         else {
           await this.sleepy();
@@ -365,6 +369,12 @@ export class NotesDocument {
     }
   }
 
+  /** verify looks whether the server has had what was written down: not if it was put back to an older state since. */
+  private async verify({ version, content }: { version: number; content: string }): Promise<void> {
+    if (version > 0 && !(await this.wire.has(version, content))) this.breakOff();
+    this.kept = undefined;
+  }
+
   /** breakOff stops reading, so that the document is loaded anew. */
   private breakOff(): void {
     this.broken = true;
@@ -378,7 +388,7 @@ export class NotesDocument {
    */
   private async reload(): Promise<void> {
     const { draft } = this;
-    const { note, applied } = await this.wire.both(draft.clientId).catch((e: unknown) => {
+    const { note, applied } = await this.wire.both(draft.sent.length > 0 ? draft.clientId : undefined).catch((e: unknown) => {
       if (e instanceof ProblemError && (e.status === 403 || e.status === 404)) this.finish(e);
       throw e;
     });
@@ -390,6 +400,7 @@ export class NotesDocument {
     if (over.length > 0) this.changed(over, false);
     await this.keeper.save();
     this.broken = this.shared = false;
+    this.kept = undefined;
     this.tell();
     this.mended?.();
   }

@@ -19,6 +19,16 @@ export class NotesWire {
     return this.http.request({ method: "GET", path: `${this.path}/notes`, ...this.ending() }, (answer) => answer.json() as Promise<Note>);
   }
 
+  /** has tells whether the notes were that text at a version: not where it is no version of theirs, or no longer. */
+  async has(version: number, content: string): Promise<boolean> {
+    const once = this.http.request({ method: "GET", path: `${this.path}/notes/versions/${version}`, ...this.ending() }, (answer) => answer.json() as Promise<Note>);
+    const note = await once.catch((e: unknown) => {
+      if (e instanceof ProblemError && e.status === 404) return undefined;
+      throw e;
+    });
+    return note?.content === content;
+  }
+
   /** submit sends edits, once. */
   submit(clientId: string, { baseVersion, edits }: NotesRequest): Promise<unknown> {
     const body = { clientId, baseVersion, edits };
@@ -41,8 +51,9 @@ export class NotesWire {
     throw new Error("an edit without those before it was taken");
   }
 
-  /** both returns the notes, and the last edit of a client that is in them. */
-  async both(clientId: string): Promise<{ note: Note; applied: number | undefined }> {
+  /** both returns the notes, and the last edit of a client that is in them. Only who may write can ask for a client. */
+  async both(clientId: string | undefined): Promise<{ note: Note; applied: number | undefined }> {
+    if (clientId === undefined) return { note: await this.read(), applied: undefined };
     for (;;) {
       const applied = await this.applied(clientId);
       const note = await this.read();

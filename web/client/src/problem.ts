@@ -30,14 +30,15 @@ export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
 }
 
-/** problemOf reads the problem of an answer that is none of success. */
+/** problemOf reads the problem of an answer that is none of success. It rejects where the answer breaks off: what it would have said is not known. */
 export async function problemOf(answer: Response): Promise<ProblemError> {
   let problem: Problem | undefined;
+  const text = await answer.text();
   try {
-    const body: unknown = await answer.json();
+    const body: unknown = JSON.parse(text);
     if (typeof body === "object" && body !== null && "code" in body && "status" in body) problem = body as Problem;
   } catch {
-    // Something between here and the server has answered, or the answer broke off.
+    // Something between here and the server has answered.
   }
   problem ??= { title: answer.statusText || `HTTP ${answer.status}`, status: answer.status, code: answer.status >= 500 ? "unavailable" : "internal" };
   return new ProblemError(problem, retryAfterOf(answer));

@@ -60,6 +60,19 @@ test("an answer ends the request, and so does the first of its revisions", () =>
   assert.throws(() => d.receive(revision(4, put(0, "c"), "me", 3)), Diverged);
 });
 
+test("no edit is over the bounds of the server, whatever it is made of", () => {
+  const places = (n, first) => [...put(first, ""), ...Array.from({ length: n }, () => [{ insert: "abc" }, { delete: 3 }, { retain: 12 }]).flat()];
+  const bytes = (ops) => Buffer.byteLength(JSON.stringify(ops));
+  const d = open("x".repeat(99_990));
+  assert.throws(() => d.edit(places(6_500, 1)), RangeError);
+  assert.deepEqual([d.count, d.text], [0, d.content]);
+  for (const first of [1, 5, 9]) d.edit(delta.normalize(places(5_800, first)));
+  d.refused(d.next());
+  d.merge();
+  assert.ok(d.count > 1 && d.unsent.every((ops) => ops.length <= 20_000 && bytes(ops) <= 256 << 10));
+  assert.equal(d.pending.reduce((text, ops) => delta.apply(text, ops), d.content), d.text);
+});
+
 test("what is refused is sent anew as it is by then, and its numbers are given again", () => {
   const d = open("abc");
   d.edit(put(3, "!"));

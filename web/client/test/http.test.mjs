@@ -15,6 +15,10 @@ const serve = async (t, ...answers) => {
       asked.push({ method: request.method, url: request.url, headers: request.headers, body });
       const answer = answers.length > 1 ? answers.shift() : answers[0];
       if (answer === "gone") return void request.socket.destroy();
+      if (answer === "cut") {
+        response.writeHead(409, { "Content-Type": "application/problem+json", "Content-Length": "100" });
+        return void response.write('{"status":409,', () => request.socket.destroy());
+      }
       const [status, value, headers] = answer;
       response.writeHead(status, { "Content-Type": "application/json", ...headers });
       response.end(typeof value === "string" ? value : JSON.stringify(value));
@@ -40,6 +44,13 @@ test("a write that was not answered is sent again with its key", async (t) => {
   assert.ok(s.asked[0].headers["idempotency-key"].length >= 16);
   assert.equal(new Set(s.asked.map((r) => r.body)).size, 1);
   assert.equal(s.asked[0].headers.authorization, "Bearer x");
+});
+
+test("a refusal that breaks off is no answer", async (t) => {
+  const s = await serve(t, "cut", "cut", [200, { id: "usr_1" }]);
+  assert.equal((await connect({ url: s.url, token: "x" }).get("/v1/me")).id, "usr_1");
+  const cut = await serve(t, "cut");
+  await assert.rejects(connect({ url: cut.url, token: "x", retries: 1 }).get("/v1/me"), ConnectionError);
 });
 
 test("a file is sent as it is, also again", async (t) => {
