@@ -133,7 +133,7 @@ func (w *leaving) channels(n int) string {
 		select {
 		case l := <-w.arrived:
 			all = append(all, l.Channel)
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			w.t.Fatalf("only %v have arrived", all)
 		}
 	}
@@ -291,7 +291,7 @@ func TestUntrustedMailServerIsTriedAgain(t *testing.T) {
 	for range 2 {
 		select {
 		case <-calls:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("it was not tried twice")
 		}
 	}
