@@ -41,7 +41,8 @@ type Found struct {
 // number (MaxNumber for the first page). Case and accents do not matter; the last word,
 // of three characters or more, stands for all that begin with it. more is the position
 // below which there may be more, 0 when there are none; where few of the chunks with the
-// words pass, a page may be short, or empty, and not the last.
+// words pass, or many words begin as the last does, a page may be short, or empty, and
+// not the last.
 func (s *Store) Search(ctx context.Context, who domain.Actor, m domain.MeetingID, query string, f Filter, below int64, limit int) (found []Found, more int64, err error) {
 	if n := utf8.RuneCountInString(query); n > MaxQuery || strings.TrimSpace(query) == "" {
 		return nil, 0, domain.FailField("query.q", "must be 1 to %d characters", MaxQuery)
