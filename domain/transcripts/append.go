@@ -140,7 +140,7 @@ func (a *Appended) store(tx *db.WriteTx, m domain.MeetingID, drafts []Draft) err
 			continue
 		}
 		fresh = true
-		if err := begins.require(tx, m, d); err != nil {
+		if err := begins.check(tx, m, d); err != nil {
 			return at(i, err)
 		}
 		if err := insert(tx, m, position, d); err != nil {

@@ -50,9 +50,9 @@ func putIntoBuckets(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 // anywhere. It knows what is settled.
 type order map[int64]int64
 
-// require refuses a chunk that belongs before so many others that they cannot all be put
+// check refuses a chunk that belongs before so many others that they cannot all be put
 // in order anew.
-func (o order) require(tx db.Reader, m domain.MeetingID, d Draft) error {
+func (o order) check(tx db.Reader, m domain.MeetingID, d Draft) error {
 	in := d.Start.Truncate(bucketSize).Milliseconds()
 	from, known := o[in]
 	if !known {
