@@ -102,9 +102,6 @@ type Config struct {
 	// LineTimeout ends a request that sends lines and has sent none for so long;
 	// DefaultLineTimeout when 0.
 	LineTimeout time.Duration
-	// LingerTime is how long what such a request sends is read on after its last answer;
-	// DefaultLingerTime when 0.
-	LingerTime time.Duration
 	// StreamAdmissions and StreamTimeout are realtime.Config's Admissions and
 	// WriteTimeout.
 	StreamAdmissions int

@@ -25,11 +25,11 @@ const (
 	maxUnansweredBytes = 256 << 10
 	// DefaultLineTimeout ends a request that sends no line; an empty one will do.
 	DefaultLineTimeout = 60 * time.Second
-	// DefaultLingerTime is how long what the client sends after the last answer is read
-	// on, and lingerBytes how much of it, as by net/http: a connection that is closed while
+	// lingerTime is how long what the client sends after the last answer is read on, and
+	// lingerBytes how much of it, as by net/http: a connection that is closed while
 	// something of it is unread may take the answer with it.
-	DefaultLingerTime = 500 * time.Millisecond
-	lingerBytes       = 256 << 10
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
 )
 
 // ndjson is the media type of chunks that come a line each.
@@ -142,9 +142,9 @@ func (in *intake) serve(ctx context.Context) {
 	cancel()
 	select {
 	case <-read:
-		in.body.await(in.s.LingerTime)
+		in.body.await(lingerTime)
 	default:
-		wait := in.s.LingerTime
+		wait := lingerTime
 		if !taken || in.r.ProtoMajor > 1 { // HTTP/2 tells the end by itself
 			wait = 0
 		}

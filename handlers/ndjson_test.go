@@ -243,7 +243,7 @@ func TestWhatEndsARequestOfLinesIsTold(t *testing.T) {
 // they send meanwhile is taken, and thrown away.
 func TestWhoStillSendsIsToldTheEnd(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, false, func(c *handlers.Config) { c.LingerTime = patience })
+	s := newServer(t)
 	ada, grace := s.signIn("ada"), s.signIn("grace")
 	meeting := joined(ada, grace)
 	narrow := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -274,7 +274,6 @@ func TestWhoStillSendsIsToldTheEnd(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Error(err)
 	}
-	_ = in.body.Close()
 	in.wantEnd("meeting_not_active")
 }
 

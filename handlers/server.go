@@ -24,7 +24,7 @@ import (
 
 // Server answers every request. It is safe for concurrent use.
 type Server struct {
-	Config // as it was given, which nothing changes; BodyTimeout, LineTimeout and LingerTime are never 0
+	Config // as it was given, which nothing changes; BodyTimeout and LineTimeout are never 0
 
 	tickets  *tickets
 	presence *presence.Board
@@ -58,9 +58,6 @@ func New(c Config) (*Server, error) {
 	}
 	if s.LineTimeout == 0 {
 		s.LineTimeout = DefaultLineTimeout
-	}
-	if s.LingerTime == 0 {
-		s.LingerTime = DefaultLingerTime
 	}
 	s.api = newAPI(s.mux, c.Version)
 	s.apiRoutes()
