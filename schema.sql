@@ -542,13 +542,16 @@ CREATE TABLE transcribed (
 CREATE INDEX transcribed_by_age ON transcribed (org_id, oldest_at);
 
 -- Where in a transcript the chunks are that begin within five minutes: between first
--- and last, among others. The latest of them ends at end_ms.
+-- and last, among others. The latest of them ends at end_ms, and the last to begin begins
+-- at start_ms.
 CREATE TABLE transcript_buckets (
   meeting_id TEXT NOT NULL,
   bucket_ms  INTEGER NOT NULL,
   end_ms     INTEGER NOT NULL,
   first      INTEGER NOT NULL,
   last       INTEGER NOT NULL,
+  start_ms   INTEGER NOT NULL,
+  chunks     INTEGER NOT NULL,
   PRIMARY KEY (meeting_id, bucket_ms)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER transcribed_gone AFTER DELETE ON transcribed

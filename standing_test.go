@@ -79,21 +79,18 @@ func TestStandbyTakesOver(t *testing.T) {
 		}
 	}
 	t.Logf("after a kill: %d acknowledged, %d kept; the lease was taken after %s, and served after %s", len(promised), len(kept), taken, time.Since(began))
-	if taken > 45*time.Second {
-		t.Error("it took too long")
-	}
 
 	a.stand()
 	a.said.await(t, "following what the owner writes")
 	lines := b.follow("/v1/meetings", "")
 	id := lines.id()
-	began = time.Now()
 	b.end()
-	a.own()
-	t.Logf("handed over in %s", time.Since(began))
-	if time.Since(began) > 30*time.Second {
-		t.Error("it was waited for the lease to lapse")
+	began = time.Now()
+	a.said.await(t, "the lease is ours")
+	if taken = time.Since(began); taken > 20*time.Second { // it lapses 35 s after its last renewal, and is renewed every ten
+		t.Errorf("it was waited for the lease to lapse: %s", taken)
 	}
+	a.own()
 	lines = a.follow("/v1/meetings", id)
 	if ready := lines.ready(); !strings.Contains(ready, `"resumed":true`) {
 		t.Errorf("the stream has begun again: %s", ready)

@@ -121,7 +121,7 @@ func (k *killed) countsAudio() {
 	told := func(line string) bool { return slices.Contains(want, line) }
 	var lines []string
 	// A call is counted just after its words are stored, and so may be read first.
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); {
+	for until := time.Now().Add(patience); time.Now().Before(until); {
 		answer, err := k.client.Get(monitor)
 		if err != nil {
 			k.t.Fatal(err)

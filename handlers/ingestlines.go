@@ -146,7 +146,7 @@ func (in *intake) append(ctx context.Context, lines []line) (positions []int64, 
 	for tries := 0; tries < maxRetries; {
 		positions, err = in.tryAppend(drafts, lines[0].read)
 		kind := domain.KindOf(err)
-		if err == nil || (kind != domain.Unavailable && kind != domain.RateLimited) {
+		if err == nil || inDoubt(err) || (kind != domain.Unavailable && kind != domain.RateLimited) {
 			break
 		}
 		if kind == domain.Unavailable || ctx.Err() != nil {
@@ -155,6 +155,13 @@ func (in *intake) append(ctx context.Context, lines []line) (positions []int64, 
 		time.Sleep(retryFull)
 	}
 	return positions, err
+}
+
+// inDoubt reports whether an error is of what is stored all the same: sent again it would
+// be there twice.
+func inDoubt(err error) bool {
+	_, found := errors.AsType[*db.UnconfirmedError](err)
+	return found
 }
 
 // tryAppend stores the drafts in one transaction. What was read is stored also

@@ -69,7 +69,7 @@ type foundChunk struct {
 
 type foundChunks struct {
 	Items      []foundChunk `json:"items"`
-	NextCursor *string      `json:"nextCursor" doc:"A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 2,000 chunks with the words."`
+	NextCursor *string      `json:"nextCursor" doc:"A page with few items, or none, may be followed by more: where a speaker, a time or a beginning of many words is asked for, a page looks at 2,000 chunks."`
 }
 
 // transcriptStats is how much was said in a meeting.

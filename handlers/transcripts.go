@@ -145,7 +145,9 @@ func (s *Server) admitChunks(ctx context.Context, h http.Header, who domain.Acto
 	db.Gather(ctx)
 	return func(out storedChunks, err error) {
 		s.pressure.End(in.meeting(), n, since, err == nil)
-		s.showInterim(ctx, in.meeting(), out.interim)
+		if err == nil {
+			s.showInterim(ctx, in.meeting(), out.interim)
+		}
 	}, nil
 }
 

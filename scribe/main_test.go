@@ -35,7 +35,7 @@ const (
 	second   = 5 * time.Millisecond
 	aiSecond = 50 * time.Millisecond
 	// patience is how long a test waits for what must come.
-	patience = 20 * time.Second
+	patience = time.Minute
 	key      = "sk-test-0123456789"
 )
 

@@ -2,6 +2,7 @@
 package aitest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -85,7 +86,11 @@ func (e *Endpoint) Most() int {
 
 // ServeHTTP answers a request.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c, err := e.read(r)
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxForm))
+	if err != nil {
+		return // the caller has gone, or was killed
+	}
+	c, err := e.read(r, body)
 	if err != nil {
 		e.t.Errorf("%s %s is not as it is documented: %v", r.Method, r.URL, err)
 		w.WriteHeader(http.StatusTeapot)
@@ -112,7 +117,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // read takes a request apart, which must have what the documented one has, and nothing
 // else.
-func (e *Endpoint) read(r *http.Request) (c Call, err error) {
+func (e *Endpoint) read(r *http.Request, body []byte) (c Call, err error) {
 	if r.Method != http.MethodPost || r.URL.String() != "/v1/audio/transcriptions" {
 		return c, fmt.Errorf("it should be POST /v1/audio/transcriptions")
 	}
@@ -123,7 +128,7 @@ func (e *Endpoint) read(r *http.Request) (c Call, err error) {
 	if err != nil || media != "multipart/form-data" {
 		return c, fmt.Errorf("its type is %q", media)
 	}
-	form := multipart.NewReader(io.LimitReader(r.Body, maxForm), parameters["boundary"])
+	form := multipart.NewReader(bytes.NewReader(body), parameters["boundary"])
 	seen := map[string]bool{}
 	for {
 		part, err := form.NextRawPart()

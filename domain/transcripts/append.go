@@ -96,8 +96,9 @@ func (a Appended) Span() (first, last int64) {
 // it is the caller's to show it.
 //
 // Errors: Invalid, with the field of the draft such as "body.chunks[3].text", for
-// what Draft.Check finds and for a speaker who is no member; Forbidden to observers
-// and to who is not there; MeetingNotActive unless the meeting is active.
+// what Draft.Check finds, for a speaker who is no member, and for one that begins before
+// others where those are MaxBucket; Forbidden to observers and to who is not there;
+// MeetingNotActive unless the meeting is active.
 func (s *Store) Append(ctx context.Context, who domain.Actor, m domain.MeetingID, drafts []Draft) (a Appended, err error) {
 	if len(drafts) == 0 || len(drafts) > MaxChunks {
 		return a, domain.FailField("body.chunks", "must be 1 to %d", MaxChunks)
@@ -122,7 +123,7 @@ func (s *Store) Append(ctx context.Context, who domain.Actor, m domain.MeetingID
 
 // store stores the final drafts and arranges that they are settled.
 func (a *Appended) store(tx *db.WriteTx, m domain.MeetingID, drafts []Draft) error {
-	fresh := false
+	fresh, begins := false, order{}
 	for i, d := range drafts {
 		if d.Interim {
 			if err := a.show(tx, m, d); err != nil {
@@ -139,6 +140,9 @@ func (a *Appended) store(tx *db.WriteTx, m domain.MeetingID, drafts []Draft) err
 			continue
 		}
 		fresh = true
+		if err := begins.check(tx, m, d); err != nil {
+			return at(i, err)
+		}
 		if err := insert(tx, m, position, d); err != nil {
 			return err
 		}

@@ -13,8 +13,14 @@ import (
 // looked for between the first and the last chunk of the buckets that it touches.
 const bucketSize = 5 * time.Minute
 
-// bucket is where the chunks are that begin in a part of the meeting.
-type bucket struct{ end, first, last int64 }
+// MaxBucket is how many chunks may begin in the same five minutes in any order: as many
+// as may be sent in that time. A chunk that belongs before others has their segments
+// cut anew, and stored; of more, only those are taken that begin after all.
+const MaxBucket = 30_000
+
+// bucket is where the chunks are that begin in a part of the meeting, how many they are,
+// and where the last of them begins.
+type bucket struct{ end, first, last, start, chunks int64 }
 
 // putIntoBuckets notes where chunks of the meeting are.
 func putIntoBuckets(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
@@ -28,13 +34,37 @@ func putIntoBuckets(tx *db.WriteTx, m domain.MeetingID, chunks []Chunk) error {
 			order = append(order, start)
 		}
 		b.end, b.last = max(b.end, c.End.Milliseconds()), c.Position
+		b.start, b.chunks = max(b.start, c.Start.Milliseconds()), b.chunks+1
 		buckets[start] = b
 	}
 	for _, start := range order {
 		b := buckets[start]
-		if _, err := tx.Exec(upsertBucket, m, start, b.end, b.first, b.last); err != nil {
+		if _, err := tx.Exec(upsertBucket, m, start, b.end, b.first, b.last, b.start, b.chunks); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// order is where what is sent may begin, by the bucket that it begins in; 0 where that is
+// anywhere. It knows what is settled.
+type order map[int64]int64
+
+// check refuses a chunk that belongs before so many others that they cannot all be put
+// in order anew.
+func (o order) check(tx db.Reader, m domain.MeetingID, d Draft) error {
+	in := d.Start.Truncate(bucketSize).Milliseconds()
+	from, known := o[in]
+	if !known {
+		var err error
+		from, err = db.One(tx, db.Int, selectFull, m, in, MaxBucket)
+		if err != nil && !errors.Is(err, db.ErrNone) {
+			return err
+		}
+		o[in] = from
+	}
+	if d.Start.Milliseconds() < from {
+		return domain.FailField("startMs", "must be at least %d: more than %d chunks begin in these five minutes already", from, MaxBucket)
 	}
 	return nil
 }
@@ -162,10 +192,17 @@ func scanReach(r db.Row) (v reach, err error) {
 }
 
 const upsertBucket = `
-INSERT INTO transcript_buckets (meeting_id, bucket_ms, end_ms, first, last)
-VALUES (?, ?, ?, ?, ?)
+INSERT INTO transcript_buckets (meeting_id, bucket_ms, end_ms, first, last, start_ms, chunks)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (meeting_id, bucket_ms) DO UPDATE
-SET end_ms = max(end_ms, excluded.end_ms), last = excluded.last`
+SET end_ms = max(end_ms, excluded.end_ms), last = excluded.last,
+  start_ms = max(start_ms, excluded.start_ms), chunks = chunks + excluded.chunks`
+
+const selectFull = `
+SELECT start_ms
+FROM transcript_buckets
+WHERE meeting_id = ?1 AND bucket_ms = ?2 AND chunks >= ?3
+-- scope: transcript_buckets.meeting_id=?1`
 
 // The chunk with which so many of a stretch are looked at, and the same from its end.
 const selectStretchEnd = `

@@ -150,3 +150,42 @@ func TestSegmentsOfWhoSaidLittleAreLookedForAPartAtATime(t *testing.T) {
 		}
 	}
 }
+
+// Words that begin as many others do are found a part at a time, whoever has said
+// them, settled or not, and none is lost.
+func TestCommonBeginningsAreFoundAPartAtATime(t *testing.T) {
+	r := newRoom(t)
+	chunks := r.hears(4100, rarely)
+	r.must(r.db.Write(t.Context(), func(tx *write) error { return transcripts.Derive(tx, r.id, chunks) }))
+	all := append(positionsOf(chunks), r.append(says("word by word", time.Hour), says("no other", time.Hour))[0])
+	slices.Reverse(all)
+	rare := []int64{chunks[2100].Position, chunks[100].Position}
+	for name, test := range map[string]struct {
+		query  string
+		filter transcripts.Filter
+		want   []int64
+		pages  int
+	}{
+		"a beginning":             {"wor", transcripts.Filter{}, all, 42},
+		"a word":                  {"WORD", transcripts.Filter{}, all, 42},
+		"of who said little":      {"wor", transcripts.Filter{Speaker: "Rare"}, rare, 3},
+		"with a rare word":        {"2100 wor", transcripts.Filter{}, rare[:1], 1},
+		"with two common words":   {"word wor", transcripts.Filter{}, all, 42},
+		"with a word of nobody":   {"zucchini wor", transcripts.Filter{}, nil, 1},
+		"a beginning that is not": {"worx", transcripts.Filter{}, nil, 1},
+	} {
+		var got []int64
+		pages := 0
+		for below := int64(domain.MaxNumber); below != 0; pages++ {
+			found, more, err := r.store.Search(t.Context(), r.ada, r.id, test.query, test.filter, below, 100)
+			r.must(err)
+			for _, f := range found {
+				got = append(got, f.Position)
+			}
+			below = more
+		}
+		if !slices.Equal(got, test.want) || pages != test.pages {
+			t.Errorf("%s: %d found on %d pages, want %d on %d", name, len(got), pages, len(test.want), test.pages)
+		}
+	}
+}

@@ -20,6 +20,10 @@ const (
 	// how often, until enough are the speaker's and of the time that were asked for.
 	searchPage  = 200
 	searchPages = 10
+	// commonEvery is how common the words with a beginning are that the index is not asked
+	// for: it puts together all places of all of them before it tells the first. One in so
+	// many chunks has one, of the newest searchPage.
+	commonEvery = 50
 	// snippetWords is how many words a snippet has at most.
 	snippetWords = 24
 )
@@ -37,7 +41,8 @@ type Found struct {
 // number (MaxNumber for the first page). Case and accents do not matter; the last word,
 // of three characters or more, stands for all that begin with it. more is the position
 // below which there may be more, 0 when there are none; where few of the chunks with the
-// words pass, a page may be short, or empty, and not the last.
+// words pass, or many words begin as the last does, a page may be short, or empty, and
+// not the last.
 func (s *Store) Search(ctx context.Context, who domain.Actor, m domain.MeetingID, query string, f Filter, below int64, limit int) (found []Found, more int64, err error) {
 	if n := utf8.RuneCountInString(query); n > MaxQuery || strings.TrimSpace(query) == "" {
 		return nil, 0, domain.FailField("query.q", "must be 1 to %d characters", MaxQuery)
@@ -86,14 +91,56 @@ func (l *looking) look(below int64) (more int64, err error) {
 			return l.last(), nil
 		}
 	}
-	expression := l.query.expression(l.meeting)
+	if len(unsettled) > 0 {
+		below = min(below, unsettled[0].Position)
+	}
+	common, err := l.common(below)
+	switch {
+	case err != nil:
+		return 0, err
+	case common && len(l.query) == 1:
+		return l.pages(below, func(below int64) ([]Chunk, error) {
+			return db.All(l.tx, scanFresh, selectNewest, l.meeting, below, searchPage)
+		})
+	}
+	asked, beginning := l.query, l.query.prefix()
+	if common {
+		asked, beginning = asked[:len(asked)-1], false
+	}
+	expression := asked.expression(l.meeting, beginning)
+	return l.pages(below, func(below int64) ([]Chunk, error) {
+		return db.All(l.tx, scanFresh, selectMatches, l.meeting, expression, below, searchPage)
+	})
+}
+
+// common reports whether the last word is the beginning of words that many of the newest
+// chunks below the position have.
+func (l *looking) common(below int64) (bool, error) {
+	if !l.query.prefix() {
+		return false, nil
+	}
+	newest, err := db.All(l.tx, scanFresh, selectNewest, l.meeting, below, searchPage)
+	if err != nil || len(newest) < searchPage {
+		return false, err // of so few the index tells all at once
+	}
+	last, n := l.query[len(l.query)-1:], 0
+	for _, c := range newest {
+		if last.in(c.Text) {
+			n++
+		}
+	}
+	return n*commonEvery >= searchPage, nil
+}
+
+// pages looks at pages of chunks below the position, the newest first, as next reads them.
+func (l *looking) pages(below int64, next func(below int64) ([]Chunk, error)) (more int64, err error) {
 	for range searchPages {
-		chunks, err := db.All(l.tx, scanFresh, selectMatches, l.meeting, expression, below, searchPage)
+		chunks, err := next(below)
 		if err != nil {
 			return 0, err
 		}
 		for _, c := range chunks {
-			if l.add(c) {
+			if l.query.in(c.Text) && l.add(c) {
 				return l.last(), nil
 			}
 			below = c.Position
@@ -156,9 +203,10 @@ func (q query) in(text string) bool {
 	return len(missing) == 0
 }
 
-// expression is what the index is asked: each word of the query in the meeting. They
-// are letters and digits, so nothing in them is an operator.
-func (q query) expression(m domain.MeetingID) string {
+// expression is what the index is asked: each word of the query in the meeting, the last
+// also as the beginning of others. They are letters and digits, so nothing in them is an
+// operator.
+func (q query) expression(m domain.MeetingID, beginning bool) string {
 	var b strings.Builder
 	for i, w := range q {
 		if i > 0 {
@@ -166,7 +214,7 @@ func (q query) expression(m domain.MeetingID) string {
 		}
 		b.WriteString(`"` + codeOf(m) + w + `"`)
 	}
-	if q.prefix() {
+	if beginning {
 		b.WriteString(" *")
 	}
 	return b.String()
@@ -207,6 +255,15 @@ func (q query) snippet(text string) string {
 	}
 	return b.String()
 }
+
+// selectNewest is what came last, first, in the index or not.
+const selectNewest = `
+SELECT position, start_ms, end_ms, confidence, speaker_id, label, language, text
+FROM transcripts
+WHERE meeting_id = ?1 AND position < ?2
+ORDER BY position DESC
+LIMIT ?3
+-- scope: transcripts.meeting_id=?1`
 
 // selectMatches looks for words in one meeting, what came last first.
 const selectMatches = `

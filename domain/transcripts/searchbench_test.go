@@ -35,6 +35,9 @@ func (r *room) talk(b *testing.B, n int) {
 			chunks := make([]transcripts.Chunk, min(benchBlock, n-done))
 			for i := range chunks {
 				var text strings.Builder
+				if i%2 == 0 {
+					text.WriteString("the ") // as in English: no beginning is more common
+				}
 				for range 12 {
 					text.WriteString(word(zipf.Uint64()) + " ")
 				}
@@ -78,6 +81,9 @@ func BenchmarkSearch(b *testing.B) {
 		{"two words", word(1) + " " + word(900), transcripts.Filter{}},
 		{"prefix", word(400)[:3], transcripts.Filter{}},
 		{"common prefix", word(80)[:3], transcripts.Filter{}},
+		{"commonest prefix", "the", transcripts.Filter{}},
+		{"commonest prefix of who said little", "the", transcripts.Filter{Speaker: string(r.grace.User)}},
+		{"rare word and commonest prefix", word(15_000) + " the", transcripts.Filter{}},
 		{"word of a speaker", word(50), transcripts.Filter{Speaker: "Speaker 3"}},
 		{"common word of who said little", word(0), transcripts.Filter{Speaker: string(r.grace.User)}},
 		{"common word of the first minute", word(0), transcripts.Filter{To: time.Minute}},

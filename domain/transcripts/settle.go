@@ -19,15 +19,19 @@ const Settle = "transcripts.settle"
 // The bounds of settling.
 const (
 	// settleEvery is how long it waits at least for more to settle with it: what is
-	// kept of a meeting is written once a second at most.
+	// kept of a meeting is written once a second at most, but of one of which more
+	// has come than fits a portion.
 	settleEvery = time.Second
 	// settlePause is added for every meeting of the round before. A meeting costs
 	// some pages of the log each time, so the more there are, the more seldom it is:
 	// of a thousand each is settled every five seconds, from beginning to beginning.
 	// A round that has left what was older than settleEvery is followed sooner.
 	settlePause = 4 * time.Millisecond
-	maxRound    = 50_000 // chunks of a round, which are in memory: some 15 MB
-	roundPage   = 1000   // chunks that one transaction reads
+	// maxRound is how many chunks a round has, which are in memory, and maxRoundText with
+	// how much text it reads no further: some 15 MB together.
+	maxRound     = 50_000
+	maxRoundText = 8 << 20 // bytes
+	roundPage    = 1000    // chunks that one transaction reads
 	// maxPortion is how many chunks one transaction settles, in a few milliseconds: what
 	// it writes besides them is the same for one. The chunk with which they come to
 	// portionText is the last, so that it is not many milliseconds where they are long.
@@ -113,6 +117,7 @@ func (s *Settler) round(ctx context.Context) (at progress, chunks []Chunk, err e
 	if err != nil {
 		return at, nil, err
 	}
+	goesOn, text := at.meeting != "", 0 // one that goes on has its end
 	for after := at.settled; after < at.until; {
 		var page []Chunk
 		err := s.db.Read(ctx, func(tx db.Reader) (err error) {
@@ -126,11 +131,15 @@ func (s *Settler) round(ctx context.Context) (at progress, chunks []Chunk, err e
 			if c.Meeting > at.meeting || c.Meeting == at.meeting && c.Position > at.position {
 				chunks = append(chunks, c)
 			}
+			text += len(c.Text)
 		}
 		if len(page) < roundPage {
 			break
 		}
 		after = page[len(page)-1].Position
+		if text > maxRoundText && !goesOn {
+			at.until = after
+		}
 	}
 	slices.SortStableFunc(chunks, func(a, b Chunk) int {
 		return cmp.Or(cmp.Compare(a.Meeting, b.Meeting), cmp.Compare(a.Position, b.Position))

@@ -167,6 +167,25 @@ func TestNothingIsLostNorTwiceWhileItIsSettled(t *testing.T) {
 	}
 }
 
+// TestRoundsOfMuchTextAreShorter: what one holds in memory is bounded by its text, too,
+// and what it leaves comes with the next.
+func TestRoundsOfMuchTextAreShorter(t *testing.T) {
+	r := newRoom(t)
+	r.exec(`
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
+		INSERT INTO transcripts (position, meeting_id, created_at, start_ms, end_ms, confidence, speaker_id, label, language, utterance, text)
+		SELECT (SELECT last FROM sequence) + i, ?1, ?2, 1000 * i, 1000 * i + 500, 1, '', '', '', '', hex(zeroblob(5000)) FROM n`, r.id, r.now.UnixMilli())
+	for _, want := range []int64{1000, 1100} {
+		r.settle()
+		if n := r.number(`SELECT count(*) FROM transcripts WHERE position <= (SELECT settled FROM transcript_progress)`); n != want {
+			t.Errorf("%d chunks are settled, want %d", n, want)
+		}
+	}
+	if got := r.state().Speaking.Words; got != 1100 {
+		t.Errorf("%d words", got)
+	}
+}
+
 func TestWhatIsSaidTooEarlyIsCountedWhenItIsHeard(t *testing.T) {
 	r := newRoom(t)
 	r.now = r.now.Add(10 * time.Minute)

@@ -268,3 +268,27 @@ func TestFilters(t *testing.T) {
 		}
 	}
 }
+
+// Of five minutes in which as much was said as may be, only what comes after all of it is
+// taken: what belongs before has all that follows stored anew.
+func TestWhatBelongsBeforeTooManyIsRefused(t *testing.T) {
+	r := newRoom(t)
+	named := says("named", time.Second)
+	named.Utterance = "u1"
+	first := r.append(named, says("last", 100*time.Second), says("later", 6*time.Minute))
+	r.settle()
+	r.exec(`UPDATE transcript_buckets SET chunks = ?`, transcripts.MaxBucket-2)
+	r.append(says("early", 10*time.Second), says("before", 99*time.Second))
+	r.settle()
+	_, err := r.store.Append(t.Context(), r.ada, r.id, []transcripts.Draft{says("first", 101*time.Second), says("too early", 100*time.Second-time.Millisecond)})
+	if e, ok := err.(*domain.Error); !ok || e.Kind != domain.Invalid || e.Field != "body.chunks[1].startMs" {
+		t.Errorf("%#v", err)
+	}
+	r.append(says("at the same time", 100*time.Second), says("in another five minutes", 5*time.Minute))
+	if again := r.append(named); again[0] != first[0] {
+		t.Errorf("what is stored already is at %v", again)
+	}
+	if all := r.all(transcripts.Filter{}); len(all) != 7 {
+		t.Errorf("%d chunks", len(all))
+	}
+}

@@ -2103,7 +2103,7 @@ export interface components {
         };
         FoundChunks: {
             items: components["schemas"]["FoundChunk"][];
-            /** @description A page with few items, or none, may be followed by more: where a speaker or a time is asked for, a page looks at 2,000 chunks with the words. */
+            /** @description A page with few items, or none, may be followed by more: where a speaker, a time or a beginning of many words is asked for, a page looks at 2,000 chunks. */
             nextCursor: string | null;
         };
         FoundLine: {
