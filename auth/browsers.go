@@ -169,7 +169,7 @@ func (b *Browsers) SignOut(ctx context.Context, cookie string) (domain.Actor, st
 	if err != nil {
 		return domain.Actor{}, "", err
 	}
-	if err := b.people.EndSession(ctx, domain.Actor{User: s.User, Session: s.Name, Expires: s.TokenEnds}); err != nil {
+	if err := b.people.EndSession(ctx, domain.Actor{User: s.User, Session: s.Name}); err != nil {
 		return domain.Actor{}, "", err
 	}
 	if b.kit == nil || refresh == "" {
