@@ -290,6 +290,27 @@ func TestStrangersAreLimitedByAddress(t *testing.T) {
 	s.until("an address two seconds later", 2, "1", from("198.51.100.7"))
 }
 
+// Whoever says that a page of another site sends them fills the record no faster than
+// whoever guesses tokens, and keeps nobody of the same address from their work.
+func TestRequestsOfOtherSitesAreLimitedByAddress(t *testing.T) {
+	s := limited(t)
+	ada := s.signIn("ada")
+	send := func() answer {
+		return s.nobody().do("POST", "/v1/meetings", `{"title":"Plan"}`, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+	}
+	if a := send(); a.Status != http.StatusForbidden {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	s.until("another site", 59, "1", send)
+	ada.plan("Plan")
+	if err := s.endAudit(); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.number(`SELECT count(*) FROM audit WHERE outcome = 'refused'`); n != 60 {
+		t.Errorf("%d refusals are recorded", n)
+	}
+}
+
 // TestAddressIsThePeers where no proxy is believed.
 func TestAddressIsThePeers(t *testing.T) {
 	s := limited(t)

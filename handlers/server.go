@@ -188,7 +188,8 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 	c.route, c.audits = pattern, s.audited[pattern]
 	if !s.admitPage(r, c) {
 		s.meter.crossSite()
-		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
+		// Anybody can say that they are one, and each is recorded.
+		s.refuse(w, r, s.limitStranger(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this")))
 		return
 	}
 	if err := s.prepare(w, r, c, pattern); errors.Is(err, errSpentTicket) {
