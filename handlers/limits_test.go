@@ -25,7 +25,7 @@ func limited(t *testing.T, changes ...func(*handlers.Config)) *limitedServer {
 	s.now.Store(time.Now().UnixNano())
 	s.server = startServer(t, false, append(changes, func(c *handlers.Config) {
 		var err error
-		c.Limits, err = ratelimit.New(t.Context(), ratelimit.Config{DB: c.DB, Log: c.Log, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
+		c.Limits, err = ratelimit.New(t.Context(), ratelimit.Config{DB: c.DB, Log: c.Log, StoreEvery: time.Hour, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,6 +176,9 @@ func TestRequestsOfAUserAreLimited(t *testing.T) {
 	if got := me.Header.Get("RateLimit-Policy") + me.Header.Get("RateLimit"); got != `"api";q=1000;w=60"api";r=0;t=1` {
 		t.Error(got)
 	}
+	// That she was seen is written by itself, once, and counted when the next is.
+	until(t, "it is stored that she was seen", func() bool { return s.number(`SELECT count(*) FROM last_seen`) == 1 })
+	s.exec(`UPDATE users SET display_name = 'Ada' WHERE id = ?`, ada.ID)
 	rows, closures := s.rows(), s.DB.Stats().Closures
 	for _, c := range []struct {
 		name, method, path string
