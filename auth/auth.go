@@ -24,6 +24,8 @@ type Person struct {
 	EmailVerified bool   // the provider has seen that the address is theirs
 	Name          string // "" when the provider has none
 	AvatarURL     string // "" when there is none
+	// ChangedAt is when the provider last changed any of it, zero where it does not say.
+	ChangedAt time.Time
 }
 
 // Directory is where the identity provider keeps people.
@@ -168,6 +170,7 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 			OrgRole:       c.OrgRole,
 			Memberships:   memberships,
 			At:            c.IssuedAt,
+			ChangedAt:     p.ChangedAt,
 		})
 		return nil, err
 	})

@@ -122,6 +122,29 @@ func TestFirstSightMakesTheUser(t *testing.T) {
 	}
 }
 
+// The token of the first request may be some minutes old, and webhooks come in any
+// order: what the person was like before the directory was asked is no news.
+func TestWhatWasToldBeforeTheFirstSightIsNoNews(t *testing.T) {
+	h := newHouse(t)
+	begun := h.clock.Now()
+	token := good(t, begun)
+	h.clock.advance(30 * time.Second)
+	h.directory.person.ChangedAt = begun.Add(20 * time.Second)
+	actor := h.mustAuthenticate(t, token)
+	for _, c := range []struct {
+		after time.Duration
+		want  string
+	}{{10 * time.Second, "Ada"}, {20 * time.Second, "Ada"}, {21 * time.Second, "Augusta"}} {
+		err := h.db.Write(t.Context(), func(tx *db.WriteTx) error {
+			return h.people.Renew(tx, users.Identity{Subject: "user_1", Email: "ada@example.com", Name: "Augusta", At: begun.Add(c.after)})
+		})
+		me, failed := h.people.Me(t.Context(), actor)
+		if err != nil || failed != nil || me.DisplayName != c.want {
+			t.Errorf("told after %v: %+v, %v, %v, want %s", c.after, me, err, failed, c.want)
+		}
+	}
+}
+
 func TestBurstOfFirstRequestsAsksOnce(t *testing.T) {
 	h := newHouse(t)
 	var all sync.WaitGroup
