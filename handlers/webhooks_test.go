@@ -113,7 +113,7 @@ func TestWebhookIsBelievedForItsSignatureOnly(t *testing.T) {
 	if log := s.Log.String(); strings.Contains(log, webhookSecret) || strings.Contains(log, "session_1") {
 		t.Error("the log has the secret or a body")
 	}
-	if f := s.Inbox.Figures(); f.Refused != 8 {
+	if f := s.Inbox.Figures(); f.Refused != 11 || f.Unreadable != 4 {
 		t.Errorf("%+v", f)
 	}
 
