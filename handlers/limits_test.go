@@ -314,6 +314,27 @@ func TestRequestsOfOtherSitesAreLimitedByAddress(t *testing.T) {
 	}
 }
 
+// However many addresses somebody guesses from, the record has room for others.
+func TestRefusalsOfManyAddressesDoNotFillTheRecord(t *testing.T) {
+	s := limited(t, func(c *handlers.Config) { c.AddressHeader = "Fly-Client-IP" })
+	gone := s.signIn("gone")
+	gone.deactivate()
+	for n := range 650 {
+		address := fmt.Sprintf("2001:db8:%x::1", n)
+		if a := s.nobody().do("GET", "/v1/me", nil, "Authorization", "Bearer nonsense", "Fly-Client-IP", address); a.Status != http.StatusUnauthorized {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+	}
+	gone.do("GET", "/v1/me", nil)
+	if err := s.endAudit(); err != nil {
+		t.Fatal(err)
+	}
+	known, unknown := s.number(`SELECT count(*) FROM audit WHERE outcome = 'refused' AND actor_id <> ''`), s.number(`SELECT count(*) FROM audit WHERE actor_id = ''`)
+	if known != 1 || unknown != 600 {
+		t.Errorf("%d refusals of who is known are recorded, %d of others", known, unknown)
+	}
+}
+
 // TestAddressIsThePeers where no proxy is believed.
 func TestAddressIsThePeers(t *testing.T) {
 	s := limited(t)

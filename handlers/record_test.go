@@ -369,3 +369,20 @@ func TestRefusalsNameWhomTheyRefuse(t *testing.T) {
 		t.Errorf("the log does not name who was refused:\n%s", log)
 	}
 }
+
+// What is done to a person is found by their id, whoever has done it.
+func TestWhatIsDoneToAPersonIsFoundByTheirID(t *testing.T) {
+	s := newServer(t)
+	boss, ada, eve := s.signInAs("boss", "org_1", "admin"), s.signInAs("ada", "org_1", "member"), s.signInAs("eve", "org_1", "member")
+	eve.do("POST", "/v1/users/"+string(ada.ID)+"/deactivate", nil)
+	boss.must("POST", "/v1/users/"+string(ada.ID)+"/deactivate", nil)
+	boss.must("POST", "/v1/users/"+string(ada.ID)+"/activate", nil)
+	var got []string
+	for _, l := range s.recorded("org_1") {
+		if l.Resource == string(ada.ID) {
+			got = append(got, fmt.Sprint(l.Actor == boss.ID, " ", l.Action, " ", l.Outcome))
+		}
+	}
+	slices.Sort(got) // a refusal is stored later than a write
+	equalDeeds(t, got, "false user.deactivated refused", "true user.activated allowed", "true user.deactivated allowed")
+}
