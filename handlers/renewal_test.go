@@ -109,7 +109,9 @@ func TestStreamOfABrowserOutlivesItsTokens(t *testing.T) {
 		asked := e.Count(authenticatePath)
 		s.advance(e, step)
 		if i < 2 {
-			until(t, "the streams are renewed", func() bool { return e.Count(authenticatePath) > asked })
+			until(t, "the streams are renewed", func() bool {
+				return e.Count(authenticatePath) > asked && s.number(`SELECT token_ends_at FROM sessions`) > s.Clock.Now().Add(tokenTime/2).UnixMilli()
+			})
 		}
 		var m struct{ Position int64 }
 		ada.must("POST", meeting+"/messages", `{"content":"Still here"}`, header...).into(t, &m)
