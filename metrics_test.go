@@ -140,7 +140,7 @@ func TestFiguresOfARunningServer(t *testing.T) {
 		`connvo_http_request_duration_seconds_count{class="2xx",route="PATCH /v1/me"} 1`,
 		`connvo_credentials_refused_total{credential="token",reason="malformed"} 1`,
 		`connvo_credentials_refused_total{credential="cookie",reason="foreign"} 1`,
-		`connvo_credentials_refused_total{credential="ticket",reason="other"} 1`,
+		`connvo_credentials_refused_total{credential="ticket",reason="malformed"} 1`,
 		`connvo_redirects_refused_total 1`, `connvo_cross_site_refused_total 1`,
 		`connvo_live_streams 1`, `connvo_live_runs_total{outcome="first"} 1`, `connvo_live_runs_total{outcome="changed"} 1`,
 		`connvo_live_lag_seconds_count 1`, `connvo_db_writes_waiting 0`, `connvo_jobs{state="dead"} 0`,

@@ -24,6 +24,8 @@ type Person struct {
 	EmailVerified bool   // the provider has seen that the address is theirs
 	Name          string // "" when the provider has none
 	AvatarURL     string // "" when there is none
+	// ChangedAt is when the provider last changed any of it, zero where it does not say.
+	ChangedAt time.Time
 }
 
 // Directory is where the identity provider keeps people.
@@ -59,21 +61,24 @@ func NewAuthenticator(v *Verifier, people *users.Store, directory Directory, see
 // Errors: Unauthenticated as Verifier.Verify says, when the token's session has
 // ended, and when the directory does not know the subject; Forbidden for a
 // deactivated user; Unavailable when the identity provider or the database
-// cannot answer now.
+// cannot answer now. A deactivated user, or one whose session has ended, is
+// returned with the error, for the record.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (domain.Actor, error) {
 	c, err := a.verifier.Verify(ctx, token)
 	if err != nil {
 		return domain.Actor{}, err
 	}
 	account, err := a.account(ctx, c)
-	if err != nil {
+	switch {
+	case account.User == "":
 		return domain.Actor{}, err
+	case err != nil:
+	case !account.Active:
+		err = errDeactivated
+	default:
+		a.seen.Note(account.User)
 	}
-	if !account.Active {
-		return domain.Actor{}, errDeactivated
-	}
-	a.seen.Note(account.User)
-	return actorOf(account, c), nil
+	return actorOf(account, c), err
 }
 
 var errTokenEnded = refuse(Ended, "the session has ended")
@@ -105,7 +110,7 @@ func actorOf(a users.Account, c Claims) domain.Actor {
 }
 
 // account returns the account that the claims are about, made or brought up to
-// date as they say, unless their session has ended.
+// date as they say; as it is, with an error, if their session has ended.
 func (a *Authenticator) account(ctx context.Context, c Claims) (users.Account, error) {
 	account, err := a.people.BySubject(ctx, c.Subject, c.Session)
 	if errors.Is(err, db.ErrNone) {
@@ -118,7 +123,7 @@ func (a *Authenticator) account(ctx context.Context, c Claims) (users.Account, e
 	case err != nil:
 		return users.Account{}, err
 	case account.Ended:
-		return users.Account{}, errTokenEnded
+		return account, errTokenEnded
 	case !c.news(account):
 		return account, nil
 	}
@@ -165,6 +170,7 @@ func (a *Authenticator) arrive(ctx context.Context, c Claims) error {
 			OrgRole:       c.OrgRole,
 			Memberships:   memberships,
 			At:            c.IssuedAt,
+			ChangedAt:     p.ChangedAt,
 		})
 		return nil, err
 	})

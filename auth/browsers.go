@@ -123,8 +123,8 @@ func (b *Browsers) Open(ctx context.Context, access, refresh string) (Cookie, do
 // end, meanwhile.
 //
 // Errors: Unauthenticated when the session has ended; Forbidden for a
-// deactivated user; Unavailable when the token has ended and WorkOS cannot renew
-// it now.
+// deactivated user, who is returned all the same, for the record; Unavailable when
+// the token has ended and WorkOS cannot renew it now.
 func (b *Browsers) Authenticate(ctx context.Context, cookie string) (domain.Actor, *Renewable, error) {
 	k, err := parseKey(cookie)
 	if err != nil {
@@ -135,7 +135,7 @@ func (b *Browsers) Authenticate(ctx context.Context, cookie string) (domain.Acto
 		return domain.Actor{}, nil, err
 	}
 	if !s.Account.Active {
-		return domain.Actor{}, nil, errDeactivated
+		return actorIn(s), nil, errDeactivated
 	}
 	switch now := b.now(); {
 	case refresh == "":
@@ -169,7 +169,7 @@ func (b *Browsers) SignOut(ctx context.Context, cookie string) (domain.Actor, st
 	if err != nil {
 		return domain.Actor{}, "", err
 	}
-	if err := b.people.EndSession(ctx, domain.Actor{User: s.User, Session: s.Name, Expires: s.TokenEnds}); err != nil {
+	if err := b.people.EndSession(ctx, domain.Actor{User: s.User, Session: s.Name}); err != nil {
 		return domain.Actor{}, "", err
 	}
 	if b.kit == nil || refresh == "" {

@@ -53,7 +53,7 @@ type InboxFigures struct {
 	Unsigned   int64 // without a signature
 	Wrong      int64 // whose signature is wrong
 	Stale      int64 // signed too long ago, or ahead
-	Unreadable int64 // whose signature or body cannot be read
+	Unreadable int64 // whose signature or body cannot be read, or is too large
 }
 
 // NewInbox returns an inbox. Without a secret, "", every webhook is refused;
@@ -129,6 +129,10 @@ func (in *Inbox) Receive(ctx context.Context, signature string, body []byte) err
 	}
 	return err
 }
+
+// Unread counts a webhook whose body was refused before it was read: too large, of
+// another type, or cut off.
+func (in *Inbox) Unread() { in.unreadable.Add(1) }
 
 func (in *Inbox) countRefused(r Reason) {
 	switch r {

@@ -175,5 +175,5 @@ func (b *Browsers) over(ctx context.Context, s users.Session, err error) error {
 		return err
 	}
 	b.log.Info("a session is renewed no more", "user", s.User, "session", s.Current, "reason", err)
-	return errors.Join(err, b.people.EndSession(ctx, domain.Actor{User: s.User, Session: s.Name, Expires: s.TokenEnds}))
+	return errors.Join(err, b.people.EndSession(ctx, domain.Actor{User: s.User, Session: s.Name}))
 }

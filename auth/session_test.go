@@ -64,6 +64,16 @@ func TestTokensOfAnEndedSessionAreRefused(t *testing.T) {
 	}
 	h.mustAuthenticate(t, bare)
 	wantKind(t, h.signOutError(t, first), domain.Unauthenticated, "the session has ended")
+
+	// Whoever has a refresh token gets tokens of the session from WorkOS for as long
+	// as it goes on there, which a sign-out by token does not end.
+	for range 12 {
+		h.clock.advance(30 * 24 * time.Hour)
+		h.mustAuthenticate(t, good(t, h.clock.Now(), jwt.MapClaims{"sid": "session_3"}))
+		h.mustSignOut(t, good(t, h.clock.Now(), jwt.MapClaims{"sid": "session_of " + h.clock.Now().String()})) // which forgets what may be forgotten
+		_, err := h.auth.Authenticate(t.Context(), good(t, h.clock.Now()))
+		wantKind(t, err, domain.Unauthenticated, "the session has ended")
+	}
 }
 
 func TestSigningOut(t *testing.T) {

@@ -166,13 +166,14 @@ func (d *WorkOSDirectory) ask(ctx context.Context, address string, most int64) (
 
 // wireUser is what we read of a user of WorkOS. A member that is null is "".
 type wireUser struct {
-	ID        string `json:"id"`
-	Email     string `json:"email"`
-	Verified  bool   `json:"email_verified"`
-	FirstName string `json:"first_name"`
-	LastName  string `json:"last_name"`
-	Name      string `json:"name"`
-	Picture   string `json:"profile_picture_url"`
+	ID        string    `json:"id"`
+	Email     string    `json:"email"`
+	Verified  bool      `json:"email_verified"`
+	FirstName string    `json:"first_name"`
+	LastName  string    `json:"last_name"`
+	Name      string    `json:"name"`
+	Picture   string    `json:"profile_picture_url"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // person returns the person that the answer is about.
@@ -197,6 +198,7 @@ func (u wireUser) person() (Person, error) {
 		EmailVerified: u.Verified,
 		Name:          strings.Join(strings.Fields(words), " "),
 		AvatarURL:     picture(u.Picture),
+		ChangedAt:     u.UpdatedAt,
 	}, nil
 }
 

@@ -208,7 +208,8 @@ func (d *desk) fails(t *testing.T) time.Duration {
 func (d *desk) tells(t *testing.T) {
 	t.Helper()
 	p, err := d.Person(t.Context(), "user_grace")
-	want := auth.Person{Email: "grace@example.com", EmailVerified: true, Name: "Grace Hopper", AvatarURL: "https://pictures.example/grace"}
+	want := auth.Person{Email: "grace@example.com", EmailVerified: true, Name: "Grace Hopper", AvatarURL: "https://pictures.example/grace",
+		ChangedAt: time.Date(2026, 2, 28, 23, 15, 2, 111e6, time.UTC)}
 	if err != nil || p != want {
 		t.Errorf("got %+v, %v, want %+v", p, err, want)
 	}

@@ -131,15 +131,19 @@ func TestFiguresAreLiveOnceASecond(t *testing.T) {
 	before := f.Connections
 	ada.follow(meeting).ready()
 	ada.say(meeting, "Hello")
-	alone.snapshot(&f)
-	if took := time.Since(began); f.Connections <= before || took < 900*time.Millisecond {
-		t.Errorf("%d connections after %d, %v after the first figures", f.Connections, before, took)
+	told := 0
+	for f.Connections <= before { // what else has changed may come first
+		alone.snapshot(&f)
+		told++
+	}
+	if took := time.Since(began); took < time.Duration(told)*time.Second-100*time.Millisecond {
+		t.Errorf("told %d times in %v after the first figures", told, took)
 	}
 	if r := among.round(); len(r.Results) != 1 || r.Results[0].Q != figuresPath {
 		t.Errorf("%+v", r)
 	}
 	s.signInAs("boss", "org_1", domain.OrgMember)
-	alone.endsWith("forbidden")
+	alone.endsAmid("forbidden")
 	none := strings.NewReplacer()
 	for {
 		// A last figure may have been on its way.

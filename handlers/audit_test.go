@@ -289,3 +289,28 @@ func TestSpellingHidesNothingFromTheRecord(t *testing.T) {
 		t.Errorf("%d entries are about the meeting", found)
 	}
 }
+
+// A stream lasts longer than somebody belongs to an organization, whose admins learn
+// nothing of what they follow afterwards.
+func TestStreamOfWhoHasLeftIsRecordedForTheirOrganization(t *testing.T) {
+	s := newServer(t)
+	ada := s.signInAs("ada", "org_1", "member")
+	st := ada.follow(live("/v1/me"))
+	connection := st.ready().ConnectionID
+	st.round()
+	s.exec(`UPDATE users SET org_id = 'org_2' WHERE id = ?`, ada.ID)
+	st.round()
+	ada.changes(connection, []string{"/v1/flags"}, nil)
+	st.round()
+	for org, want := range map[string]string{"org_1": "stream.opened", "org_2": "stream.changed"} {
+		var got []string
+		for _, l := range s.recorded(org) {
+			if strings.HasPrefix(string(l.Action), "stream.") {
+				got = append(got, string(l.Action))
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s is told of %v, want %s", org, got, want)
+		}
+	}
+}

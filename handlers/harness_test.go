@@ -56,8 +56,6 @@ const (
 	patience = 20 * time.Second
 	// second is the unit of heartbeats: ?heartbeat=1 is one in 20 ms.
 	second = 20 * time.Millisecond
-	// bodyTime is what a client has to send a body.
-	bodyTime = 300 * time.Millisecond
 	// streamTime is what a client has to take an event.
 	streamTime = time.Second
 	// admissions is how many streams begin in a second: no test waits for that.
@@ -168,7 +166,6 @@ func startWith(t testing.TB, announces bool, workos *workostest.Emulator, change
 		Dev:              s.Dev,
 		Regions:          handlers.Regions{Home: []string{"loc"}},
 		Second:           second,
-		BodyTimeout:      bodyTime,
 		StreamAdmissions: admissions,
 		StreamTimeout:    streamTime,
 	}

@@ -25,7 +25,7 @@ func limited(t *testing.T, changes ...func(*handlers.Config)) *limitedServer {
 	s.now.Store(time.Now().UnixNano())
 	s.server = startServer(t, false, append(changes, func(c *handlers.Config) {
 		var err error
-		c.Limits, err = ratelimit.New(t.Context(), ratelimit.Config{DB: c.DB, Log: c.Log, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
+		c.Limits, err = ratelimit.New(t.Context(), ratelimit.Config{DB: c.DB, Log: c.Log, StoreEvery: time.Hour, Now: func() time.Time { return time.Unix(0, s.now.Load()) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,6 +176,9 @@ func TestRequestsOfAUserAreLimited(t *testing.T) {
 	if got := me.Header.Get("RateLimit-Policy") + me.Header.Get("RateLimit"); got != `"api";q=1000;w=60"api";r=0;t=1` {
 		t.Error(got)
 	}
+	// That she was seen is written by itself, once, and counted when the next is.
+	until(t, "it is stored that she was seen", func() bool { return s.number(`SELECT count(*) FROM last_seen`) == 1 })
+	s.exec(`UPDATE users SET display_name = 'Ada' WHERE id = ?`, ada.ID)
 	rows, closures := s.rows(), s.DB.Stats().Closures
 	for _, c := range []struct {
 		name, method, path string
@@ -288,6 +291,48 @@ func TestStrangersAreLimitedByAddress(t *testing.T) {
 	}
 	s.passes(2 * time.Second)
 	s.until("an address two seconds later", 2, "1", from("198.51.100.7"))
+}
+
+// Whoever says that a page of another site sends them fills the record no faster than
+// whoever guesses tokens, and keeps nobody of the same address from their work.
+func TestRequestsOfOtherSitesAreLimitedByAddress(t *testing.T) {
+	s := limited(t)
+	ada := s.signIn("ada")
+	send := func() answer {
+		return s.nobody().do("POST", "/v1/meetings", `{"title":"Plan"}`, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+	}
+	if a := send(); a.Status != http.StatusForbidden {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	s.until("another site", 59, "1", send)
+	ada.plan("Plan")
+	if err := s.endAudit(); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.number(`SELECT count(*) FROM audit WHERE outcome = 'refused'`); n != 60 {
+		t.Errorf("%d refusals are recorded", n)
+	}
+}
+
+// However many addresses somebody guesses from, the record has room for others.
+func TestRefusalsOfManyAddressesDoNotFillTheRecord(t *testing.T) {
+	s := limited(t, func(c *handlers.Config) { c.AddressHeader = "Fly-Client-IP" })
+	gone := s.signIn("gone")
+	gone.deactivate()
+	for n := range 650 {
+		address := fmt.Sprintf("2001:db8:%x::1", n)
+		if a := s.nobody().do("GET", "/v1/me", nil, "Authorization", "Bearer nonsense", "Fly-Client-IP", address); a.Status != http.StatusUnauthorized {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+	}
+	gone.do("GET", "/v1/me", nil)
+	if err := s.endAudit(); err != nil {
+		t.Fatal(err)
+	}
+	known, unknown := s.number(`SELECT count(*) FROM audit WHERE outcome = 'refused' AND actor_id <> ''`), s.number(`SELECT count(*) FROM audit WHERE actor_id = ''`)
+	if known != 1 || unknown != 600 {
+		t.Errorf("%d refusals of who is known are recorded, %d of others", known, unknown)
+	}
 }
 
 // TestAddressIsThePeers where no proxy is believed.

@@ -155,6 +155,9 @@ func membersOf(e *domain.Error) map[string]any {
 // streamProblem is problem for a live stream.
 func (s *Server) streamProblem(ctx context.Context, err error) realtime.Problem {
 	p := s.problem(ctx, err)
+	if p.Status == http.StatusTooManyRequests {
+		s.meter.limited(callOf(ctx).route) // the answer, a stream, does not show it
+	}
 	body, _ := json.Marshal(p) // strings and numbers always encode
 	passes := p.Status == http.StatusTooManyRequests || p.Status >= http.StatusInternalServerError
 	return realtime.Problem{Status: p.Status, Body: body, Passes: passes}

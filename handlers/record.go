@@ -13,6 +13,7 @@ import (
 	"connvo/domain/notes"
 	"connvo/domain/participants"
 	"connvo/domain/users"
+	"connvo/ratelimit"
 	"connvo/realtime"
 )
 
@@ -24,6 +25,9 @@ type detailed interface{ detail() map[string]string }
 // meetingsPrefix is what the paths of what is in a meeting begin with.
 const meetingsPrefix = apiPrefix + "meetings/"
 
+// usersPrefix is what the paths of what is about one person begin with.
+const usersPrefix = apiPrefix + "users/"
+
 // resourceOf returns what the record calls that which a path is about: the
 // meeting where it is in one, else the path, which has no parameters.
 func resourceOf(path string) string {
@@ -32,6 +36,16 @@ func resourceOf(path string) string {
 		return meeting
 	}
 	return path
+}
+
+// doneTo is resourceOf for what is done or was to be: also the person where it is done
+// to one.
+func doneTo(path string) string {
+	if rest, found := strings.CutPrefix(path, usersPrefix); found {
+		person, _, _ := strings.Cut(rest, "/")
+		return person
+	}
+	return resourceOf(path)
 }
 
 // discreet returns how a path was spelled, as admins are told it: of one in a
@@ -45,24 +59,23 @@ func discreet(path, spelled string) string {
 }
 
 // owner returns whose admins may read what the record says of the resource: those
-// of a meeting's organization, where it has one, else those of the caller's.
-func (c *call) owner(tx db.Reader, resource string) string {
-	if !strings.HasPrefix(resource, domain.MeetingPrefix) {
-		return c.who.Org
+// of a meeting's organization, where it has one, else those of the one that the caller
+// belongs to now, which may have changed since a stream began.
+func (c *call) owner(tx db.Reader, resource string) (string, error) {
+	if strings.HasPrefix(resource, domain.MeetingPrefix) {
+		if org, err := meetings.OrgOf(tx, domain.MeetingID(resource)); org != "" || (err != nil && !errors.Is(err, db.ErrNone)) {
+			return org, err
+		}
 	}
-	org, err := meetings.OrgOf(tx, domain.MeetingID(resource))
-	if err != nil || org == "" {
-		return c.who.Org
-	}
-	return org
+	return users.OrgOf(tx, c.who.User)
 }
 
 // note records what no write carries.
 func (s *Server) note(r *http.Request, c *call, action audit.Action, outcome audit.Outcome, resource string, detail any) error {
 	e := c.entry(r, action, outcome, resource, detail)
-	if err := s.DB.Read(r.Context(), func(tx db.Reader) error {
-		e.Org = c.owner(tx, resource)
-		return nil
+	if err := s.DB.Read(r.Context(), func(tx db.Reader) (err error) {
+		e.Org, err = c.owner(tx, resource)
+		return err
 	}); err != nil {
 		return err
 	}
@@ -93,7 +106,7 @@ func (c *call) inPlace(detail string) string {
 
 // recordWrite records a write that has changed something, in its transaction. at
 // is where what it made is found, or "".
-func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) error {
+func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) (err error) {
 	if c.audits == "" || !tx.Changed() {
 		return nil
 	}
@@ -110,8 +123,10 @@ func (c *call) recordWrite(tx *db.WriteTx, r *http.Request, in any, at string) e
 			detail[name] = value
 		}
 	}
-	e := c.entry(r, c.audits, audit.Allowed, resourceOf(at), detail)
-	e.Org = c.owner(tx, e.Resource)
+	e := c.entry(r, c.audits, audit.Allowed, doneTo(at), detail)
+	if e.Org, err = c.owner(tx, e.Resource); err != nil {
+		return err
+	}
 	return audit.Record(tx, e)
 }
 
@@ -156,11 +171,20 @@ func (s *Server) noteRefusal(r *http.Request, err error, p *problem) {
 	case !withheld(err, p):
 		return
 	}
+	if !s.hasRoom(c) {
+		return
+	}
 	action := c.audits
 	if action == "" {
 		action = audit.RequestMade
 	}
-	_ = s.note(r, c, action, audit.Refused, resourceOf(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code}) // see above
+	_ = s.note(r, c, action, audit.Refused, doneTo(r.URL.Path), map[string]string{"method": r.Method, "path": shown(r.URL.Path), "code": p.Code}) // see above
+}
+
+// hasRoom reports whether a refusal is recorded: that of somebody who is known is, and
+// of others as many as the policy allows, which the figures count all of.
+func (s *Server) hasRoom(c *call) bool {
+	return c.who.User != "" || s.Limits == nil || s.Limits.Take(ratelimit.Unknown, "all").Allowed
 }
 
 // editsOfNotes is the route of which the record has what was wrong, too.
@@ -267,7 +291,7 @@ func signsIn(path string) bool {
 // noteRefusedSession records that somebody was not signed in, and why. They are
 // not, whether it can be recorded or not.
 func (s *Server) noteRefusedSession(r *http.Request, c *call, p *problem) {
-	if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden {
+	if (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) && s.hasRoom(c) {
 		detail := map[string]string{"code": p.Code, "reason": p.Detail}
 		_ = s.Audit.Note(c.entry(r, audit.SessionStarted, audit.Refused, r.URL.Path, detail)) // see above
 	}

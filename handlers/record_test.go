@@ -340,3 +340,49 @@ func TestInsightsAreReadAndDeletedOnTheRecord(t *testing.T) {
 	equalDeeds(t, deeds, did("insights.deleted", one), did("meeting.created", "/v1/meetings"), did("meeting.ended", meeting+"/end"),
 		did("meeting.read", "/v1/insights?limit=3"), did("meeting.started", meeting+"/start"))
 }
+
+// Who is known and is not let in is named, so that the admins of their organization
+// learn of it.
+func TestRefusalsNameWhomTheyRefuse(t *testing.T) {
+	s := newServer(t)
+	gone, out := s.signInAs("gone", "org_1", "member"), s.signInAs("out", "org_1", "member")
+	cookie := gone.cookie()
+	gone.deactivate()
+	out.must("POST", logoutPath, nil)
+	gone.do("GET", "/v1/me", nil)
+	s.nobody().do("POST", "/v1/meetings", `{"title":"Plan"}`, "Cookie", cookie)
+	out.do("GET", "/v1/meetings", nil)
+	refused := map[string]int{}
+	for _, l := range s.recorded("org_1") {
+		if l.Outcome == audit.Refused && l.Session != "" {
+			refused[string(l.Actor)+" "+l.Resource+" "+string(l.Action)]++
+		}
+	}
+	for _, want := range []string{
+		string(gone.ID) + " /v1/me request.made", string(gone.ID) + " /v1/meetings meeting.created", string(out.ID) + " /v1/meetings request.made",
+	} {
+		if refused[want] != 1 {
+			t.Errorf("%q is recorded %d times: %v", want, refused[want], refused)
+		}
+	}
+	if log := s.Log.String(); !strings.Contains(log, "status=403") || strings.Count(log, "user="+string(gone.ID)) != 2 {
+		t.Errorf("the log does not name who was refused:\n%s", log)
+	}
+}
+
+// What is done to a person is found by their id, whoever has done it.
+func TestWhatIsDoneToAPersonIsFoundByTheirID(t *testing.T) {
+	s := newServer(t)
+	boss, ada, eve := s.signInAs("boss", "org_1", "admin"), s.signInAs("ada", "org_1", "member"), s.signInAs("eve", "org_1", "member")
+	eve.do("POST", "/v1/users/"+string(ada.ID)+"/deactivate", nil)
+	boss.must("POST", "/v1/users/"+string(ada.ID)+"/deactivate", nil)
+	boss.must("POST", "/v1/users/"+string(ada.ID)+"/activate", nil)
+	var got []string
+	for _, l := range s.recorded("org_1") {
+		if l.Resource == string(ada.ID) {
+			got = append(got, fmt.Sprint(l.Actor == boss.ID, " ", l.Action, " ", l.Outcome))
+		}
+	}
+	slices.Sort(got) // a refusal is stored later than a write
+	equalDeeds(t, got, "false user.deactivated refused", "true user.activated allowed", "true user.deactivated allowed")
+}

@@ -191,7 +191,8 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *call) {
 	c.route, c.audits = pattern, s.audited[pattern]
 	if !s.admitPage(r, c) {
 		s.meter.crossSite()
-		s.refuse(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this"))
+		// Anybody can say that they are one, and each is recorded.
+		s.refuse(w, r, s.limitStranger(w, r, domain.Fail(domain.Forbidden, "a page of another site may not do this")))
 		return
 	}
 	if err := s.prepare(w, r, c, pattern); errors.Is(err, errSpentTicket) {
@@ -299,19 +300,40 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p.write(w)
 }
 
-// problem is problemOf, with an entry in the log where the server has failed. To stop
-// is no failure, and would be one for each open stream.
+// problem is problemOf, with an entry in the log where the server has failed, or has
+// decided not to answer now.
 func (s *Server) problem(ctx context.Context, err error) *problem {
 	p := problemOf(err)
-	if p.Status >= http.StatusInternalServerError && domain.KindOf(err) != domain.ShuttingDown {
-		cause := err
-		if e, found := errors.AsType[*domain.Error](err); found && e.Cause != nil {
-			cause = e.Cause
-		}
-		if p, found := errors.AsType[*db.PanicError](cause); found {
-			cause = p // which logs its stack
-		}
+	if p.Status < http.StatusInternalServerError {
+		return p
+	}
+	switch cause := failure(ctx, err); {
+	case cause != nil:
 		s.Log.Error("request failed", "request", callOf(ctx).id, "code", p.Code, "error", cause)
+	case domain.KindOf(err) != domain.ShuttingDown: // which ends every stream there is
+		s.Log.Info("request refused for now", "request", callOf(ctx).id, "code", p.Code, "reason", p.Detail)
 	}
 	return p
+}
+
+// failure returns why the server has failed, nil where it has not: to have no room, no
+// such service, or to stop is a decision, which has no cause; and who has gone waits for
+// nothing.
+func failure(ctx context.Context, err error) error {
+	if _, decided := errors.AsType[*problem](err); decided {
+		return nil
+	}
+	cause := err
+	if e, found := errors.AsType[*domain.Error](err); found && e.Kind != domain.Internal {
+		if e.Cause == nil || ctx.Err() != nil {
+			return nil
+		}
+		cause = e.Cause
+	} else if found && e.Cause != nil {
+		cause = e.Cause
+	}
+	if p, found := errors.AsType[*db.PanicError](cause); found {
+		return p // which logs its stack
+	}
+	return cause
 }

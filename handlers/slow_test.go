@@ -8,12 +8,23 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"connvo/handlers"
 )
+
+// bodyTime is what a client of hasty has to send a body.
+const bodyTime = 300 * time.Millisecond
+
+// hasty returns a server that waits for no body.
+func hasty(t *testing.T) *server {
+	t.Helper()
+	return startServer(t, false, func(c *handlers.Config) { c.BodyTimeout = bodyTime })
+}
 
 // TestBodyThatNeverComesIsGivenUp announces bodies and sends none. Every answer
 // comes nevertheless, also where nobody reads the body, and the connection ends.
 func TestBodyThatNeverComesIsGivenUp(t *testing.T) {
-	s := newServer(t)
+	s := hasty(t)
 	token := s.signIn("ada").Token
 	for name, test := range map[string]struct {
 		head   string
@@ -58,7 +69,7 @@ func TestBodyThatNeverComesIsGivenUp(t *testing.T) {
 
 // TestStreamOutlivesTheTimeForItsBody opens a stream by a request with a body.
 func TestStreamOutlivesTheTimeForItsBody(t *testing.T) {
-	s := newServer(t)
+	s := hasty(t)
 	ada := s.signIn("ada")
 	r := ada.request(t.Context(), "GET", "/v1/me?heartbeat=1", "{}", "Accept", "text/event-stream")
 	answer, err := s.transport.RoundTrip(r)

@@ -273,6 +273,23 @@ func (st *stream) endsWith(code string) *sse.Event {
 	return e
 }
 
+// endsAmid is endsWith for a stream of figures, of which some may be on their way.
+func (st *stream) endsAmid(code string) {
+	st.t.Helper()
+	for began := time.Now(); ; {
+		e := st.any()
+		switch {
+		case e == nil, time.Since(began) > patience:
+			st.t.Fatalf("%s: does not end with %s", st.name, code)
+		case string(e.Event) == "problem":
+			if !strings.Contains(string(e.Data), fmt.Sprintf(`"code":%q`, code)) || st.any() != nil {
+				st.t.Fatalf("%s: ends with %s, want %s", st.name, e.Data, code)
+			}
+			return
+		}
+	}
+}
+
 func (st *stream) into(e *sse.Event, v any) {
 	st.t.Helper()
 	if err := json.Unmarshal(e.Data, v); err != nil {

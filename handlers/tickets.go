@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"connvo/auth"
 	"connvo/domain"
 	"connvo/realtime"
 )
@@ -102,15 +103,15 @@ func (t *tickets) redeem(id string, target [sha256.Size]byte) (domain.Actor, err
 	n, found := t.byID[id]
 	switch {
 	case !found && len(id) != ticketLength:
-		return domain.Actor{}, domain.Fail(domain.Unauthenticated, "this is no ticket; POST /v1/stream-tickets gives one")
+		return domain.Actor{}, domain.Because(domain.Unauthenticated, auth.Malformed, "this is no ticket; POST /v1/stream-tickets gives one")
 	case !found:
 		return domain.Actor{}, errSpentTicket
 	case n.target != target:
-		return domain.Actor{}, domain.Fail(domain.Forbidden, "the ticket is for another path")
+		return domain.Actor{}, domain.Because(domain.Forbidden, auth.Foreign, "the ticket is for another path")
 	}
 	t.forget(n)
 	if !n.who.Expires.IsZero() && !t.now().Before(n.who.Expires) {
-		return domain.Actor{}, domain.Fail(domain.Unauthenticated, "the token that the ticket was asked with has expired")
+		return domain.Actor{}, domain.Because(domain.Unauthenticated, auth.Expired, "the token that the ticket was asked with has expired")
 	}
 	return n.who, nil
 }

@@ -30,6 +30,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	body, err := readBody(w, r, jsonMedia)
 	if err != nil {
+		s.Inbox.Unread()
 		return err
 	}
 	return s.Inbox.Receive(r.Context(), r.Header.Get("WorkOS-Signature"), body)

@@ -20,6 +20,7 @@ const (
 	Strangers                   // a request of an address that authenticates nobody
 	SignIn                      // an address that begins to sign in
 	Session                     // an address that ends signing in, or signs out
+	Unknown                     // an entry of the record about somebody who is not known, whoever they are
 )
 
 // rule is what a policy allows: a burst, which comes back evenly in the window.
@@ -46,6 +47,8 @@ var rules = [...]rule{
 	Strangers:     {name: "unauthenticated", burst: 60, window: time.Minute, address: true},
 	SignIn:        {name: "sign-in", burst: 10, window: time.Minute, address: true},
 	Session:       {name: "session", burst: 60, window: time.Minute, address: true},
+	// However many addresses somebody has, they do not fill the disk.
+	Unknown: {name: "unknown", burst: 600, window: time.Minute},
 	// Who speaks without a pause in pieces of a second; what a break has held up.
 	Audio: {name: "audio", burst: 30, window: 30 * time.Second},
 }

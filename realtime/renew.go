@@ -22,6 +22,7 @@ type renewer struct {
 	at      time.Time                                    // when to ask next
 	answers chan renewed                                 // not nil while somebody asks
 	err     error                                        // of the last answer
+	over    bool                                         // what it gave had ended when it came
 }
 
 // renewed is what was answered.
@@ -46,14 +47,7 @@ func (s *stream) entitled(ctx context.Context) error {
 	if s.actor.Expires.IsZero() || r.renew == nil {
 		return s.expired()
 	}
-	s.askRenewal(ctx)
-	if r.refused() {
-		return r.err
-	}
-	if s.expired() == nil {
-		return nil
-	}
-	if r.answers != nil {
+	for s.askRenewal(ctx); !r.refused() && s.expired() != nil && r.answers != nil; s.askRenewal(ctx) {
 		select {
 		case a := <-r.answers:
 			s.renewed(a)
@@ -63,10 +57,11 @@ func (s *stream) entitled(ctx context.Context) error {
 			return errDraining
 		}
 	}
-	if r.err != nil {
+	err := s.expired()
+	if r.refused() || (err != nil && r.err != nil) {
 		return r.err
 	}
-	return s.expired()
+	return err
 }
 
 // askRenewal begins to ask for a new token when it is time.
@@ -96,11 +91,15 @@ func aheadOf(end, now time.Time) time.Time {
 func (s *stream) renewed(a renewed) {
 	r, now := &s.renewer, s.engine.db.Now()
 	r.answers, r.err = nil, a.err
-	if a.err == nil {
+	before := r.over
+	if r.over = a.err == nil && !now.Before(a.until); a.err == nil {
 		s.actor.Expires = a.until
 		r.at = aheadOf(a.until, now)
 	}
-	if a.err != nil || !now.Before(r.at) {
+	switch {
+	case r.over && !before: // as on a machine that fell asleep meanwhile: there is another by now
+		r.at = now
+	case a.err != nil || !now.Before(r.at):
 		r.at = now.Add(renewPause)
 	}
 }

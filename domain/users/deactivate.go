@@ -39,7 +39,7 @@ func (s *Store) Deactivate(ctx context.Context, who domain.Actor, id domain.User
 		}
 		if id == who.User && who.Session != "" {
 			// A token of it must not serve again should they be activated soon.
-			if _, err := endSession(tx, who.Session, who.Expires); err != nil {
+			if _, err := endSession(tx, who.Session); err != nil {
 				return err
 			}
 		}

@@ -72,7 +72,7 @@ func (s *Store) Erase(ctx context.Context, who domain.Actor) (e Erasure, err err
 			return err
 		}
 		if who.Session != "" {
-			if _, err := endSession(tx, who.Session, who.Expires); err != nil {
+			if _, err := endSession(tx, who.Session); err != nil {
 				return err
 			}
 		}

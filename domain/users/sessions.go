@@ -3,7 +3,6 @@ package users
 import (
 	"context"
 	"errors"
-	"time"
 
 	"connvo/audit"
 	"connvo/db"
@@ -11,10 +10,10 @@ import (
 )
 
 const (
-	// endedFor is how long the end of a session is remembered beyond the token
-	// that ended it: others of the session may be younger, and none that was
-	// issued by then is valid a day longer.
-	endedFor = 24 * time.Hour
+	// endedFor is how long the end of a session is remembered: as long as its
+	// beginning. The provider gives tokens of a session that has ended here alone to
+	// whoever has a refresh token of it, until the session ends there.
+	endedFor = begunFor
 	// maxForgotten is how many rows the end of a session deletes at most, whose
 	// time has come: more than the one it adds, so that they do not pile up, and
 	// a fraction of a millisecond of the writer's time.
@@ -60,7 +59,7 @@ func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 		return domain.Fail(domain.Conflict, "the token belongs to no session, so that it is valid until it expires")
 	}
 	return s.db.Write(ctx, func(tx *db.WriteTx) error {
-		_, err := endSession(tx, who.Session, who.Expires)
+		_, err := endSession(tx, who.Session)
 		return err
 	})
 }
@@ -69,7 +68,7 @@ func (s *Store) EndSession(ctx context.Context, who domain.Actor) error {
 // whom it calls subject, "" where it does not say. It joins the caller's
 // transaction and asks for no rights.
 func (s *Store) Revoke(tx *db.WriteTx, subject, session string) error {
-	fresh, err := endSession(tx, session, tx.Now)
+	fresh, err := endSession(tx, session)
 	if err != nil || !fresh {
 		return err
 	}
@@ -83,13 +82,9 @@ func (s *Store) Revoke(tx *db.WriteTx, subject, session string) error {
 	return audit.Record(tx, audit.Entry{Org: a.Org, Session: session, Action: audit.SessionEnded, Resource: string(a.User), Outcome: audit.Allowed})
 }
 
-// endSession ends the session, whose tokens are valid until last at most, or for a day;
-// false when it has ended already.
-func endSession(tx *db.WriteTx, session string, last time.Time) (fresh bool, err error) {
-	if last.Before(tx.Now) {
-		last = tx.Now
-	}
-	forget := last.Add(endedFor).UnixMilli()
+// endSession ends the session; false when it has ended already.
+func endSession(tx *db.WriteTx, session string) (fresh bool, err error) {
+	forget := tx.Now.Add(endedFor).UnixMilli()
 	if _, err := tx.Exec(insertEndedNames, session, forget, tx.Now.UnixMilli()); err != nil {
 		return false, err
 	}

@@ -119,7 +119,11 @@ func arrive(tx *db.WriteTx, id Identity) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	_, err = tx.Exec(upsertProfile, a.User, id.At.UnixMilli(), name, id.AvatarURL)
+	told := id.ChangedAt
+	if told.IsZero() {
+		told = id.At
+	}
+	_, err = tx.Exec(upsertProfile, a.User, told.UnixMilli(), name, id.AvatarURL)
 	return a, err
 }
 

@@ -54,6 +54,9 @@ type Identity struct {
 	// instant: stored at the first sight of the person, and ignored later.
 	Memberships []Membership
 	At          time.Time // when the provider said so
+	// ChangedAt is when it last changed address, name or picture: what it has told of
+	// them before is out of date at the first sight of the person. Zero is At.
+	ChangedAt time.Time
 }
 
 // Account is what a request needs to know about whoever sent it.
