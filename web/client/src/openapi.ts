@@ -1868,6 +1868,24 @@ export interface components {
             subjectId: string | null;
             type: string;
         };
+        ExportFile: {
+            items: components["schemas"]["ExportItem"][];
+        };
+        ExportItem: {
+            /** Format: double */
+            confidence: number;
+            /** Format: int64 */
+            endMs: number;
+            language: string | null;
+            /** Format: int64 */
+            position: number;
+            speakerId: string | null;
+            speakerLabel: string | null;
+            speakerName: string | null;
+            /** Format: int64 */
+            startMs: number;
+            text: string;
+        };
         FeedBodyAuditLine: {
             /**
              * Format: int64
@@ -1974,24 +1992,6 @@ export interface components {
             /** @description Where it is, such as body.title or query.limit. */
             location: string;
             message: string;
-        };
-        ExportFile: {
-            items: components["schemas"]["ExportItem"][];
-        };
-        ExportItem: {
-            /** Format: double */
-            confidence: number;
-            /** Format: int64 */
-            endMs: number;
-            language: string | null;
-            /** Format: int64 */
-            position: number;
-            speakerId: string | null;
-            speakerLabel: string | null;
-            speakerName: string | null;
-            /** Format: int64 */
-            startMs: number;
-            text: string;
         };
         Flag: {
             description: string;

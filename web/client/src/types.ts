@@ -25,9 +25,12 @@ type BodyOf<O> = O extends { requestBody: { content: { "application/json": infer
 
 type AnswerOf<R> = R extends { content: { "application/json": infer T } } ? T : undefined;
 
+/** The statuses with a body; the 204 of a GET is of a ticket that is spent, and the client sends none. */
+type Answered<R> = Extract<keyof R, 200 | 201 | 202>;
+
 /** What a path answers with success. */
 export type Answer<P extends keyof paths, M extends Method> = Operation<P, M> extends { responses: infer R }
-  ? AnswerOf<R[Extract<keyof R, 200 | 201 | 202 | 204>]>
+  ? [Answered<R>] extends [never] ? undefined : AnswerOf<R[Answered<R>]>
   : never;
 
 type Given<Name extends string, T> = [T] extends [undefined] ? { [K in Name]?: undefined }
