@@ -90,12 +90,13 @@ compiler:
 	@command -v "$$(go env CC)" >/dev/null || { $(call apt,gcc libc6-dev); }
 
 # The tests of clients drive Chromium ($CHROMIUM, or chromium on the path) and
-# Node, those of signing in a WorkOS that Node runs, with packages in
+# Node, that of the README jq, those of signing in a WorkOS that Node runs, with packages in
 # .tools/node_modules. They skip what cannot be had. npm
 # removes what it is not asked for, so that it is asked for all at once.
 .PHONY: clients
 clients:
 	@[ -d web/clients_test ] || exit 0; \
+	command -v jq >/dev/null || { $(call apt,jq); } || true; \
 	{ command -v node && command -v npm; } >/dev/null || { $(call apt,nodejs npm); } || exit 0; \
 	[ -n "$${CHROMIUM:-}" ] || command -v chromium >/dev/null || { $(call apt,chromium); } || true; \
 	for package in $(PACKAGES); do \
